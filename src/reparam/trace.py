@@ -1,0 +1,129 @@
+"""The waist: the record a model fills, the record an objective returns, and who moves which parameters."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Distribution
+from torch.nn import Parameter
+
+
+@dataclass(frozen=True)
+class Trace:
+    r"""What one pass of a model says about a batch; all that an objective may read.
+
+    The identity every model keeps: :math:`\log w_k = \log p(x, z_k) - \log q(z_k \mid x)`
+    is ``log_p_x + log_p_z - log_q``, and its log-mean-exp over K bounds log p(x) from below.
+
+    Shapes:
+        z: (K, B, L), all latent groups side by side
+        kl: (K, B, G), KL(q || p(z)) in nats for each latent group: one group per dimension where q and p factorise
+        log_q, log_p_z, log_p_x: (K, B), nats
+        penalty: (B,), what the model itself wants kept small, nats
+    """
+
+    z: Float[Tensor, "K B L"]
+    q: Distribution
+    p_z: Distribution | None
+    p_x: Distribution
+    kl: Float[Tensor, "K B G"]
+    log_q: Float[Tensor, "K B"]
+    log_p_z: Float[Tensor, "K B"]
+    log_p_x: Float[Tensor, "K B"]
+    penalty: Float[Tensor, " B"]
+
+    @property
+    def rate(self) -> Float[Tensor, " B"]:
+        """KL summed over the groups, averaged over the samples, nats."""
+        return self.kl.sum(-1).mean(0)
+
+    @property
+    def distortion(self) -> Float[Tensor, " B"]:
+        """-log p(x|z) averaged over the samples, nats."""
+        return -self.log_p_x.mean(0)
+
+    @property
+    def elbo(self) -> Float[Tensor, " B"]:
+        """The evidence lower bound, E_q[log p(x|z)] - KL(q || p(z)), nats."""
+        return -self.distortion - self.rate
+
+    @property
+    def log_w(self) -> Float[Tensor, "K B"]:
+        """Log importance weights, log p(x, z) - log q(z|x), nats."""
+        return self.log_p_x + self.log_p_z - self.log_q
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What an objective makes of a Trace: the quantity to maximise and the terms to show, one value per example."""
+
+    value: Float[Tensor, " B"]
+    terms: dict[str, Float[Tensor, " B"]] = field(default_factory=dict)
+
+    @property
+    def loss(self) -> Float[Tensor, ""]:
+        """The scalar to minimise: the one place where the mean over the batch is taken."""
+        return -self.value.mean()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training has come; schedules read it."""
+
+    step: int = 0
+    total_steps: int = 0
+
+    @property
+    def fraction(self) -> float:
+        """Share of the training done, from 0 to 1 (1 when there is no training)."""
+        return min(1.0, self.step / self.total_steps) if self.total_steps else 1.0
+
+
+class HasNamedValues(Protocol):
+    """A batch, as far as players and models look at it."""
+
+    @property
+    def x(self) -> Tensor: ...
+
+    def pick(self, names: Iterable[str]) -> dict[str, Tensor]: ...
+
+
+@dataclass(frozen=True)
+class Player:
+    """One party of the training: the parameters it moves and the loss it minimises."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    play: Callable[[Any, Progress], Bound]
+
+
+class Model(Protocol):
+    """What training, evaluation and latents ask of a model with a density."""
+
+    conditions: tuple[str, ...]
+
+    def trace(self, x: Tensor, samples: int = 1, *, q: Distribution | None = None, **named: Any) -> Trace: ...
+
+    def infer(self, x: Tensor, **named: Any) -> Distribution: ...
+
+    def decode(self, z: Tensor) -> Distribution: ...
+
+    def parameters(self) -> Iterator[Parameter]: ...
+
+
+class Playable(Protocol):
+    """What the training loop asks of an objective: who plays, and a Bound of a batch to validate by."""
+
+    training: bool
+
+    def __call__(self, model: Any, batch: Any, progress: Progress) -> Bound: ...
+
+    def players(self, model: Any) -> tuple[Player, ...]: ...
+
+    def train(self, mode: bool = True) -> Any: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
