@@ -1,0 +1,26 @@
+"""Densities that torch.distributions lacks, and KL divergences per latent group."""
+
+from reparam.distributions.energy import Energy
+from reparam.distributions.independent import is_density, is_discrete, joint
+from reparam.distributions.kl import has_closed_form, kl_groups
+from reparam.distributions.levels import CategoricalLevels, DiscretizedLogistic
+from reparam.distributions.optimal import OptimalScale
+from reparam.distributions.point_mass import PointMass
+from reparam.distributions.rescaled import Rescaled
+from reparam.distributions.similarity import ms_ssim, ssim
+
+__all__ = [
+    "CategoricalLevels",
+    "DiscretizedLogistic",
+    "Energy",
+    "OptimalScale",
+    "PointMass",
+    "Rescaled",
+    "has_closed_form",
+    "is_density",
+    "is_discrete",
+    "joint",
+    "kl_groups",
+    "ms_ssim",
+    "ssim",
+]
