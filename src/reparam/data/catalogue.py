@@ -1,0 +1,329 @@
+"""The data sets known by name, as rows: their files, how to read them, and what the literature does with them."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from reparam.data import fetch, folders
+from reparam.data.fetch import File
+from reparam.data.formats import amat_array, idx_array
+from reparam.data.limits import opened, read_exactly
+from reparam.data.matlab import mat_arrays
+from reparam.data.numpy_files import npz_arrays
+from reparam.data.raw import BINARY, BYTES, SPLITS, Array, Part, Raw, Scale, Wanted, whole
+from reparam.data.records import Binarize
+from reparam.errors import DataError
+from reparam.rng import generator
+
+Files = Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One form in which a data set comes: the files, and the function that reads them."""
+
+    files: tuple[File, ...]
+    read: Callable[[str, Files, Wanted], Raw]
+
+    def at_hand(self, folder: str) -> bool:
+        """True if nothing must be downloaded."""
+        return all(fetch.at_hand(folder, file) for file in self.files)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set with a name.
+
+    Attributes:
+        name: What users write.
+        about: One line.
+        licence: As its owners state it.
+        bundles: The forms in which it comes; the first one at hand is read.
+    """
+
+    name: str
+    about: str
+    licence: str
+    bundles: tuple[Bundle, ...]
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder below $REPARAM_DATA and in the cache."""
+        return self.name.removesuffix("-exact").replace("-", "_")
+
+    @property
+    def at_hand(self) -> bool:
+        """True if nothing must be downloaded."""
+        return any(bundle.at_hand(self.folder) for bundle in self.bundles)
+
+    def read(self, wanted: Wanted) -> Raw:
+        """Reads the form that is at hand, or downloads the first that has an address.
+
+        Raises:
+            DataError: if it can be had in no form, or a file is not the right one.
+        """
+        ready = [bundle for bundle in self.bundles if bundle.at_hand(self.folder)]
+        offered = [bundle for bundle in self.bundles if all(file.urls for file in bundle.files)]
+        if not ready and not offered:
+            names = " and ".join(file.name for file in self.bundles[0].files)
+            places = " or ".join(map(str, fetch.places(self.folder)))
+            raise DataError(
+                f"{self.name!r} is not at hand and has no download address. Put {names} into {places}, "
+                "or set $REPARAM_DATA to the folder above."
+            )
+        bundle = (ready or offered)[0]
+        return bundle.read(self.name, fetch.obtain_all(self.folder, bundle.files), wanted)
+
+
+def read_digits(name: str, files: Files, wanted: Wanted) -> Raw:
+    """The 8x8 digits inside the package, 17 grey levels; one part, split at random by the caller's seed."""
+    content = resources.files("reparam.data").joinpath("embedded", "digits.npz").read_bytes()
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        part = Part(arrays["x"], arrays["y"])
+    names = tuple(str(digit) for digit in range(10))
+    return Raw(name, {"all": part}, classes=names, scale=Scale("levels", 17, 16.0), conventional="dynamic")
+
+
+def idx_reader(classes: tuple[str, ...], conventional: Binarize) -> Callable[[str, Files, Wanted], Raw]:
+    """Reads the four files of MNIST and its kin: the last 10,000 training images are for validation, test is test."""
+
+    def read(name: str, files: Files, wanted: Wanted) -> Raw:
+        train_x, train_y, test_x, test_y = (idx_array(path) for path in files.values())
+        parts = {"train": Part(train_x, train_y), "test": Part(test_x, test_y)}
+        return Raw(name, parts, classes=classes, scale=BYTES, tail=10_000, conventional=conventional)
+
+    return read
+
+
+def read_static_mnist(name: str, files: Files, wanted: Wanted) -> Raw:
+    """MNIST made binary once by Larochelle & Murray (2011): 50,000 / 10,000 / 10,000, no labels, never split again."""
+    parts = {
+        split: Part(amat_array(path).reshape(-1, 28, 28)) for split, path in zip(SPLITS, files.values(), strict=True)
+    }
+    return Raw(name, parts, scale=BINARY)
+
+
+def by_drawer(name: str, x: Array, labels: Array, drawer: Array) -> Raw:
+    """Omniglot split by who drew: people 1-14 train, 15-16 validation, 17-20 test."""
+    chosen = {"train": drawer <= 14, "validation": (drawer > 14) & (drawer <= 16), "test": drawer > 16}
+    parts = {split: Part(x[index], labels[index]) for split, index in chosen.items()}
+    return Raw(name, parts, scale=BYTES, conventional="dynamic")
+
+
+def read_omniglot(name: str, files: Files, wanted: Wanted) -> Raw:
+    """The 242 characters of the two small background sets, 28x28, ink bright; labels are the alphabets."""
+    (path,) = files.values()
+    arrays = npz_arrays(path, ("x", "alphabet", "alphabet_names", "drawer"))
+    return by_drawer(name, arrays["x"], arrays["alphabet_names"][arrays["alphabet"]], arrays["drawer"])
+
+
+def read_omniglot_zips(name: str, files: Files, wanted: Wanted) -> Raw:
+    """The same from the owner's two zips, which share characters: inverted, 105x105 -> 28x28 by the mean over areas."""
+    found: dict[str, Array] = {}
+    for path in files.values():
+        for picture in folders.zip_pictures(path):
+            _, alphabet, character, file = picture.place.parts
+            with picture.open() as stream, Image.open(stream) as image:
+                paper = image.convert("L")
+                ink = ImageOps.invert(paper).resize((28, 28), Image.Resampling.BOX)
+            found[f"{alphabet}/{character}/{file}"] = np.asarray(ink)
+    keys = sorted(found)
+    drawer = np.array([int(Path(key).stem.split("_")[1]) for key in keys])
+    return by_drawer(
+        name, np.stack([found[key] for key in keys]), np.array([key.split("/")[0] for key in keys]), drawer
+    )
+
+
+def read_caltech(name: str, files: Files, wanted: Wanted) -> Raw:
+    """Silhouettes of Marlin et al. (2010), object = 1; the published split 4,100 / 2,264 / 2,307."""
+    (path,) = files.values()
+    arrays = mat_arrays(path)
+    parts = {}
+    for split, key in zip(SPLITS, ("train", "val", "test"), strict=True):
+        x = 1 - arrays[f"{key}_data"].reshape(-1, 28, 28).transpose(0, 2, 1)
+        parts[split] = Part(x, arrays[f"{key}_labels"].ravel() - 1)
+    return Raw(name, parts, classes=tuple(str(one) for one in arrays["classnames"].ravel()), scale=BINARY)
+
+
+def read_frey(name: str, files: Files, wanted: Wanted) -> Raw:
+    """1,965 video frames of one face, 28x20.
+
+    The split 1,565 / 200 / 200 is random with a seed of its own, the same for every ``seed`` of the caller.
+    """
+    (path,) = files.values()
+    x = npz_arrays(path, ("x",))["x"]
+    order = torch.randperm(len(x), generator=generator("frey-faces")).numpy()
+    cuts = {"train": order[400:], "validation": order[200:400], "test": order[:200]}
+    return Raw(name, {split: Part(x[np.sort(index)]) for split, index in cuts.items()}, scale=BYTES)
+
+
+CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CIFAR_SHAPE = (3, 32, 32)
+
+
+def read_cifar_records(name: str, files: Files, wanted: Wanted) -> Raw:
+    """The first 4,000 records of data_batch_1, exact: for likelihoods; one part, split by the caller's seed."""
+    (path,) = files.values()
+    size = 1 + math.prod(CIFAR_SHAPE)
+    with opened(path) as stream:
+        records = np.frombuffer(read_exactly(stream, 4000 * size, str(path)), np.uint8).reshape(-1, size)
+    raw = whole(name, records[:, 1:].reshape(-1, *CIFAR_SHAPE), records[:, 0])
+    return Raw(name, raw.parts, classes=CIFAR_CLASSES, scale=BYTES)
+
+
+def read_cifar_jpegs(name: str, files: Files, wanted: Wanted) -> Raw:
+    """25,000 images as JPEG, with their train and test folders; lossy, so never for bits per dimension."""
+    (path,) = files.values()
+    return Raw(name, folders.read_tar(path, wanted).parts, scale=BYTES)
+
+
+def idx_files(checksums: tuple[str, ...], bases: tuple[str, ...]) -> tuple[File, ...]:
+    """The four files of MNIST and its kin."""
+    stems = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    names = [f"{stem}-ubyte.gz" for stem in stems]
+    return tuple(
+        File(name, checksum, tuple(base + name for base in bases))
+        for name, checksum in zip(names, checksums, strict=True)
+    )
+
+
+def static_files(ending: str, checksums: tuple[str, ...], base: str = "") -> tuple[File, ...]:
+    """The three files of static MNIST."""
+    names = [f"binarized_mnist_{split}.amat{ending}" for split in ("train", "valid", "test")]
+    return tuple(
+        File(name, checksum, (base + name,) if base else ()) for name, checksum in zip(names, checksums, strict=True)
+    )
+
+
+MNIST_BASES = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+MNIST_SUMS = (
+    "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+)
+FASHION_SUMS = (
+    "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+    "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+    "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+    "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+)
+FASHION_CLASSES = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot")
+STATIC_PACKED = (
+    "877c7951e875c52ab7801f4ff16aeecb7816ebd697658231efeb2b640f01a3d8",
+    "aeb77ba9e35dc39d9e5034538273523e37ff578c97d723a59f7ee4345373abad",
+    "b70dc82f02d6c858f598dbd879445709c2e5070d9a9749588b9c3800efa44af1",
+)
+STATIC_PLAIN = (
+    "ad693b29f94c14277b095f5238ddefbbdaaae0939789dd2f4f0205278cee3e4d",
+    "1de3d397c40fe8eeb33dafd4099a1f665ec01e96d9be234aaeeac8a34930e2e2",
+    "e6687bfea3f820c174f33b7865140b2a2dd2930ef786f35d45795fc193b5ab2c",
+)
+STATIC_BASE = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"
+OMNIGLOT_BASE = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/"
+OMNIGLOT_SUMS = {
+    "omniglot_small_28.npz": "ac9ea7742d8e0e8f9c95aa8677ddd5c53c68ab51f164034df7d2f29af7bc9837",
+    "images_background_small1.zip": "f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4",
+    "images_background_small2.zip": "3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f",
+}
+CALTECH = File(
+    "caltech101_silhouettes_28_split1.mat",
+    "eb6735e8d84b1850fabc5590124aab1755e90c9fd28123585324398405e1e42a",
+    ("https://people.cs.umass.edu/~marlin/data/caltech101_silhouettes_28_split1.mat",),
+)
+FREY = File("frey_faces.npz", "1db9f7ae1031695bbe9b3a207d68832783a5ef1a838b82b39c7de87acd4b25e4")
+CIFAR_JPEGS = File("cifar10_jpeg_25k.tar.gz", "9a50d1c7139e498e89aca89dc743dc6f2403625c244007b2b6c32e3176f73f89")
+CIFAR_EXACT = File("data_batch_1_first4000.bin.gz", "0bb145d179ecb2a750190e62493390eeb7162bf39f48bbe8e48630dd27a8a1ba")
+
+ROWS = (
+    Dataset(
+        "digits",
+        "1,797 handwritten digits, 8x8, 17 grey levels (UCI Optical Recognition of Handwritten Digits); in the package",
+        "CC BY 4.0",
+        (Bundle((), read_digits),),
+    ),
+    Dataset(
+        "mnist",
+        "70,000 handwritten digits, 28x28 grey",
+        "CC BY-SA 3.0",
+        (Bundle(idx_files(MNIST_SUMS, MNIST_BASES), idx_reader(tuple("0123456789"), "dynamic")),),
+    ),
+    Dataset(
+        "static-mnist",
+        "MNIST made binary once (Larochelle), fixed split 50,000 / 10,000 / 10,000: the likelihood benchmark",
+        "CC BY-SA 3.0, as MNIST",
+        (
+            Bundle(static_files(".gz", STATIC_PACKED), read_static_mnist),
+            Bundle(static_files("", STATIC_PLAIN, STATIC_BASE), read_static_mnist),
+        ),
+    ),
+    Dataset(
+        "fashion-mnist",
+        "70,000 pieces of clothing, 28x28 grey",
+        "MIT",
+        (
+            Bundle(
+                idx_files(FASHION_SUMS, ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",)),
+                idx_reader(FASHION_CLASSES, "none"),
+            ),
+        ),
+    ),
+    Dataset(
+        "omniglot",
+        "4,840 handwritten characters of 8 alphabets, 28x28 grey (the small background sets, not Burda's 28x28 files)",
+        "MIT",
+        (
+            Bundle((File("omniglot_small_28.npz", OMNIGLOT_SUMS["omniglot_small_28.npz"]),), read_omniglot),
+            Bundle(
+                tuple(File(name, OMNIGLOT_SUMS[name], (OMNIGLOT_BASE + name,)) for name in list(OMNIGLOT_SUMS)[1:]),
+                read_omniglot_zips,
+            ),
+        ),
+    ),
+    Dataset(
+        "caltech101-silhouettes",
+        "8,671 binary outlines of 101 kinds of object, 28x28",
+        "not stated",
+        (Bundle((CALTECH,), read_caltech),),
+    ),
+    Dataset("frey-faces", "1,965 frames of one face, 28x20 grey", "not stated", (Bundle((FREY,), read_frey),)),
+    Dataset(
+        "cifar10",
+        "25,000 small colour photographs, 3x32x32, as JPEG (lossy: not for bits per dimension)",
+        "not stated",
+        (Bundle((CIFAR_JPEGS,), read_cifar_jpegs),),
+    ),
+    Dataset(
+        "cifar10-exact",
+        "4,000 small colour photographs, 3x32x32, exact (for likelihoods)",
+        "not stated",
+        (Bundle((CIFAR_EXACT,), read_cifar_records),),
+    ),
+)
+DATASETS = {row.name: row for row in ROWS}
+
+
+def canonical(name: str) -> str:
+    """``Static_MNIST`` as ``static-mnist``."""
+    return name.strip().lower().replace("_", "-")
+
+
+def describe_sources() -> list[dict[str, Any]]:
+    """What is known by name: ``name``, ``about``, ``licence``, and whether it is ``at_hand`` without a download."""
+    return [
+        {"name": row.name, "about": row.about, "licence": row.licence, "at_hand": row.at_hand}
+        for row in DATASETS.values()
+    ]

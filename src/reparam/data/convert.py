@@ -1,0 +1,199 @@
+"""Python objects -> a source: arrays, tensors, (x, y) pairs, dicts, frames, Datasets, DataLoaders, our own records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from reparam.data.images import to_array
+from reparam.data.limits import MEMORY_BYTES, readable_bytes
+from reparam.data.raw import SPLITS, Array, Part, Raw, Scale, Wanted, require_numbers, whole
+from reparam.data.records import Data, Split
+from reparam.data.roles import by_role, role_of, roles
+from reparam.data.tables import from_frame
+from reparam.errors import DataError
+
+
+def from_object(source: Any, wanted: Wanted) -> Raw:
+    """Reads anything that is not a name or a path.
+
+    Raises:
+        DataError: if it is nothing we know how to read, or its items do not fit together.
+    """
+    if isinstance(source, Data):
+        return from_splits({name: source.split(name) for name in SPLITS})
+    if isinstance(source, Split):
+        return from_splits({"all": source})
+    if isinstance(source, Mapping):
+        return from_dict(source, wanted)
+    if hasattr(source, "iloc") and hasattr(source, "columns"):
+        return from_frame(source)
+    if isinstance(source, Tensor | np.ndarray | Image.Image):
+        return whole(type(source).__name__.lower(), numeric(source, "The array", wanted))
+    if isinstance(source, tuple) and len(source) == 2:
+        return from_pair(source, wanted)
+    if isinstance(source, DataLoader):
+        return from_batches(source, wanted)
+    if hasattr(source, "__getitem__") and hasattr(source, "__len__"):
+        return from_items(type(source).__name__.lower(), (source[i] for i in range(len(source))), wanted)
+    if hasattr(source, "__iter__"):
+        return from_items(type(source).__name__.lower(), iter(source), wanted)
+    raise DataError(
+        f"Cannot read data from a {type(source).__name__}; expected a name, a path, an array or tensor, an (x, y) "
+        "pair, a dict, a Dataset or a DataLoader."
+    )
+
+
+def values_of(value: Any, wanted: Wanted) -> Array:
+    """Numbers or names as an array, wherever they come from."""
+    if isinstance(value, Image.Image):
+        return to_array(value, wanted)
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+        return np.asarray(value.float() if value.dtype in (torch.bfloat16, torch.float16) else value)
+    try:
+        found = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        found = np.empty(0, dtype=object)
+    texts = found.dtype == object and found.size and all(isinstance(one, str) for one in found.ravel())
+    return found.astype(str) if texts else found
+
+
+def numeric(value: Any, name: str, wanted: Wanted) -> Array:
+    """Numbers as an array.
+
+    Raises:
+        DataError: if they are none.
+    """
+    return require_numbers(values_of(value, wanted), name)
+
+
+def from_splits(splits: Mapping[str, Split]) -> Raw:
+    """Our own records, as they are."""
+    spec = next(iter(splits.values())).spec
+    parts = {
+        name: Part(split.stored.cpu().numpy(), None if split.labels is None else split.labels.cpu().numpy())
+        for name, split in splits.items()
+    }
+    scale = Scale(spec.kind, spec.levels, spec.divisor)
+    return Raw(spec.name, parts, spec.columns, spec.classes, scale, conventional=spec.conventional_binarize)
+
+
+def from_pair(source: tuple[Any, Any], wanted: Wanted) -> Raw:
+    """An (x, y) pair of arrays.
+
+    Raises:
+        DataError: if y is not one label per example.
+    """
+    x, labels = numeric(source[0], "x of the (x, y) pair", wanted), values_of(source[1], wanted)
+    if labels.ndim == 0 or labels.shape != (labels.shape[0], *[1] * (labels.ndim - 1)):
+        raise DataError(f"y of the (x, y) pair has shape {labels.shape}; expected one label per example, ({len(x)},).")
+    return whole("pair", x, labels)
+
+
+def from_dict(source: Mapping[Any, Any], wanted: Wanted) -> Raw:
+    """A dict of arrays under the names of an .npz file, or of ``train``, ``validation`` and ``test`` to anything."""
+    found = {str(key): value for key, value in source.items()}
+    chosen = roles("The dict", found)
+    plain = (Tensor, np.ndarray)
+    if all(role == "x" and split != "all" for split, role in chosen) and not any(
+        isinstance(found[key], plain) for key in chosen.values()
+    ):
+        return Raw(
+            "dict", {split: only_part(from_object(found[key], wanted), key) for (split, _), key in chosen.items()}
+        )
+    arrays = {key: values_of(found[key], wanted) for key in chosen.values()}
+    for (_, role), key in chosen.items():
+        if role == "x":
+            require_numbers(arrays[key], f"{key!r} of the dict")
+    return by_role("dict", arrays)
+
+
+def only_part(raw: Raw, key: str) -> Part:
+    """The part of a source that must not be split itself."""
+    if set(raw.parts) != {"all"}:
+        raise DataError(f"{key!r} of the dict has splits of its own; expected plain examples.")
+    return raw.parts["all"]
+
+
+def from_batches(loader: Iterable[Any], wanted: Wanted) -> Raw:
+    """The batches of a DataLoader, one after another."""
+    xs, labels = [], []
+    for batch in loader:
+        x, label = parted(batch)
+        xs.append(numeric(x, "A batch of the DataLoader", wanted))
+        labels.append(None if label is None else values_of(label, wanted))
+    if not xs:
+        raise DataError("The DataLoader gave no batches.")
+    if len({x.shape[1:] for x in xs}) > 1:
+        raise DataError(f"The batches of the DataLoader differ in shape: {sorted({x.shape[1:] for x in xs})[:2]}.")
+    known = [label for label in labels if label is not None]
+    return whole("dataloader", np.concatenate(xs), np.concatenate(known) if len(known) == len(xs) else None)
+
+
+def from_items(name: str, items: Iterator[Any], wanted: Wanted) -> Raw:
+    """The examples of a Dataset or a list, each x or (x, label) or a dict.
+
+    Raises:
+        DataError: if there are none, they differ in shape, or they do not end.
+    """
+    xs: list[Array] = []
+    labels = []
+    size = 0
+    for i, item in enumerate(items):
+        x, label = parted(item)
+        xs.append(numeric(x, f"Item {i}", wanted))
+        labels.append(None if label is None else single_label(label, i, wanted))
+        if xs[-1].shape != xs[0].shape:
+            xs = alike(xs, i)
+        size += xs[-1].nbytes
+        if size > MEMORY_BYTES:
+            raise DataError(f"The items take more than {readable_bytes(MEMORY_BYTES)}. Give fewer or smaller ones.")
+    if not xs:
+        raise DataError(f"The {name} has no items.")
+    found = None if any(label is None for label in labels) else np.array(labels)
+    return whole(name, np.stack(xs), found)
+
+
+def alike(xs: list[Array], i: int) -> list[Array]:
+    """Gives grey pictures three channels where the others have colour.
+
+    Raises:
+        DataError: if the shapes differ in another way.
+    """
+    shapes = {x.shape for x in (xs[0], xs[-1])}
+    mixed = len({shape[:2] for shape in shapes}) == 1 and {shape[2:] for shape in shapes} == {(), (3,)}
+    if mixed and all(x.dtype == np.uint8 for x in xs):
+        return [np.repeat(x[..., None], 3, -1) if x.ndim == 2 else x for x in xs]
+    raise DataError(
+        f"Items differ in shape: item 0 is {xs[0].shape}, item {i} is {xs[-1].shape}. Make them one shape "
+        "(pictures: --data.size 64, or size=64 in Python)."
+    )
+
+
+def parted(item: Any) -> tuple[Any, Any]:
+    """The example and the label of an item or a batch; further members are left out."""
+    if isinstance(item, Mapping):
+        named = {role: item[key] for key in item if (role := role_of(str(key))) is not None}
+        if ("all", "x") not in named:
+            raise DataError(f"An item has the keys {', '.join(map(repr, item))}; expected one called 'x' or 'image'.")
+        return named["all", "x"], named.get(("all", "labels"))
+    if isinstance(item, tuple) or (isinstance(item, list) and item and isinstance(item[0], Tensor)):
+        if not item:
+            raise DataError("An item is an empty tuple; expected x or (x, label).")
+        return item[0], item[1] if len(item) > 1 else None
+    return item, None
+
+
+def single_label(label: Any, i: int, wanted: Wanted) -> Any:
+    """The label of one item as a number or a name."""
+    found = values_of(label, wanted)
+    if found.size != 1:
+        raise DataError(f"The label of item {i} has shape {found.shape}; expected one number or name.")
+    return found.ravel()[0].item()

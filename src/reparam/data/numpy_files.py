@@ -1,0 +1,88 @@
+"""Reads .npy and .npz without trusting them: no pickles, no allocation because a header says so."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+
+from reparam.data.limits import Readable, check_expansion, opened, read_exactly, truncated
+from reparam.data.raw import Array, Raw, Wanted, whole
+from reparam.data.roles import by_role, roles
+from reparam.errors import DataError
+
+HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+def read_header(stream: Readable, name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type that an .npy stream announces.
+
+    Raises:
+        DataError: if the header is damaged, or announces Python objects.
+    """
+    try:
+        version = npy.read_magic(stream)
+        if version not in HEADERS:
+            raise ValueError(f"version {version} of the format")
+        shape, fortran, dtype = HEADERS[version](stream)
+    except Exception as error:  # numpy evaluates the header as a literal, which fails in many ways
+        raise truncated(name, error) from None
+    if dtype.hasobject:
+        raise DataError(
+            f"{name} holds Python objects (a pickle), which are never read. Save plain arrays of numbers or text."
+        )
+    if dtype.kind not in "biufUS" or not dtype.itemsize or any(extent < 0 for extent in shape):
+        raise DataError(f"{name} holds {dtype} of shape {shape}; expected numbers or text.")
+    return shape, fortran, dtype
+
+
+def read_array(stream: Readable, name: str, stored: int) -> Array:
+    """One array from an .npy stream that takes ``stored`` bytes on disk."""
+    shape, fortran, dtype = read_header(stream, name)
+    check_expansion(name, math.prod(shape) * dtype.itemsize, stored)
+    values = np.frombuffer(read_exactly(stream, math.prod(shape) * dtype.itemsize, name), dtype)
+    native = values.astype(dtype.newbyteorder("="), copy=False)
+    return native.reshape(shape, order="F" if fortran else "C")
+
+
+def read_npy(path: Path, wanted: Wanted) -> Raw:
+    """The array in an .npy file, as a source without labels."""
+    with opened(path) as stream:
+        return whole(path.stem, read_array(stream, str(path), path.stat().st_size))
+
+
+def read_npz(path: Path, wanted: Wanted) -> Raw:
+    """The arrays in an .npz file that are examples, labels and class names; others are not even unpacked."""
+    return by_role(path.stem, npz_arrays(path))
+
+
+def npz_arrays(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Array]:
+    """Arrays of an .npz file: those with these keys, or those whose names say what they are."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
+            chosen = keys or tuple(roles(str(path), members).values())
+            return {key: read_member(archive, members, key, path) for key in chosen}
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise truncated(str(path), error) from None
+
+
+def read_member(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], key: str, path: Path) -> Array:
+    """One array of an .npz file."""
+    if key not in members:
+        raise DataError(f"{path} has no array {key!r}; it has {', '.join(sorted(members))}.")
+    item, name = members[key], f"{path}[{key!r}]"
+    check_expansion(name, item.file_size, item.compress_size)
+    try:
+        with archive.open(item) as stream:
+            array = read_array(stream, name, item.compress_size)
+            stream.read(1)  # reaching the end is what makes zipfile compare the checksum
+            return array
+    except (EOFError, OSError, zlib.error) as error:
+        raise truncated(name, error) from None

@@ -1,0 +1,289 @@
+"""A source as it was found -> train, validation and test."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from reparam.data import images
+from reparam.data.raw import BYTES, REAL, SPLITS, Array, Raw, Scale, require_numbers
+from reparam.data.records import Data, DataSpec, Split
+from reparam.data.values import arrange, as_stored, conform, in_order, measure, require_finite, shaped
+from reparam.errors import DataError, ShapeError
+from reparam.rng import generator
+from reparam.shapes import readable
+
+UNKNOWN = -1
+
+
+def checked(raw: Raw) -> Raw:
+    """The source, if it holds finite numbers, at least one example, and at least one feature.
+
+    Raises:
+        DataError: if it does not.
+    """
+    for split, part in raw.parts.items():
+        named = raw.name if split == "all" else f"{raw.name} ({split})"
+        x = require_numbers(part.x, named)
+        if x.ndim == 0:
+            raise DataError(f"{named} is a single number; expected an array of examples.")
+        if not len(x):
+            raise DataError(f"{named} has no examples.")
+        if not x.size:
+            raise DataError(f"{named} has shape {x.shape}: examples without features.")
+        require_finite(x, named, raw.columns)
+    return raw
+
+
+def joined(raw: Raw) -> Array:
+    """The examples of all parts in one array.
+
+    Raises:
+        ShapeError: if the parts differ in shape.
+    """
+    first, *others = raw.parts
+    for other in others:
+        if raw.parts[other].x.shape[1:] != raw.parts[first].x.shape[1:]:
+            raise ShapeError(
+                f"{raw.name}: {first} has examples of shape {raw.parts[first].x.shape[1:]}, {other} of "
+                f"{raw.parts[other].x.shape[1:]}. Make them one shape."
+            )
+    return np.concatenate([part.x for part in raw.parts.values()]) if others else raw.parts[first].x
+
+
+def with_values(raw: Raw, x: Array, scale: Scale) -> Raw:
+    """The source with other values in its parts, and their meaning."""
+    parts, start = {}, 0
+    for split, part in raw.parts.items():
+        parts[split] = replace(part, x=x[start : start + len(part.x)])
+        start += len(part.x)
+    return replace(raw, parts=parts, scale=scale)
+
+
+def settled(raw: Raw, size: tuple[int, int] | None) -> Raw:
+    """The source with its axes in order and its values as they will be stored, pictures in the size that is wanted.
+
+    Raises:
+        DataError: if a size is wanted of what are no pictures.
+    """
+    x = arrange(joined(raw), raw.name)
+    x, scale = (as_stored(x, raw.scale), raw.scale) if raw.scale else measure(x, pictures=x.ndim > 2)
+    if size is not None and x.ndim != 4:
+        raise DataError(
+            f"size= resizes pictures; {raw.name} has examples of shape {readable(x.shape[1:])}. Leave it out."
+        )
+    if size is not None and x.shape[2:] != size:
+        if scale.kind == "binary":
+            x, scale = x * np.uint8(255), BYTES
+        x = images.resize(x, size)
+    return with_values(raw, x, scale)
+
+
+def conformed(raw: Raw, spec: DataSpec) -> Raw:
+    """The source as a model's DataSpec has it.
+
+    Raises:
+        ShapeError: if the shape does not fit.
+        DataError: if the columns or the values do not.
+    """
+    parts = {
+        split: replace(part, x=shaped(in_order(part.x, raw, spec), spec.shape, raw.name))
+        for split, part in raw.parts.items()
+    }
+    raw = replace(raw, parts=parts)
+    scale = Scale(spec.kind, spec.levels, spec.divisor)
+    return with_values(raw, conform(joined(raw), raw.scale, spec, raw.name), scale)
+
+
+def shares(raw: Raw, validation: float | int | None, seed: int) -> dict[str, Array]:
+    """Numbers of the examples of each split.
+
+    A source with one part is divided at random 80/10/10; one without validation (or test) gives a tenth of train, or
+    by convention its tail; fewer than three examples serve in all splits.
+
+    Raises:
+        DataError: if ``validation`` takes what is not there.
+    """
+    ends = np.cumsum([len(part.x) for part in raw.parts.values()])
+    ranges = {
+        split: np.arange(end - len(part.x), end) for (split, part), end in zip(raw.parts.items(), ends, strict=True)
+    }
+    if "train" not in ranges and len(ranges) > 1:
+        raise DataError(f"{raw.name} has {' and '.join(ranges)} but no train. Add x_train.")
+    if "validation" in ranges and len(ranges) > 1 and validation is not None:
+        raise DataError(f"{raw.name} has a validation split of its own. Leave validation unset.")
+    if len(ranges) == 1:
+        ranges = {"train": next(iter(ranges.values()))}
+    train = ranges["train"]
+    missing = [split for split in SPLITS[1:] if split not in ranges]
+    if len(train) < len(missing) + 1:
+        return {split: ranges.get(split, train) for split in SPLITS}
+    tenth = max(1, round(len(train) / 10))
+    if raw.tail and validation is None and len(train) > raw.tail:
+        return {**ranges, "train": train[: -raw.tail], "validation": train[-raw.tail :]}
+    order = train[torch.randperm(len(train), generator=generator("split", seed)).numpy()]
+    for split in reversed(missing):
+        take = tenth if split == "test" or validation is None else held_out(validation, len(train))
+        if take >= len(order):
+            raise DataError(
+                f"validation={validation} leaves nothing to train on: {raw.name} has {len(train)} examples."
+            )
+        ranges[split], order = np.sort(order[:take]), order[take:]
+    return {**ranges, "train": np.sort(order)}
+
+
+def held_out(validation: float | int, count: int) -> int:
+    """How many examples ``validation`` asks for: a share below 1, or a number.
+
+    Raises:
+        DataError: if it is neither.
+    """
+    if validation <= 0 or (validation >= 1 and validation != int(validation)):
+        raise DataError(f"validation={validation}; expected a share between 0 and 1, or a whole number of examples.")
+    return int(validation) if validation >= 1 else max(1, round(validation * count))
+
+
+def class_numbers(raw: Raw, known: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
+    """Labels of all examples as class numbers, -1 where there is none, and the names of the classes.
+
+    Args:
+        raw: The source.
+        known: Classes of a model, if it has some; labels that are not among them count as none.
+
+    Raises:
+        DataError: if there are not as many labels as examples, or they are neither whole numbers nor names.
+    """
+    names = {split: label_names(raw, split) for split in raw.parts}
+    found = [name for values in names.values() if values is not None for name in values]
+    own = raw.classes if set(found) <= set(raw.classes) else tuple(sorted(set(found), key=natural))
+    classes = known or own
+    number = {name: i for i, name in enumerate(classes)}
+    numbers = []
+    for split, part in raw.parts.items():
+        values = names[split]
+        numbers += [UNKNOWN] * len(part.x) if values is None else [number.get(name, UNKNOWN) for name in values]
+    return np.array(numbers, dtype=np.int64), classes if found else known
+
+
+def natural(name: str) -> tuple[bool, int, str]:
+    """Sorts ``"2"`` before ``"10"``, and numbers before words."""
+    number = re.fullmatch(r"-?[0-9]{1,18}", name)
+    return number is None, int(name) if number else 0, name
+
+
+def label_names(raw: Raw, split: str) -> list[str] | None:
+    """The labels of one part as names, or None if it has none."""
+    part = raw.parts[split]
+    if part.labels is None:
+        return None
+    values = part.labels.ravel()
+    if len(values) != len(part.x):
+        raise DataError(
+            f"{raw.name} has {len(part.x)} examples but {len(values)} labels ({split}). Give one label each."
+        )
+    if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.floor(values)).all():
+        values = values.astype(np.int64)
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8", "replace")
+    if values.dtype.kind not in "biuU":
+        raise DataError(
+            f"The labels of {raw.name} ({split}) are of type {values.dtype}; expected whole numbers or names."
+        )
+    if values.dtype.kind == "U" or not raw.classes:
+        return [str(value) for value in values.tolist()]
+    if values.min() < 0 or values.max() >= len(raw.classes):
+        raise DataError(
+            f"{raw.name} has labels from {values.min()} to {values.max()} for {len(raw.classes)} classes; expected "
+            f"0 to {len(raw.classes) - 1}."
+        )
+    return [raw.classes[value] for value in values.tolist()]
+
+
+def moments(x: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation over everything but the first axis behind the examples; 1 for what is constant."""
+    axes = (0, *range(2, x.ndim))
+    shift = x.mean(axis=axes, dtype=np.float64)
+    scale = x.std(axis=axes, dtype=np.float64)
+    constant = (x.min(axis=axes) == x.max(axis=axes)) | (scale <= 0)
+    return tuple(shift.tolist()), tuple(np.where(constant, 1.0, scale).tolist())
+
+
+def described(raw: Raw, scale: Scale, x: Array, train: Array) -> DataSpec:
+    """What a model must know of these data, apart from the names of the classes."""
+    shift, spread = moments(x[train]) if scale.kind == "real" else ((), ())
+    return DataSpec(
+        name=raw.name,
+        shape=tuple(x.shape[1:]),
+        kind=scale.kind,
+        levels=scale.levels,
+        divisor=scale.divisor,
+        conventional_binarize="none" if scale.kind == "binary" else raw.conventional,
+        columns=raw.columns,
+        shift=shift,
+        scale=spread,
+    )
+
+
+def prepared(raw: Raw, spec: DataSpec | None, size: tuple[int, int] | None) -> tuple[Array, Raw]:
+    """The values as they are stored, (N, *shape), and the source in the same order.
+
+    Raises:
+        DataError: if the source is bad, or does not fit the model.
+    """
+    raw = checked(raw)
+    if spec is None or size is not None:
+        raw = settled(raw, size)
+    if spec is not None:
+        raw = conformed(raw, spec)
+    return joined(raw), raw
+
+
+def divided(
+    raw: Raw,
+    spec: DataSpec | None = None,
+    size: tuple[int, int] | None = None,
+    validation: float | int | None = None,
+    seed: int = 0,
+) -> Data:
+    """Makes train, validation and test of a source.
+
+    Args:
+        raw: The source.
+        spec: What a model knows of its data; the source is made to fit.
+        size: Height and width of pictures.
+        validation: Share or number of the training examples for validation.
+        seed: Decides the random splits.
+
+    Raises:
+        DataError: if the source is bad, or does not fit the model.
+    """
+    x, raw = prepared(raw, spec, size)
+    index = shares(raw, validation, seed)
+    numbers, classes = class_numbers(raw, spec.classes if spec else ())
+    if spec is None:
+        spec = described(raw, raw.scale or REAL, x, index["train"])
+    spec = replace(spec, name=raw.name, classes=classes)
+    return Data(**{name: split_of(x, numbers, index[name], spec) for name in SPLITS})
+
+
+def undivided(raw: Raw, spec: DataSpec | None, size: tuple[int, int] | None = None) -> Split:
+    """All examples of a source in their own order, whatever splits it has.
+
+    Raises:
+        DataError: if the source is bad, or does not fit the model.
+    """
+    x, raw = prepared(raw, spec, size)
+    everything = np.arange(len(x))
+    numbers, classes = class_numbers(raw, spec.classes if spec else ())
+    spec = spec or described(raw, raw.scale or REAL, x, everything)
+    return split_of(x, numbers, everything, replace(spec, name=raw.name, classes=classes))
+
+
+def split_of(x: Array, numbers: Array, index: Array, spec: DataSpec) -> Split:
+    """The examples with these numbers; labels only where every one of them has a label."""
+    chosen = numbers[index]
+    named = {} if (chosen == UNKNOWN).any() else {"labels": torch.from_numpy(chosen)}
+    return Split(torch.from_numpy(np.ascontiguousarray(x[index])), spec, named)

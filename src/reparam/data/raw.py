@@ -1,0 +1,96 @@
+"""What a reader hands over: arrays as they were found, before anything is decided about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reparam.data.records import Binarize, Kind
+from reparam.errors import DataError
+
+Array: TypeAlias = NDArray[Any]
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How stored values become x: ``kind``, ``levels`` and ``divisor`` of a DataSpec."""
+
+    kind: Kind
+    levels: int = 0
+    divisor: float = 1.0
+
+
+BINARY = Scale("binary")
+UNIT = Scale("unit")
+BYTES = Scale("levels", 256, 255.0)
+REAL = Scale("real")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some examples (N, ...) and their labels (N,), numbers or names, or None."""
+
+    x: Array
+    labels: Array | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is known, before pictures are decoded, about how they should come out."""
+
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A source as it was found.
+
+    Attributes:
+        name: What messages call it.
+        parts: ``{"all": part}``, or any of ``train``, ``validation`` and ``test``.
+        columns: Names of the columns of a table.
+        classes: Names of the classes where labels are numbers from 0.
+        scale: Meaning of the stored values where it is known; else it is measured.
+        tail: How many of the last training examples are the validation split by convention.
+        conventional: What the literature does to make x binary.
+    """
+
+    name: str
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    scale: Scale | None = None
+    tail: int = 0
+    conventional: Binarize = "none"
+
+    def named(self, name: str | None) -> Raw:
+        """The same under another name, where one is given."""
+        return self if name is None else replace(self, name=name)
+
+
+def whole(name: str, x: Array, labels: Array | None = None) -> Raw:
+    """A source with only one part."""
+    return Raw(name, {"all": Part(x, labels)})
+
+
+def require_numbers(x: Array, name: str) -> Array:
+    """Gives x back if numpy holds it as numbers.
+
+    Raises:
+        DataError: if it holds objects, text, complex numbers or records.
+    """
+    if x.dtype.kind == "O":
+        raise DataError(
+            f"{name} holds Python objects or rows of different lengths; expected numbers of one shape. "
+            "Save them as a plain array (padded, if they differ in length)."
+        )
+    if x.dtype.kind not in "biuf":
+        raise DataError(f"{name} holds values of type {x.dtype}; expected numbers. Convert or leave out what is text.")
+    return x.astype(np.float64) if x.dtype.itemsize > 8 else x

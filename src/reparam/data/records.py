@@ -1,0 +1,204 @@
+"""The records of the data floor: what the data are (DataSpec), a batch, a split, and the three splits together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from reparam.errors import DataError
+from reparam.rng import generator
+from reparam.shapes import Shape, is_image
+
+Kind = Literal["binary", "levels", "unit", "real"]
+Binarize = Literal["none", "dynamic", "threshold"]
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a model must know of its data, kept beside its weights.
+
+    Attributes:
+        name: Where the data came from, for people.
+        shape: Shape of one example: (C, H, W), (C, T) or (D,).
+        kind: ``binary`` (0 or 1), ``levels`` (``levels`` equally spaced values in [0, 1]), ``unit`` (real numbers in
+            [0, 1]) or ``real``.
+        levels: Number of grey levels of ``levels`` data, else 0.
+        divisor: Stored values are divided by this to give x.
+        binarize: How x is made binary when a batch is drawn; ``dynamic`` draws Bernoulli(x) afresh each time.
+        conventional_binarize: What the literature does with this data set, for models with binary outputs.
+        classes: Names of the classes, empty where there are none.
+        columns: Names of the columns of a table, empty where there are none.
+        shift, scale: Mean and standard deviation of ``real`` data on the training split (one value per column of
+            a table, one per channel of an image or a signal), empty otherwise. x itself stays in its own units.
+    """
+
+    name: str
+    shape: Shape
+    kind: Kind
+    levels: int = 0
+    divisor: float = 1.0
+    binarize: Binarize = "none"
+    conventional_binarize: Binarize = "none"
+    classes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    shift: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+
+    @property
+    def image(self) -> bool:
+        """True where an example can be shown as a picture."""
+        return is_image(self.shape) and self.shape[0] in (1, 3)
+
+    @property
+    def effective_kind(self) -> Kind:
+        """The kind a model sees, after binarisation."""
+        return "binary" if self.binarize != "none" else self.kind
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some examples x of shape (B, *data_shape), and what travels with them by name (``labels``, ...)."""
+
+    x: Tensor
+    named: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.x.shape[0]
+
+    def pick(self, names: Iterable[str]) -> dict[str, Tensor]:
+        """The named values a model asks for.
+
+        Raises:
+            DataError: if one of them is not in the batch.
+        """
+        missing = [name for name in names if name not in self.named]
+        if missing:
+            there = ", ".join(sorted(self.named)) or "nothing beside x"
+            raise DataError(f"The model needs {missing[0]!r} with each example; the data have {there}.")
+        return {name: self.named[name] for name in names}
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of the data, kept on one device as stored (uint8 stays uint8).
+
+    Attributes:
+        stored: (N, *data_shape), uint8 or float32.
+        spec: What the data are.
+        named: Values of length N by name; ``labels`` are class numbers (int64).
+    """
+
+    stored: Tensor
+    spec: DataSpec
+    named: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.stored.shape[0]
+
+    @property
+    def labels(self) -> Tensor | None:
+        """Class numbers, (N,), or None."""
+        return self.named.get("labels")
+
+    def to(self, device: torch.device | str) -> Split:
+        """The same split on another device."""
+        moved = {name: values.to(device) for name, values in self.named.items()}
+        return replace(self, stored=self.stored.to(device), named=moved)
+
+    def take(self, index: Tensor) -> Split:
+        """The examples with these numbers, as a split."""
+        index = index.to(self.stored.device)
+        return replace(self, stored=self.stored[index], named={name: v[index] for name, v in self.named.items()})
+
+    def subset(self, limit: int | None, *counters: int | str) -> Split:
+        """A seeded random subset of at most ``limit`` examples, never simply the first ones."""
+        if limit is None or limit >= len(self):
+            return self
+        chosen = torch.randperm(len(self), generator=generator("subset", *counters))[:limit]
+        return self.take(chosen.sort().values)
+
+    def batch(self, index: Tensor | slice, draws: torch.Generator | None = None) -> Batch:
+        """Gathers examples by number, scales them to x, and binarises if the spec says so.
+
+        Args:
+            index: Numbers of the examples, on this split's device, or a slice.
+            draws: Generator of the dynamic binarisation, on this split's device.
+        """
+        x = self.stored[index].to(torch.get_default_dtype())
+        if self.spec.divisor != 1.0:
+            x = x / self.spec.divisor
+        if self.spec.binarize == "dynamic":
+            x = torch.rand(x.shape, generator=draws, device=x.device, dtype=x.dtype).lt(x).to(x.dtype)
+        elif self.spec.binarize == "threshold":
+            x = x.ge(0.5).to(x.dtype)
+        return Batch(x, {name: values[index] for name, values in self.named.items()})
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """All examples in order. A dynamic split should be made :meth:`fixed` first."""
+        for start in range(0, len(self), size):
+            yield self.batch(slice(start, start + size))
+
+    def fixed(self, *counters: int | str) -> Split:
+        """A split whose binarisation is drawn once, so that judging it twice gives the same number."""
+        if self.spec.binarize == "none":
+            return self
+        draws = generator("binarize", *counters, device=self.stored.device)
+        parts = [self.batch(slice(start, start + 4096), draws).x.to(torch.uint8) for start in range(0, len(self), 4096)]
+        spec = replace(self.spec, kind="binary", binarize="none", divisor=1.0, levels=0)
+        return replace(self, stored=torch.cat(parts), spec=spec)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Train, validation and test: always three."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+    @property
+    def spec(self) -> DataSpec:
+        """What the data are."""
+        return self.train.spec
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of one example."""
+        return self.spec.shape
+
+    @property
+    def kind(self) -> Kind:
+        """``binary``, ``levels``, ``unit`` or ``real``, before binarisation."""
+        return self.spec.kind
+
+    @property
+    def labels(self) -> Tensor | None:
+        """Class numbers of the training split, or None."""
+        return self.train.labels
+
+    def split(self, name: str) -> Split:
+        """A split by name.
+
+        Raises:
+            DataError: if it is not train, validation or test.
+        """
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        if name not in splits:
+            raise DataError(f"There is no split {name!r}; expected train, validation or test.")
+        return splits[name]
+
+    def binarized(self, how: Binarize) -> Data:
+        """The same data, made binary when batches are drawn."""
+
+        def changed(split: Split) -> Split:
+            return replace(split, spec=replace(split.spec, binarize=how))
+
+        return Data(changed(self.train), changed(self.validation), changed(self.test))
+
+    def to(self, device: torch.device | str) -> Data:
+        """The same data on another device."""
+        return Data(self.train.to(device), self.validation.to(device), self.test.to(device))

@@ -1,0 +1,167 @@
+"""Which axis is which, and what the numbers mean: arrays as found -> (C, H, W), (C, T) or (D,) with a Scale."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from reparam.data.raw import BINARY, BYTES, REAL, UNIT, Array, Raw, Scale
+from reparam.data.records import DataSpec
+from reparam.errors import DataError, ShapeError
+from reparam.shapes import Shape, numel, readable
+
+# Resampling and rounding leave values a little outside [0, 1].
+SLACK = 1e-6
+
+
+def only(x: Array, high: int) -> bool:
+    """True if nothing but 0 and ``high`` occurs."""
+    return bool(x.min() >= 0 and x.max() <= high and ((x == 0) | (x == high)).all())
+
+
+def within(x: Array, high: int) -> bool:
+    """True if every value is between 0 and ``high``."""
+    slack = SLACK * high
+    return bool(x.min() >= -slack and x.max() <= high + slack)
+
+
+def arrange(x: Array, name: str) -> Array:
+    """Finds the axes of N examples.
+
+    Four axes are pictures: channels first if the second axis is 1 or 3, else last if the last is 1, 3 or 4 (the fourth,
+    transparency, is left out), else first. Three axes are grey pictures if the numbers are those of pictures (whole, or
+    all in [0, 1] or in [0, 255]); else signals, (channels, time). Two axes are a table, one is a table of one column.
+
+    Shapes:
+        x: (N,), (N, D), (N, H, W), (N, C, T), (N, C, H, W) or (N, H, W, C) -> (N, D), (N, C, T) or (N, C, H, W)
+
+    Raises:
+        DataError: if there are more axes, or none.
+    """
+    if x.ndim == 1:
+        return x[:, None]
+    if x.ndim == 2:
+        return x
+    if x.ndim == 3:
+        return x[:, None] if x.dtype.kind == "b" or within(x, 255) else x
+    if x.ndim == 4:
+        if x.shape[1] not in (1, 3) and x.shape[-1] in (1, 3, 4):
+            x = x.transpose(0, 3, 1, 2)
+            return x[:, :3]
+        return x
+    raise DataError(
+        f"{name} has shape {x.shape}; expected N examples of one axis (tables), two (grey pictures, signals) or three "
+        "(pictures with channels)."
+    )
+
+
+def measure(x: Array, pictures: bool) -> tuple[Array, Scale]:
+    """What the numbers are: 0 or 1, grey levels, real numbers in [0, 1], or real numbers.
+
+    Returns:
+        The values as they are stored (uint8 or float32), and how they become x.
+    """
+    if only(x, 1):
+        return x.astype(np.uint8), BINARY
+    if pictures and x.dtype.kind == "f" and within(x, 1):
+        return np.clip(x, 0, 1).astype(np.float32), UNIT
+    if pictures and within(x, 255):
+        if x.dtype.kind == "f" and (x != np.floor(x)).any():
+            return np.clip(x, 0, 255).astype(np.float32), replace(UNIT, divisor=255.0)
+        if only(x, 255):
+            return (x != 0).astype(np.uint8), BINARY
+        return x.astype(np.uint8), BYTES
+    return x.astype(np.float32), REAL
+
+
+def as_stored(x: Array, scale: Scale) -> Array:
+    """Values in the type in which they are kept: uint8 for bits and levels, float32 for the rest."""
+    return x.astype(np.uint8 if scale.kind in ("binary", "levels") else np.float32, copy=False)
+
+
+def in_order(x: Array, raw: Raw, spec: DataSpec) -> Array:
+    """The columns of a table in the order the model knows, found by name where both have names.
+
+    Raises:
+        DataError: if one is not there.
+    """
+    if not (spec.columns and raw.columns) or spec.columns == raw.columns:
+        return x
+    missing = [column for column in spec.columns if column not in raw.columns]
+    if missing:
+        raise DataError(f"{raw.name} lacks the column {missing[0]!r}, which the model needs; it has {raw.columns}.")
+    return x[:, [raw.columns.index(column) for column in spec.columns]]
+
+
+def shaped(x: Array, shape: Shape, name: str) -> Array:
+    """Views an array as N examples of this shape, or as one.
+
+    Raises:
+        ShapeError: if it cannot be.
+    """
+    for found in (x, x[:, None] if x.ndim > 1 else x, x[None], x[None, None]):
+        if found.shape[1:] == shape:
+            return found
+    for found in (x, x[None]):
+        if found.ndim in (3, 4) and arrange(found, name).shape[1:] == shape:
+            return arrange(found, name)
+    for found in (x, x[None]):
+        if 1 in (found.ndim - 1, len(shape)) and found.ndim > 1 and numel(found.shape[1:]) == numel(shape):
+            return found.reshape(-1, *shape)
+    mend = " Pictures can be resized: size=(H, W) in Python, --data.size." if len(shape) == 3 and x.ndim > 2 else ""
+    raise ShapeError(f"{name}: got an array of shape {x.shape}, the model needs examples of {readable(shape)}.{mend}")
+
+
+def conform(x: Array, scale: Scale | None, spec: DataSpec, name: str) -> Array:
+    """The stored values as a model's DataSpec has them; grey becomes binary at one half where the model knows no grey.
+
+    Args:
+        x: (N, *spec.shape).
+        scale: What x means, if the source declares it.
+        spec: What the model knows.
+        name: What messages call the source.
+
+    Raises:
+        DataError: if the values are out of the model's range.
+    """
+    if spec.kind == "real":
+        return (x / scale.divisor if scale else x).astype(np.float32)
+    values, scale = (x, scale) if scale else measure(x, pictures=True)
+    if scale.kind == "real":
+        low, high = float(x.min()), float(x.max())
+        raise DataError(
+            f"{name} has values from {low:.4g} to {high:.4g}; the model knows {spec.kind} data. Scale them to [0, 1]."
+        )
+    if (scale.kind, scale.levels, scale.divisor) == (spec.kind, spec.levels, spec.divisor):
+        return as_stored(values, scale)
+    share = values / np.float32(scale.divisor)
+    if spec.kind == "binary":
+        return (share >= 0.5).astype(np.uint8)
+    if spec.kind == "levels":
+        return np.rint(share * spec.divisor).astype(np.uint8)
+    return (share * spec.divisor).astype(np.float32)
+
+
+def require_finite(x: Array, named: str, names: tuple[str, ...] = ()) -> None:
+    """Refuses NaN and infinity, also what would become infinite in float32.
+
+    Args:
+        x: (N, ...).
+        named: What messages call it.
+        names: Names of the columns, if it is a table that has some.
+
+    Raises:
+        DataError: naming the first bad example, and the column or position in it.
+    """
+    limit = float(np.finfo(np.float32).max)
+    if x.dtype.kind != "f" or (x.min() >= -limit and x.max() <= limit):
+        return
+    bad = ~(np.abs(x) <= limit)
+    row, *rest = (int(i) for i in np.argwhere(bad)[0])
+    column = names[rest[0]] if names and len(rest) == 1 else rest[0] if len(rest) == 1 else None
+    where = f"position {tuple(rest)}" if column is None else f"column {column!r}"
+    raise DataError(
+        f"{named} has {x[(row, *rest)]} in row {row}, {where} (counted from 0), {int(bad.sum())} such values in all; "
+        "expected finite numbers. Fill them in or drop those rows."
+    )
