@@ -1,0 +1,31 @@
+"""Networks: x -> features h for encoders, z -> the numbers a likelihood needs for decoders."""
+
+from reparam.networks.base import Decoder, Encoder
+from reparam.networks.bounded import bounded
+from reparam.networks.conv import ConvDecoder, ConvEncoder
+from reparam.networks.corruption import (
+    Corruption,
+    GaussianNoise,
+    MaskingNoise,
+    SaltAndPepperNoise,
+    StandardizedCorruption,
+)
+from reparam.networks.mlp import MLPDecoder, MLPEncoder
+from reparam.networks.standardized import StandardizedEncoder, per_channel
+
+__all__ = [
+    "ConvDecoder",
+    "ConvEncoder",
+    "Corruption",
+    "Decoder",
+    "Encoder",
+    "GaussianNoise",
+    "MLPDecoder",
+    "MLPEncoder",
+    "MaskingNoise",
+    "SaltAndPepperNoise",
+    "StandardizedCorruption",
+    "StandardizedEncoder",
+    "bounded",
+    "per_channel",
+]

@@ -1,0 +1,41 @@
+"""Encoders for data in any units."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from reparam.errors import ShapeError
+from reparam.networks.base import Encoder
+from reparam.shapes import Shape
+
+
+def per_channel(values: tuple[float, ...], data_shape: Shape) -> Float[Tensor, "..."]:
+    """One number per channel (or column) in a shape that broadcasts over one example.
+
+    Raises:
+        ShapeError: if there are not as many numbers as channels.
+    """
+    if len(values) != data_shape[0]:
+        raise ShapeError(f"shift and scale have {len(values)} values, x of shape {data_shape} has {data_shape[0]}.")
+    return torch.tensor(values).reshape(-1, *(1 for _ in data_shape[1:]))
+
+
+class StandardizedEncoder(Encoder):
+    """Wraps an encoder so that it sees (x - shift) / scale.
+
+    Args:
+        base: The encoder of standardised values.
+        shift, scale: One number per channel (or column) of x.
+    """
+
+    shift_values: Tensor
+    scale_values: Tensor
+
+    def __init__(self, base: Encoder, shift: tuple[float, ...], scale: tuple[float, ...]) -> None:
+        super().__init__(base.data_shape, base.out_dim)
+        self.base, self.shift, self.scale = base, tuple(shift), tuple(scale)
+        self.register_buffer("shift_values", per_channel(self.shift, base.data_shape), persistent=False)
+        self.register_buffer("scale_values", per_channel(self.scale, base.data_shape), persistent=False)
+
+    def features(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B F"]:
+        return self.base((x - self.shift_values) / self.scale_values)
