@@ -1,0 +1,20 @@
+"""Likelihoods: the decoder's output h -> p(x|z)."""
+
+from reparam.likelihoods.base import Likelihood
+from reparam.likelihoods.bernoulli import BernoulliLikelihood, ContinuousBernoulliLikelihood
+from reparam.likelihoods.levels import CategoricalLikelihood, DiscretizedLogisticLikelihood
+from reparam.likelihoods.location_scale import LaplaceLikelihood, NormalLikelihood
+from reparam.likelihoods.reconstruction import ReconstructionTerm
+from reparam.likelihoods.standardized import StandardizedLikelihood
+
+__all__ = [
+    "BernoulliLikelihood",
+    "CategoricalLikelihood",
+    "ContinuousBernoulliLikelihood",
+    "DiscretizedLogisticLikelihood",
+    "LaplaceLikelihood",
+    "Likelihood",
+    "NormalLikelihood",
+    "ReconstructionTerm",
+    "StandardizedLikelihood",
+]

@@ -1,0 +1,32 @@
+"""A likelihood that works on standardised values and answers in the data's own units."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from reparam.distributions import Rescaled
+from reparam.likelihoods.base import Likelihood
+from reparam.networks import per_channel
+
+
+class StandardizedLikelihood(Likelihood):
+    r"""Wraps a likelihood of (x - shift) / scale, so that tables of any units train alike.
+
+    .. math:: \log p(x \mid z) = \log p_0\left(\frac{x - \mathrm{shift}}{\mathrm{scale}} \,\middle|\, z\right)
+              - \sum_d \log \mathrm{scale}_d
+
+    Args:
+        base: The likelihood of standardised values.
+        shift, scale: One number per channel (or column) of x.
+    """
+
+    shift_values: Tensor
+    scale_values: Tensor
+
+    def __init__(self, base: Likelihood, shift: tuple[float, ...], scale: tuple[float, ...]) -> None:
+        super().__init__(base.data_shape, base.arguments)
+        self.base, self.shift, self.scale = base, tuple(shift), tuple(scale)
+        self.register_buffer("shift_values", per_channel(self.shift, base.data_shape), persistent=False)
+        self.register_buffer("scale_values", per_channel(self.scale, base.data_shape), persistent=False)
+
+    def distribution(self, h: Float[Tensor, "..."]) -> Rescaled:
+        return Rescaled(self.base(h), self.shift_values, self.scale_values)

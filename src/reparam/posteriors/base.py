@@ -1,0 +1,42 @@
+"""What every posterior is."""
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from reparam.errors import PartError
+from reparam.networks import bounded
+
+
+class Posterior(nn.Module, ABC):
+    """Turns the encoder's features into a distribution over z: one linear head, then the distribution.
+
+    Shapes:
+        h: (B, in_dim)  ->  q: batch (B,), event (L,)
+    Args:
+        in_dim: Number of features per example.
+        latent_dim: Number of latent dimensions L.
+        arguments: Numbers the head gives for the whole of z.
+    Raises:
+        PartError: if latent_dim < 1.
+    """
+
+    needs_prior = True
+
+    def __init__(self, in_dim: int, latent_dim: int, arguments: int) -> None:
+        super().__init__()
+        if latent_dim < 1:
+            raise PartError(f"{type(self).__name__}: latent_dim is {latent_dim}, expected at least 1.")
+        self.in_dim, self.latent_dim = in_dim, latent_dim
+        self.head = nn.Linear(in_dim, arguments)
+
+    @abstractmethod
+    def forward(self, h: Float[Tensor, "*B F"]) -> Distribution:
+        """q(z|x) for each example."""
+
+    def loc_scale(self, h: Float[Tensor, "*B F"]) -> tuple[Float[Tensor, "*B L"], Float[Tensor, "*B L"]]:
+        """Location and bounded scale of each dimension, from a head of 2 L numbers."""
+        loc, log_scale = self.head(h).chunk(2, -1)
+        return loc, bounded(log_scale).exp()

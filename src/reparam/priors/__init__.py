@@ -1,0 +1,7 @@
+"""Priors: -> p(z)."""
+
+from reparam.priors.base import Prior
+from reparam.priors.laplace import LaplacePrior
+from reparam.priors.normal import NormalPrior
+
+__all__ = ["LaplacePrior", "NormalPrior", "Prior"]
