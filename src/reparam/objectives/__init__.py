@@ -1,0 +1,7 @@
+"""Objectives: a Trace -> a Bound, and the players who move the parameters."""
+
+from reparam.objectives.base import Objective
+from reparam.objectives.elbo import ELBO
+from reparam.objectives.schedules import warmup_weight
+
+__all__ = ["ELBO", "Objective", "warmup_weight"]

@@ -1,0 +1,39 @@
+"""What every objective is."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from torch import nn
+
+from reparam.errors import PartError
+from reparam.trace import Bound, HasNamedValues, Model, Player, Progress, Trace
+
+
+class Objective(nn.Module, ABC):
+    """Maps a Trace to the Bound to maximise; may own networks (a critic, a ratio estimator) and name several players.
+
+    Args:
+        samples: Draws of z per example, K.
+    Raises:
+        PartError: if samples < 1.
+    """
+
+    def __init__(self, samples: int = 1) -> None:
+        super().__init__()
+        if samples < 1:
+            raise PartError(f"{type(self).__name__}: samples is {samples}, expected at least 1.")
+        self.samples = samples
+
+    @abstractmethod
+    def bound(self, trace: Trace, progress: Progress) -> Bound:
+        """The quantity to maximise and the terms to show, one value per example, nats."""
+
+    def forward(self, model: Model, batch: HasNamedValues, progress: Progress) -> Bound:
+        """Traces a batch and bounds it."""
+        named: dict[str, Any] = batch.pick(model.conditions)
+        return self.bound(model.trace(batch.x, samples=self.samples, **named), progress)
+
+    def players(self, model: Model) -> tuple[Player, ...]:
+        """Who moves which parameters: by default one player who moves the model's and the objective's own."""
+        parameters = (*model.parameters(), *self.parameters())
+        return (Player("model", parameters, lambda batch, progress: self(model, batch, progress)),)
