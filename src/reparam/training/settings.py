@@ -1,0 +1,55 @@
+"""The settings of a training, checked where they are read from a file (see config.py)."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How to train.
+
+    Attributes:
+        batch_size: Examples per step.
+        epochs: Passes over the training split; None leaves it to ``max_minutes`` or to the recipe.
+        max_minutes: Wall-clock budget. The number of steps that fit is measured once, before the first step, and fixed
+            for the run, so that schedules follow steps.
+        learning_rate: Peak learning rate.
+        optimizer: ``adam`` or ``adamw``.
+        betas: Decays of Adam's first and second moments.
+        weight_decay: Decoupled for adamw.
+        schedule: ``constant``, ``cosine`` (to zero at the last step) or ``plateau`` (halved when validation stalls).
+        learning_rate_warmup: Share of the steps over which the learning rate rises from 0.
+        plateau_patience: Validations without a better ELBO before ``plateau`` halves the learning rate.
+        clip: Largest norm of the gradient of one player; None for no clipping.
+        ema: Decay of the averaged weights that are validated and saved; 0 for none.
+        patience: Validations without a better ELBO before training stops; None for never.
+        validations: How often to validate during the whole training.
+        validation_limit: Examples in a seeded random subset of the validation split.
+        precision: ``float32``, or mixed ``bfloat16`` or ``float16``.
+        tensorboard: Also write TensorBoard files, where it is installed.
+    """
+
+    batch_size: Count = 128
+    epochs: Count | None = None
+    max_minutes: Positive | None = None
+    learning_rate: Positive = 2e-3
+    optimizer: Literal["adam", "adamw"] = "adam"
+    betas: tuple[Beta, Beta] = (0.9, 0.99)
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    schedule: Literal["constant", "cosine", "plateau"] = "cosine"
+    learning_rate_warmup: Share = 0.02
+    plateau_patience: Count = 3
+    clip: Positive | None = 200.0
+    ema: Beta = 0.999
+    patience: Count | None = None
+    validations: Count = 20
+    validation_limit: Count = 2000
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    tensorboard: bool = True
