@@ -1,0 +1,155 @@
+"""log p(x) by importance weighting, in memory that does not grow with the number of samples."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from reparam.distributions import is_density
+from reparam.errors import PartError, RefusedError
+from reparam.rng import seeded
+from reparam.trace import Model, Trace
+
+ROWS = 1000
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Evaluation mode without gradients for a block; the mode found before comes back after it."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+@dataclass(frozen=True)
+class Likelihoods:
+    """Importance-weighted estimates for each example.
+
+    Shapes:
+        log_p_x: (B,), nats
+        stderr: (B,), Monte Carlo standard error of log_p_x, nats
+        ess: (B,), effective sample size, from 1 to S
+    """
+
+    log_p_x: Float[Tensor, " B"]
+    stderr: Float[Tensor, " B"]
+    ess: Float[Tensor, " B"]
+
+
+class _Stream:
+    """Running maximum, sum of weights and sum of squared weights, all relative to the maximum."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.largest = torch.full_like(like, -torch.inf)
+        self.first = torch.zeros_like(like)
+        self.second = torch.zeros_like(like)
+        self.count = 0
+
+    def add(self, log_w: Tensor) -> None:
+        largest = torch.maximum(self.largest, log_w.amax(0))
+        fade = torch.exp(self.largest - largest)
+        weights = torch.exp(log_w - largest)
+        self.first = self.first * fade + weights.sum(0)
+        self.second = self.second * fade.square() + weights.square().sum(0)
+        self.largest, self.count = largest, self.count + log_w.shape[0]
+
+    def result(self) -> Likelihoods:
+        s = self.count
+        mean = self.first / s
+        variance = (self.second / s - mean.square()).clamp_min(0) / max(1, s - 1)
+        ess = self.first.square() / self.second
+        return Likelihoods(self.largest + mean.log(), variance.sqrt() / mean, ess)
+
+
+def require_density(trace: Trace) -> None:
+    """Checks that log p(x) is defined.
+
+    Raises:
+        RefusedError: if there is no prior, q has no density, or the likelihood is an unnormalised distance.
+    """
+    if trace.p_z is None or not is_density(trace.q):
+        raise RefusedError("A plain autoencoder has no density p(x). Train 'vae', or ask for mse, psnr or ssim.")
+    if not is_density(trace.p_x):
+        raise RefusedError("The reconstruction term is a distance, not a density, so log p(x) is not defined.")
+
+
+def importance_weighted(
+    model: Model,
+    x: Float[Tensor, "B ..."],
+    samples: int = 500,
+    *,
+    seed: int = 0,
+    rows: int = ROWS,
+    progress: Callable[[int], None] | None = None,
+    **named: Any,
+) -> Likelihoods:
+    r"""Estimates log p(x) for each example, with its error.
+
+    .. math:: \log p(x) \approx \log \frac1S \sum_{s=1}^S \frac{p(x \mid z_s)\, p(z_s)}{q(z_s \mid x)},
+              \qquad z_s \sim q(z \mid x)
+
+    Each example is encoded once; draws are made ``rows`` (examples times draws) at a time and folded into a running
+    log-sum-exp, so memory does not grow with S.
+
+    Args:
+        model: Any model that fills a Trace.
+        x: Examples.
+        samples: Draws per example, S.
+        seed: Seed of the draws.
+        rows: Codes decoded at a time.
+        progress: Called with the number of examples done.
+    Raises:
+        PartError: if there is no example, or samples < 1.
+        RefusedError: if the model has no density.
+    Source:
+        Importance weighted autoencoders (Burda et al., 2016), arXiv:1509.00519, eq. 8. It is a lower bound in
+        expectation and rises to log p(x) with S.
+    """
+    if samples < 1 or len(x) < 1:
+        raise PartError(f"log p(x): got {len(x)} examples and samples={samples}, expected at least 1 of each.")
+    parts = []
+    with seeded(seed, "importance"), evaluating(model):
+        size = max(1, min(len(x), rows // 10))
+        for start in range(0, len(x), size):
+            piece = {name: values[start : start + size] for name, values in named.items()}
+            parts.append(_stream(model, x[start : start + size], samples, rows, piece))
+            if progress:
+                progress(min(len(x), start + size))
+    return Likelihoods(*(torch.cat([getattr(p, n) for p in parts]) for n in ("log_p_x", "stderr", "ess")))
+
+
+def _stream(model: Model, x: Tensor, samples: int, rows: int, named: dict[str, Tensor]) -> Likelihoods:
+    q = model.infer(x, **named)
+    stream: _Stream | None = None
+    left = samples
+    while left:
+        draws = min(left, max(1, rows // len(x)))
+        trace = model.trace(x, samples=draws, q=q, **named)
+        if stream is None:
+            require_density(trace)
+            stream = _Stream(trace.log_w[0].double())
+        stream.add(trace.log_w.double())
+        left -= draws
+    assert stream is not None
+    return stream.result()
+
+
+def log_likelihood(
+    model: Model, x: Float[Tensor, "B ..."], samples: int = 5000, *, seed: int = 0, rows: int = ROWS, **named: Any
+) -> Float[Tensor, " B"]:
+    """log p(x) for each example by :func:`importance_weighted`, (B,), nats."""
+    return importance_weighted(model, x, samples, seed=seed, rows=rows, **named).log_p_x
+
+
+def standard_error(values: Tensor) -> float:
+    """Standard error of the mean over examples."""
+    return (values.std() / math.sqrt(len(values))).item() if len(values) > 1 else 0.0
