@@ -1,0 +1,21 @@
+"""Tools for the latent space: interpolation, traversal, the decoded grid, projection.
+
+They ask a model for ``infer`` and ``decode`` and for nothing else, so they serve every model that has both.
+"""
+
+from reparam.latents.codes import HasLatents, decoded_means, posterior_means
+from reparam.latents.paths import PATHS, interpolate
+from reparam.latents.projections import Projection, project
+from reparam.latents.walks import grid, traverse
+
+__all__ = [
+    "PATHS",
+    "HasLatents",
+    "Projection",
+    "decoded_means",
+    "grid",
+    "interpolate",
+    "posterior_means",
+    "project",
+    "traverse",
+]
