@@ -1,0 +1,339 @@
+"""Typed configuration: YAML <-> Config -> parts, with one table from kind to constructor."""
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
+from torch import nn
+
+from reparam.data import DataSpec
+from reparam.distributions.kl import KLMethod
+from reparam.errors import ConfigError, PartError, UnknownNameError, nearest
+from reparam.likelihoods import (
+    BernoulliLikelihood,
+    CategoricalLikelihood,
+    ContinuousBernoulliLikelihood,
+    DiscretizedLogisticLikelihood,
+    LaplaceLikelihood,
+    NormalLikelihood,
+    ReconstructionTerm,
+    StandardizedLikelihood,
+)
+from reparam.models import VAE
+from reparam.networks import (
+    ConvDecoder,
+    ConvEncoder,
+    GaussianNoise,
+    MaskingNoise,
+    MLPDecoder,
+    MLPEncoder,
+    SaltAndPepperNoise,
+    StandardizedCorruption,
+    StandardizedEncoder,
+)
+from reparam.objectives import ELBO
+from reparam.posteriors import FullNormalPosterior, LaplacePosterior, NormalPosterior, PointPosterior
+from reparam.priors import LaplacePrior, NormalPrior
+from reparam.training import TrainSettings
+
+PARTS: dict[str, dict[str, type]] = {
+    "model": {"flat": VAE},
+    "encoder": {"mlp": MLPEncoder, "conv": ConvEncoder, "standardized": StandardizedEncoder},
+    "decoder": {"mlp": MLPDecoder, "conv": ConvDecoder},
+    "posterior": {
+        "normal": NormalPosterior,
+        "full-normal": FullNormalPosterior,
+        "laplace": LaplacePosterior,
+        "point": PointPosterior,
+    },
+    "prior": {"normal": NormalPrior, "laplace": LaplacePrior},
+    "likelihood": {
+        "bernoulli": BernoulliLikelihood,
+        "continuous-bernoulli": ContinuousBernoulliLikelihood,
+        "normal": NormalLikelihood,
+        "laplace": LaplaceLikelihood,
+        "categorical": CategoricalLikelihood,
+        "discretized-logistic": DiscretizedLogisticLikelihood,
+        "reconstruction": ReconstructionTerm,
+        "standardized": StandardizedLikelihood,
+    },
+    "corruption": {
+        "mask": MaskingNoise,
+        "gaussian": GaussianNoise,
+        "salt-and-pepper": SaltAndPepperNoise,
+        "standardized": StandardizedCorruption,
+    },
+    "objective": {"elbo": ELBO},
+}
+WRAPPER = "standardized"
+FROM_CONTEXT = ("data_shape", "latent_dim", "out_shape", "in_dim", "self")
+
+
+def constructor(section: str, kind: str) -> type:
+    """The class behind a kind.
+
+    Raises:
+        UnknownNameError: if there is no such kind; the nearest one is named.
+    """
+    if kind not in PARTS[section]:
+        raise UnknownNameError(f"There is no {section} {kind!r}. {nearest(kind, PARTS[section])}")
+    return PARTS[section][kind]
+
+
+def settings_of(section: str, kind: str) -> dict[str, inspect.Parameter]:
+    """The settings a user can give to a part: its constructor's arguments less those the build fills in."""
+    parameters = inspect.signature(constructor(section, kind)).parameters
+    return {name: p for name, p in parameters.items() if name not in FROM_CONTEXT}
+
+
+class Part(BaseModel):
+    """A part by its kind, and its settings."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was given beside the kind."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+def checked_part(section: str, value: Any) -> Any:
+    """A part with its kind and settings checked, for pydantic.
+
+    Raises:
+        ValueError: if the kind or a setting is unknown, or a setting has a wrong value.
+    """
+    value = {"kind": value} if isinstance(value, str) else value
+    if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
+        raise ValueError(f"expected a kind, or a mapping with a kind and its settings (got {value!r})")
+    kind = value["kind"]
+    kinds = [name for name in PARTS[section] if name != WRAPPER]
+    if kind not in kinds:
+        raise ValueError(f"there is no {section} {kind!r}. {nearest(kind, kinds)}")
+    known = settings_of(section, kind)
+    checked = {"kind": kind}
+    for name, setting in value.items():
+        if name == "kind":
+            continue
+        if name not in known:
+            raise ValueError(f"{kind} has no setting {name!r}. {nearest(name, known) if known else ''}".strip())
+        try:
+            checked[name] = TypeAdapter(known[name].annotation).validate_python(setting)
+        except ValidationError as error:
+            faults = " or ".join(dict.fromkeys(_sentence(fault) for fault in error.errors()))
+            raise ValueError(f"{name}: {faults}") from None
+    return checked
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(Strict):
+    """Which data, and how they are prepared.
+
+    Attributes:
+        source: A name, a path, or empty for data given from Python.
+        size: Side, or height and width, that images are resized to.
+        binarize: ``dynamic`` draws Bernoulli(x) afresh each epoch, ``threshold`` cuts at 0.5.
+        validation: Share of the training data cut off for validation, where the source has no split of its own.
+        limit: Seeded random subset of each split.
+        seed: Seed of random splits and subsets; apart from the run's seed, so that runs share a test split.
+    """
+
+    source: str = "digits"
+    size: int | tuple[int, int] | None = None
+    binarize: Literal["none", "dynamic", "threshold"] = "none"
+    validation: Annotated[float, Field(gt=0, lt=1)] | None = None
+    limit: Annotated[int, Field(ge=1)] | None = None
+    seed: int = 0
+
+
+class ModelConfig(Strict):
+    """The parts of a flat model; each is a kind, or a kind with its settings."""
+
+    latent_dim: Annotated[int, Field(ge=1)] = 32
+    encoder: Part
+    posterior: Part
+    prior: Part | None
+    decoder: Part
+    likelihood: Part
+    kl: KLMethod = "auto"
+    corruption: Part | None = None
+
+    @field_validator("encoder", "posterior", "prior", "decoder", "likelihood", "corruption", mode="before")
+    @classmethod
+    def _parts(cls, value: Any, info: ValidationInfo) -> Any:
+        return value if value is None else checked_part(str(info.field_name), value)
+
+
+class Config(Strict):
+    """Everything needed to run a training again."""
+
+    recipe: str
+    data: DataConfig
+    model: ModelConfig | None
+    objective: Part
+    train: TrainSettings = TrainSettings()
+    seed: int = 0
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _part(cls, value: Any) -> Any:
+        return checked_part("objective", value)
+
+    def to_yaml(self) -> str:
+        """The YAML of ``config.yaml``."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def parse_config(values: Mapping[str, Any], origin: str = "settings") -> Config:
+    """Checks all values at once.
+
+    Raises:
+        ConfigError: one line for each fault: ``origin: key: what was expected (got ...)``.
+    """
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_readable(error, origin)) from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: if the file is missing or is no mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}).") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())}).") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected sections such as 'train:' at the top level (got {type(values).__name__}).")
+    return values
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    tables: dict[tuple[Any, ...], Any] = {(): Config, ("data",): DataConfig, ("model",): ModelConfig}
+    owner = tables.get(location)
+    if owner is not None:
+        return list(owner.model_fields)
+    return list(TrainSettings.__dataclass_fields__) if location == ("train",) else []
+
+
+def _sentence(error: Any) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if error["type"] == "value_error":
+        return message
+    return f"{message} (got {error['input']!r})"
+
+
+def _readable(error: ValidationError, origin: str) -> str:
+    lines = []
+    for fault in error.errors():
+        location = tuple(key for key in fault["loc"] if isinstance(key, str) and not key.startswith("function-"))
+        if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            known = _known_keys(location[:-1])
+            text = f"there is no such key. {nearest(str(location[-1]), known) if known else ''}".strip()
+        else:
+            text = _sentence(fault)
+        lines.append(f"{origin}: {'.'.join(map(str, location))}: {text}")
+    return "\n".join(lines)
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` laid over ``base``, section by section; a part of another kind replaces the old one."""
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        if isinstance(old, Mapping) and isinstance(value, str) and "kind" in old:
+            value = {"kind": value}
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            replaced = "kind" in value and value["kind"] != old.get("kind")
+            result[key] = dict(value) if replaced else merged(old, value)
+        else:
+            result[key] = value
+    return result
+
+
+def build_part(section: str, part: Part, context: Mapping[str, Any]) -> Any:
+    """Calls the constructor behind a part with its settings and what the context knows.
+
+    Raises:
+        PartError: from the constructor.
+    """
+    accepted = inspect.signature(constructor(section, part.kind)).parameters
+    known = {name: value for name, value in context.items() if name in accepted}
+    return constructor(section, part.kind)(**(known | part.settings))
+
+
+def build_model(config: ModelConfig, spec: DataSpec) -> VAE:
+    """Puts a model together for these data.
+
+    Raises:
+        PartError: if parts do not fit each other or the data.
+    """
+    context: dict[str, Any] = {"data_shape": spec.shape, "latent_dim": config.latent_dim}
+    if spec.levels and spec.binarize == "none":
+        context["levels"] = spec.levels
+    likelihood = build_part("likelihood", config.likelihood, context)
+    encoder = build_part("encoder", config.encoder, context)
+    corruption = build_part("corruption", config.corruption, context) if config.corruption else None
+    context |= {"out_shape": likelihood.out_shape, "in_dim": encoder.out_dim}
+    if spec.kind == "real":
+        units = {"shift": spec.shift, "scale": spec.scale}
+        encoder = StandardizedEncoder(encoder, **units)
+        likelihood = StandardizedLikelihood(likelihood, **units)
+        corruption = StandardizedCorruption(corruption, data_shape=spec.shape, **units) if corruption else None
+    return VAE(
+        encoder=encoder,
+        posterior=build_part("posterior", config.posterior, context),
+        prior=build_part("prior", config.prior, context) if config.prior else None,
+        decoder=build_part("decoder", config.decoder, context),
+        likelihood=likelihood,
+        kl=config.kl,
+        corruption=corruption,
+    )
+
+
+def describe(part: Any, section: str) -> dict[str, Any]:
+    """A part as kind and constructor arguments, read from the attributes of the same names.
+
+    Raises:
+        PartError: if its class is not in the table.
+    """
+    kinds = {cls: kind for kind, cls in PARTS[section].items()}
+    if type(part) not in kinds:
+        raise PartError(
+            f"The {section} is a {type(part).__name__}, which reparam cannot rebuild from disk. "
+            "Save its weights with torch or safetensors, or compose it from reparam's parts."
+        )
+    described: dict[str, Any] = {"kind": kinds[type(part)]}
+    for name in inspect.signature(type(part)).parameters:
+        value = getattr(part, name)
+        if isinstance(value, nn.Module):
+            value = describe(value, name if name in PARTS else section)
+        described[name] = list(value) if isinstance(value, tuple) else value
+    return described
+
+
+def rebuild(described: Mapping[str, Any], section: str) -> Any:
+    """The part that :func:`describe` described."""
+    arguments: dict[str, Any] = {}
+    for name, value in described.items():
+        if isinstance(value, Mapping) and "kind" in value:
+            value = rebuild(value, name if name in PARTS else section)
+        arguments[name] = tuple(value) if isinstance(value, list) else value
+    return constructor(section, arguments.pop("kind"))(**arguments)

@@ -1,0 +1,105 @@
+"""Saving and loading models: config.json beside weights.safetensors, never a pickle."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from reparam.config import describe, rebuild
+from reparam.data import DataSpec
+from reparam.errors import RunError, RunNotFoundError
+from reparam.models import VAE
+
+FORMAT = 1
+
+
+def save(model: VAE, folder: Path | str, spec: DataSpec | None = None) -> Path:
+    """Writes a model folder: complete, or as it was before.
+
+    Args:
+        model: Composed from reparam's parts.
+        folder: The folder to write; an older model there is replaced.
+        spec: What the data are, for those who load it.
+    Raises:
+        PartError: if the model holds a part that cannot be rebuilt from disk.
+        RunError: if the folder cannot be written.
+    """
+    folder = Path(folder)
+    content = {"format": FORMAT, "model": describe(model, "model"), "data": asdict(spec) if spec else None}
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        (aside / "config.json").write_text(json.dumps(content, indent=1))
+        weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
+        save_file(weights, aside / "weights.safetensors")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(aside, folder)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise RunError(f"The model could not be written to {folder}: {error}.") from None
+    return folder
+
+
+def model_folder(path: Path | str) -> Path:
+    """The model folder of a run folder, or the folder itself.
+
+    Raises:
+        RunNotFoundError: if there is no model.
+    """
+    path = Path(path)
+    for folder in (path / "model", path):
+        if (folder / "config.json").is_file() and (folder / "weights.safetensors").is_file():
+            return folder
+    what = (
+        "exists but holds no model (model/config.json and model/weights.safetensors)"
+        if path.exists()
+        else "is not there"
+    )
+    raise RunNotFoundError(f"{path} {what}. Give the folder that 'reparam train --out' wrote.")
+
+
+def load_with_spec(path: Path | str, device: torch.device | str = "cpu") -> tuple[VAE, DataSpec | None]:
+    """A model and what its data are, from a run folder or a model folder.
+
+    Raises:
+        RunNotFoundError: if there is no model.
+        RunError: if a file is damaged, or from a newer version.
+    """
+    folder = model_folder(path)
+    try:
+        content: dict[str, Any] = json.loads((folder / "config.json").read_text())
+        if content["format"] > FORMAT:
+            raise RunError(f"{folder}: written by a newer reparam (format {content['format']}). Upgrade reparam.")
+        model = rebuild(content["model"], "model")
+        model.load_state_dict(load_file(folder / "weights.safetensors"))
+        spec = _spec(content["data"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, RunError):
+            raise
+        reason = " ".join(str(error).split())
+        raise RunError(f"{folder}: the model is damaged ({type(error).__name__}: {reason}).") from None
+    return model.to(device).eval(), spec
+
+
+def load(path: Path | str, device: torch.device | str = "cpu") -> VAE:
+    """A model from a run folder or a model folder, ready to use.
+
+    Raises:
+        RunNotFoundError: if there is no model.
+        RunError: if a file is damaged, or from a newer version.
+    """
+    return load_with_spec(path, device)[0]
+
+
+def _spec(values: dict[str, Any] | None) -> DataSpec | None:
+    if values is None:
+        return None
+    fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    return DataSpec(**fields)
