@@ -1,0 +1,274 @@
+"""Which figures a report has, in their order: each section is a small function of the story."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from reparam.errors import MissingExtraError, RefusedError
+from reparam.latents import grid, interpolate, project, traverse
+from reparam.report.numbers import series
+from reparam.report.plots import Line, Panel, bars, calm_limits, line_panels, scatter_by_class, thinned
+from reparam.report.subject import Subject
+from reparam.report.theme import Picture
+from reparam.report.views import Drawing, View, view_of
+from reparam.rng import seeded
+
+_TRAVERSED = 16
+_SPAN = 3.0
+_WALK_STEPS = 13
+_BARS = 64
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One picture of a report: ``name`` is its file name without ending."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report: a heading, what it is about, its figures, and a sentence on what is missing."""
+
+    name: str
+    title: str
+    intro: str
+    figures: tuple[Figure, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that figures are drawn from."""
+
+    subject: Subject
+    view: View
+    metrics: Sequence[Mapping[str, Any]]
+
+
+def draw_sections(subject: Subject, metrics: Sequence[Mapping[str, Any]]) -> list[Section]:
+    """Draws every section; one that has nothing to show becomes a sentence that says why."""
+    story = Story(subject, view_of(subject.spec, subject.items), metrics)
+    sections = []
+    for name, title, intro, draws in _SECTIONS:
+        figures: list[Figure] = []
+        notes = []
+        for draw in draws:
+            try:
+                figures += draw(story)
+            except (MissingExtraError, RefusedError, _NothingError) as reason:
+                notes.append(str(reason))
+        sections.append(Section(name, title, intro, tuple(figures), " ".join(notes)))
+    return sections
+
+
+class _NothingError(Exception):
+    """There is nothing to draw; the message says why."""
+
+
+def _figures(name: str, title: str, caption: str, drawings: Sequence[Drawing]) -> list[Figure]:
+    figures = []
+    for drawing in drawings:
+        full = f"{name}-{drawing.suffix}" if drawing.suffix else name
+        heading = drawing.title or title
+        text = drawing.reading if drawing.title else f"{caption} {drawing.reading}"
+        figures.append(Figure(full, heading, text, f"{heading}. {drawing.reading}", drawing.picture))
+    return figures
+
+
+_CURVES = (
+    (
+        "elbo",
+        "ELBO",
+        "nats per example",
+        "The bound on log p(x) that training pushes up: \N{MINUS SIGN}distortion \N{MINUS SIGN} rate.",
+    ),
+    ("distortion", "Distortion", "nats per example", "How badly codes explain x: falls as reconstructions get better."),
+    ("rate", "Rate", "nats per example", "How much the codes tell about x: KL(q(z|x) || p(z))."),
+    ("learning_rate", "Learning rate", "", "The step size of the optimiser."),
+)
+
+
+_CURVES_WITHOUT_BOUND = (
+    ("distortion", "Reconstruction loss", "per example", "How badly codes explain x: what training pushes down."),
+    _CURVES[-1],
+)
+
+
+def _training(story: Story) -> list[Figure]:
+    bounded = story.subject.model.prior is not None
+    wanted = _CURVES if bounded else _CURVES_WITHOUT_BOUND
+    note = " Training sees corrupted copies, validation clean ones." if story.subject.model.denoising else ""
+    figures = [
+        figure
+        for key, title, unit, caption in wanted
+        if (figure := _curve(story.metrics, key, title, unit, caption + (note if key == "distortion" else "")))
+    ]
+    if not figures:
+        raise _NothingError("No training steps were recorded.")
+    return figures
+
+
+def _curve(metrics: Sequence[Mapping[str, Any]], key: str, title: str, unit: str, caption: str) -> Figure | None:
+    lines, ends, all_values = [], [], []
+    for split, color, marker in (("train", "accent", ""), ("validation", "second", ".")):
+        x, y = map(np.asarray, series(metrics, split, key))
+        if not np.isfinite(y).any():
+            continue
+        thin_x, thin_y = thinned(x, y)
+        lines.append(Line(thin_y, thin_x, split, color, marker=marker if len(thin_x) <= 40 else ""))
+        all_values.append(y)
+        ends.append(f"{split} ends at {y[-1]:.4g}")
+    if not lines:
+        return None
+    picture = line_panels([Panel(lines, "", "step", unit, calm_limits(all_values))])
+    alt = f"{title} over the training steps: {', '.join(ends)}."
+    return Figure(f"curve-{key.replace('_', '-')}", title, caption, alt, picture)
+
+
+def _reconstructions(story: Story) -> list[Figure]:
+    model, x = story.subject.model, story.subject.items[:64]
+    if model.denoising:
+        title = "Originals, corrupted copies and outputs"
+        caption = "Clean test items, the corrupted copies that the model sees, and what it makes of these copies alone."
+        with seeded(story.subject.seed, "report corruption"):
+            corrupted = model.corrupt(x)
+        rows = [("original", x), ("corrupted", corrupted), ("output", model.reconstruct(corrupted))]
+    else:
+        title = "Originals and reconstructions"
+        caption = "Test items, which training never saw, and what the model makes of their codes."
+        rows = [("original", x), ("reconstruction", model.reconstruct(x))]
+    if story.subject.binarized:
+        caption += " The originals are shown as the model sees them, made binary."
+    return _figures("reconstructions", title, caption, story.view.copies(rows))
+
+
+def _samples(story: Story) -> list[Figure]:
+    with seeded(story.subject.seed, "report samples"):
+        noisy = story.view.noisy
+        new = story.subject.model.sample(max(64, len(story.subject.items)) if noisy else 64, draw=noisy)
+    caption = "New items: codes z drawn from the prior p(z), then decoded. None of them is in the data."
+    return _figures("samples", "Samples from the prior", caption, story.view.samples(new, story.subject.items))
+
+
+def _traversals(story: Story) -> list[Figure]:
+    subject = story.subject
+    dims = subject.order[:_TRAVERSED]
+    codes = subject.scale_codes
+    pictures = traverse(
+        subject.model, None if codes is not None else subject.items[0], dims, _SPAN, _WALK_STEPS, codes=codes
+    )
+    marks = [f"{value:+.3g}" if value else "0" for value in np.linspace(-_SPAN, _SPAN, _WALK_STEPS)]
+    held = "the mean code" if codes is not None else "the code of one test item"
+    unit = " standard deviations of the codes around their mean" if codes is not None else ""
+    by = "spread of the codes" if subject.kl is None else "KL in nats, which says how much the dimension is used"
+    caption = (
+        f"One number of the code moves from {marks[0]} to {marks[-1]}{unit}, all others stay at {held}. "
+        f"Sorted by {by}. Dimensions that are not used change nothing."
+    )
+    if len(dims) < subject.model.latent_dim:
+        caption += f" The first {len(dims)} of {subject.model.latent_dim} dimensions are shown."
+    drawings = story.view.walks([subject.dim_label(dim) for dim in dims], pictures, marks)
+    return _figures("traversals", "What each latent dimension does", caption, drawings)
+
+
+def _latent_map(story: Story) -> list[Figure]:
+    subject = story.subject
+    shown = project(subject.codes, subject.seed)
+    how = {
+        "identity": "The two latent dimensions as they are.",
+        "jitter": "The one latent dimension runs to the right; the height is random and only keeps dots apart.",
+        "pca": f"The {subject.codes.shape[1]} dimensions seen along the two principal axes of the codes, which keep "
+        f"{shown.explained:.0%} of their variance.",
+    }[shown.method]
+    labels = None if subject.labels is None else subject.labels.numpy()
+    classes = "" if labels is None else " Colours are the classes."
+    if labels is not None and not subject.model.conditions:
+        classes = " Colours are the classes, which the model was not told."
+    where = "its code" if subject.model.prior is None else "the mean of q(z|x)"
+    caption = f"One dot for each of {len(subject.codes):,} test items, at {where}. {how}{classes}"
+    picture = scatter_by_class(shown.points.numpy(), labels, subject.spec.classes)
+    title = "Latent map of the test data"
+    return [Figure("latent-map", title, caption, f"{title}: a scatter plot. {how}", picture)]
+
+
+def _decoded_plane(story: Story) -> list[Figure]:
+    if story.subject.model.latent_dim != 2:
+        return []
+    codes = story.subject.scale_codes
+    drawings = story.view.plane(grid(story.subject.model, codes=codes))
+    mass = "prior probability" if codes is None else "share of the codes"
+    caption = f"The whole latent plane, decoded: between two neighbours lies always the same {mass}."
+    return _figures("latent-plane", "The decoded latent plane", caption, drawings)
+
+
+def _interpolations(story: Story) -> list[Figure]:
+    items = story.subject.items
+    pairs = min(5, len(items) // 2)
+    if not pairs:
+        raise _NothingError("An interpolation needs two test items; there is only one.")
+    starts, ends = items[:pairs], items[pairs : 2 * pairs]
+    caption = (
+        "On the straight line between the codes of two test items. In a good latent space each step looks like data."
+    )
+    drawings = story.view.paths(starts, interpolate(story.subject.model, starts, ends, steps=10), ends)
+    return _figures("interpolations", "Interpolations between test items", caption, drawings)
+
+
+def _kl_bars(story: Story) -> list[Figure]:
+    subject = story.subject
+    if subject.model.prior is None:
+        raise _NothingError("This model has no prior, so there is no KL to it.")
+    if subject.kl is None:
+        raise _NothingError("The KL of this posterior and prior does not split into one term for each dimension.")
+    dims = subject.order[:_BARS]
+    active = int(subject.active.sum())
+    caption = (
+        "KL(q(z|x) || p(z)) of each latent dimension, averaged over test items, largest first. "
+        f"{active} of {subject.model.latent_dim} dimensions are active: there the mean of q(z|x) varies over the "
+        f"{len(subject.codes):,} test items looked at (variance above 0.01)."
+    )
+    if len(dims) < len(subject.order):
+        caption += f" The first {len(dims)} are shown."
+    values = subject.kl[torch.tensor(dims)].numpy()
+    names, strong = [f"z{dim}" for dim in dims], [bool(subject.active[dim]) for dim in dims]
+    picture = bars(values, names, strong, ("active", "not active"), "KL, nats")
+    alt = f"Bar plot of the KL of each latent dimension; the largest is {names[0]} with {values[0]:.2f} nats."
+    return [Figure("kl-per-dimension", "KL of each latent dimension", caption, alt, picture)]
+
+
+_Draw = Callable[[Story], Sequence[Figure]]
+_SECTIONS: tuple[tuple[str, str, str, tuple[_Draw, ...]], ...] = (
+    (
+        "training",
+        "Training",
+        "How training went. Where the validation curve gets worse while the training curve still gets better, the "
+        "model overfits. The first wild steps may run out of the picture.",
+        (_training,),
+    ),
+    (
+        "reconstructions",
+        "Reconstructions",
+        "What is left of an item after it went through the code.",
+        (_reconstructions,),
+    ),
+    ("samples", "Samples", "What the model makes up on its own.", (_samples,)),
+    ("traversals", "Traversals", "What a single number of the code controls.", (_traversals,)),
+    (
+        "latent-space",
+        "Latent space",
+        "Where the test data lie in the code, and whether like lies with like.",
+        (_latent_map, _decoded_plane),
+    ),
+    ("interpolations", "Interpolations", "What lies between two items.", (_interpolations,)),
+    ("kl", "KL by dimension", "Which dimensions of the code carry information.", (_kl_bars,)),
+)

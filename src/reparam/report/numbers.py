@@ -1,0 +1,165 @@
+"""The headline numbers: what each key of ``evaluation.json`` is called, its unit, and what it means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Number:
+    """One row of the table of numbers, all of it text."""
+
+    name: str
+    value: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class _Known:
+    name: str
+    unit: str
+    meaning: str
+    show: Callable[[float], str]
+
+
+def _nats(value: float) -> str:
+    return f"{value:,.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _digits(value: float) -> str:
+    return (f"{value:,.0f}" if value.is_integer() and abs(value) < 1e9 else f"{value:.4g}").replace(
+        "-", "\N{MINUS SIGN}"
+    )
+
+
+_KNOWN = {
+    "elbo": _Known(
+        "ELBO",
+        "nats per example",
+        "Lower bound on log p(x): minus distortion minus rate. Higher is better.",
+        _nats,
+    ),
+    "distortion": _Known(
+        "Distortion",
+        "nats per example",
+        "\N{MINUS SIGN}log p(x|z) at codes drawn from q(z|x): what the code does not tell about x. Negative values are "
+        "possible where x is continuous.",
+        _nats,
+    ),
+    "rate": _Known(
+        "Rate",
+        "nats per example",
+        "KL(q(z|x) || p(z)): how much the code tells about x. A rate near 0 means that the code is not used.",
+        _nats,
+    ),
+    "active_units": _Known(
+        "Active units",
+        "latent dimensions",
+        "Dimensions whose posterior mean really changes with x (variance over the data above 0.01).",
+        _digits,
+    ),
+    "bits_per_dim": _Known(
+        "Bits per dimension",
+        "bits",
+        "The bound or likelihood as code length for each value of x, for data with a fixed number of levels. "
+        "Lower is better.",
+        lambda value: f"{value:.3f}",
+    ),
+    "mse": _Known(
+        "Mean squared error",
+        "squared units of x",
+        "Between x and its reconstruction, averaged over all values; a de-noising model reconstructs from the "
+        "corrupted copy. Lower is better.",
+        _digits,
+    ),
+    "mse_corrupted": _Known(
+        "Mean squared error of the corrupted input",
+        "squared units of x",
+        "Between the clean x and its corrupted copy: what the model has to beat.",
+        _digits,
+    ),
+    "psnr": _Known(
+        "PSNR",
+        "dB",
+        "Peak signal-to-noise ratio of the reconstructions: squared error on a logarithmic scale. Higher is better.",
+        _nats,
+    ),
+    "ssim": _Known(
+        "SSIM",
+        "at most 1",
+        "Structural similarity of x and its reconstruction: local contrast and structure. 1 means identical.",
+        lambda value: f"{value:.3f}",
+    ),
+}
+_WITHOUT_BOUND = _Known(
+    "Reconstruction loss",
+    "per example",
+    "What training of a plain autoencoder makes small: \N{MINUS SIGN}log p(x|z) in nats, or the distance it was given. "
+    "Lower is better.",
+    _digits,
+)
+_SHOWN_ELSEWHERE = {"n", "seed", "limit", "latent_dim", "elbo_stderr", "nll", "nll_n"} | {
+    f"nll_{part}" for part in ("stderr", "mc_stderr", "samples", "ess")
+}
+
+
+def is_number(value: object) -> bool:
+    """True for finite numbers, and not for True and False."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def headline_numbers(evaluation: Mapping[str, Any]) -> list[Number]:
+    """Rows of the table: the likelihood first, then the known keys that are there, then unknown scalar ones."""
+    rows = [_likelihood(evaluation)] if is_number(evaluation.get("nll")) else []
+    known_here = _KNOWN if "elbo" in evaluation or "rate" in evaluation else _KNOWN | {"distortion": _WITHOUT_BOUND}
+    for key, known in known_here.items():
+        if is_number(evaluation.get(key)):
+            value = known.show(float(evaluation[key])) + _error(evaluation, f"{key}_stderr")
+            rows.append(Number(known.name, value, known.unit, known.meaning))
+    for key, value in evaluation.items():
+        if key not in _KNOWN and key not in _SHOWN_ELSEWHERE and is_number(value):
+            rows.append(Number(key, _digits(float(value)), "", ""))
+    return rows
+
+
+def _error(evaluation: Mapping[str, Any], key: str) -> str:
+    there = is_number(evaluation.get(key))
+    return f" \N{PLUS-MINUS SIGN} {float(evaluation[key]):.2f}" if there else ""
+
+
+def _likelihood(evaluation: Mapping[str, Any]) -> Number:
+    parts = ["Log-likelihood of unseen data, by importance sampling. Higher is better."]
+    if is_number(evaluation.get("nll_stderr")):
+        parts.append("\N{PLUS-MINUS SIGN} is the standard error of the mean over the examples.")
+    if is_number(evaluation.get("nll_samples")):
+        drawn = f"S = {int(evaluation['nll_samples']):,} samples for each example"
+        if is_number(evaluation.get("nll_ess")):
+            drawn += (
+                f", worth {_digits(round(float(evaluation['nll_ess']), 1))} independent ones (effective sample size)"
+            )
+        parts.append(f"{drawn}. More samples tighten the estimate from below.")
+    if is_number(evaluation.get("nll_n")) and evaluation["nll_n"] != evaluation.get("n"):
+        parts.append(f"Measured on {int(evaluation['nll_n']):,} examples.")
+    value = _nats(-float(evaluation["nll"])) + _error(evaluation, "nll_stderr")
+    return Number("log p(x)", value, "nats per example", " ".join(parts))
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them: ``41 s``, ``9 min 58 s``, ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def series(metrics: Sequence[Mapping[str, Any]], split: str, key: str) -> tuple[list[float], list[float]]:
+    """Steps and values of one quantity on one split, where it was written down."""
+    rows = [row for row in metrics if row.get("split") == split and is_number(row.get("step"))]
+    there = [(float(row["step"]), float(row[key])) for row in rows if isinstance(row.get(key), int | float)]
+    return [step for step, _ in there], [value for _, value in there]

@@ -1,0 +1,119 @@
+"""What the figures look at: some test items, the codes of many, and the KL of each latent dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reparam.data.records import Data, DataSpec, Split
+from reparam.errors import DataError
+from reparam.latents import posterior_means
+from reparam.report.numbers import is_number
+from reparam.rng import generator, seeded
+from reparam.shapes import numel
+
+_MOST_CODES = 2000
+_FEWEST_ITEMS, _MOST_VALUES = 64, 100_000
+_ACTIVE_VARIANCE = 0.01  # Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, section 5.2
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model and the data it is shown on.
+
+    Attributes:
+        model: Answers infer, decode, reconstruct, sample, corrupt and trace.
+        spec: What the data are.
+        items: (n, *data_shape), a seeded random choice of test items: up to 64 large ones, up to 2,000 small ones.
+        codes: (N, L), posterior means of at most 2,000 test items, on the CPU.
+        labels: (N,) class numbers of the codes, or None.
+        kl: (L,) KL of each latent dimension in nats, or None where it does not split into dimensions.
+        seed: Seeds every draw a figure makes.
+        binarized: True where the items are binary draws or thresholds of stored grey values.
+    """
+
+    model: Any
+    spec: DataSpec
+    items: Tensor
+    codes: Tensor
+    labels: Tensor | None
+    kl: Tensor | None
+    seed: int
+    binarized: bool = False
+
+    @property
+    def spread(self) -> Tensor:
+        """Standard deviation of the codes in each dimension, (L,)."""
+        return self.codes.std(0, correction=0)
+
+    @property
+    def active(self) -> Tensor:
+        """Which dimensions are active: the posterior mean varies over the data, (L,)."""
+        return self.spread.square() > _ACTIVE_VARIANCE
+
+    @property
+    def order(self) -> list[int]:
+        """Latent dimensions by falling KL, or by falling spread of the codes where there is no KL for each."""
+        key = self.spread if self.kl is None else self.kl
+        order: list[int] = key.argsort(descending=True, stable=True).tolist()
+        return order
+
+    @property
+    def scale_codes(self) -> Tensor | None:
+        """The codes where they, and not a prior, say how far a latent dimension reaches."""
+        return self.codes if self.model.prior is None else None
+
+    def dim_label(self, dim: int) -> str:
+        """``z3 · 1.25 nats``, or the spread of the codes where there is no KL."""
+        if self.kl is None:
+            return f"z{dim} · spread {float(self.spread[dim]):.2f}"
+        return f"z{dim} · {float(self.kl[dim]):.2f} nats"
+
+
+def look_at(model: Any, data: Data, evaluation: Mapping[str, Any], seed: int = 0) -> Subject:
+    """Takes from a model and its data what the figures need.
+
+    Args:
+        model: Any model with latents.
+        data: Its data; the test split is looked at, or the validation or training split where it is empty.
+        evaluation: What ``evaluate`` gave; its ``kl_per_dim`` is used where it fits.
+        seed: Seeds the choice of items.
+
+    Raises:
+        DataError: if there is not one example in the data.
+    """
+    split = max((data.test, data.validation, data.train), key=lambda part: len(part) > 0)
+    if not len(split):
+        raise DataError("There is no example in the data to show. Pass data with at least one.")
+    split = split.fixed(seed, "evaluation").subset(_MOST_CODES, seed, "report")  # the draws that evaluate() judges on
+    chosen = torch.randperm(len(split), generator=generator(seed, "report items"))
+    chosen = chosen[: max(_FEWEST_ITEMS, _MOST_VALUES // numel(split.spec.shape))]
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    items = split.batch(chosen.to(split.stored.device)).x.to(device)
+    codes = torch.cat([posterior_means(model, batch.x).cpu() for batch in split.batches(256)])
+    labels = None if split.labels is None else split.labels.cpu()
+    kl = _kl_per_dim(model, split, evaluation, device, seed)
+    binarized = data.spec.binarize != "none"
+    return Subject(model, split.spec, items, codes.float(), labels, kl, seed, binarized)
+
+
+def _kl_per_dim(
+    model: Any,
+    split: Split,
+    evaluation: Mapping[str, Any],
+    device: torch.device,
+    seed: int,
+) -> Tensor | None:
+    if model.prior is None:
+        return None
+    given = evaluation.get("kl_per_dim")
+    if isinstance(given, list) and len(given) == model.latent_dim and all(is_number(value) for value in given):
+        return torch.tensor(given, dtype=torch.float)
+    with torch.no_grad(), seeded(seed, "report kl"):
+        x = split.batch(slice(0, 256)).x.to(device)
+        kl: Tensor = model.trace(x).kl.mean((0, 1)).cpu().float()
+    return kl if len(kl) == model.latent_dim and bool(kl.isfinite().all()) else None

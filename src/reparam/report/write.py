@@ -1,0 +1,155 @@
+"""Writes the report of a run: figures and one page."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reparam.data.records import Data, DataSpec
+from reparam.errors import MissingExtraError
+from reparam.report.figures import Section, draw_sections
+from reparam.report.numbers import duration, headline_numbers, is_number
+from reparam.report.page import Page, render
+from reparam.report.plots import require_matplotlib
+from reparam.report.subject import look_at
+from reparam.shapes import readable
+
+
+def write_report(
+    folder: str | Path,
+    model: Any,
+    data: Data,
+    *,
+    config: Mapping[str, Any],
+    metrics: Sequence[Mapping[str, Any]],
+    evaluation: Mapping[str, Any],
+    command: str,
+    seed: int = 0,
+) -> Path:
+    """Writes ``figures/*.png`` and ``report.html``, one self-contained page, into a run folder.
+
+    Args:
+        folder: The run folder; made where it is not there.
+        model: Answers infer, decode, reconstruct, sample, corrupt and trace.
+        data: The run's data; the pictures show its test split.
+        config: The configuration of the run.
+        metrics: Rows of ``metrics.jsonl``; may be empty.
+        evaluation: ``evaluation.json``; keys that are missing leave their rows out.
+        command: The command that made the run.
+        seed: Seeds the choice of test items and every draw.
+
+    Returns:
+        Path of ``report.html``.
+    """
+    folder = Path(folder)
+    with _at_rest(model):
+        sections = draw_sections(look_at(model, data, evaluation, seed), metrics)
+    _write_figures(folder / "figures", sections)
+    page = Page(
+        title=f"{config.get('recipe') or 'model'} on {data.spec.name}",
+        lead=_lead(model, data.spec, metrics),
+        numbers=headline_numbers(evaluation),
+        numbers_caption=_numbers_caption(evaluation),
+        notice=_notice(),
+        sections=sections,
+        config=yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True),
+        command=command,
+        facts=_facts(seed),
+    )
+    path = folder / "report.html"
+    _replace(path, render(page).encode("utf-8", errors="replace"))
+    return path
+
+
+@contextmanager
+def _at_rest(model: Any) -> Iterator[None]:
+    """Switches a model to evaluation for a block, and back to what it was."""
+    training = bool(model.training)
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def _write_figures(folder: Path, sections: Sequence[Section]) -> None:
+    """Writes the pictures and removes those of an earlier report."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {f"{figure.name}.png": figure.picture.light for section in sections for figure in section.figures}
+    for old in folder.glob("*.png"):
+        if old.name not in pictures:
+            old.unlink()
+    for name, png in pictures.items():
+        _replace(folder / name, png)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Writes a file aside and moves it into its place, so that it is complete or absent."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_bytes(content)
+    os.replace(aside, path)
+
+
+def _notice() -> str:
+    try:
+        require_matplotlib()
+    except MissingExtraError as reason:
+        return f"The plots are left out. {reason} Then: reparam report RUN"
+    return ""
+
+
+def _lead(model: Any, spec: DataSpec, metrics: Sequence[Mapping[str, Any]]) -> str:
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    facts = [
+        f"x {readable(spec.shape)}",
+        f"{model.latent_dim} latent dimension{'s' if model.latent_dim > 1 else ''}",
+        f"{parameters:,} parameters",
+    ]
+    for key, show in (("epoch", _epochs), ("wall_s", _trained)):
+        values = [float(row[key]) for row in metrics if is_number(row.get(key))]
+        if values:
+            facts.append(show(max(values)))
+    return " · ".join(facts)
+
+
+def _epochs(value: float) -> str:
+    return f"{value:.4g} epoch{'' if value == 1 else 's'}"
+
+
+def _trained(seconds: float) -> str:
+    return f"trained in {duration(seconds)}"
+
+
+def _numbers_caption(evaluation: Mapping[str, Any]) -> str:
+    split = evaluation.get("split", "test")
+    over = f", averaged over {int(evaluation['n']):,} examples" if is_number(evaluation.get("n")) else ""
+    refused = evaluation.get("nll_refused")
+    return f"Measured on the {split} split{over}. One nat is 1.44 bits." + (f" {refused}" if refused else "")
+
+
+def _facts(seed: int) -> dict[str, str]:
+    now = datetime.now().astimezone()
+    facts = {"Written": now.strftime("%Y-%m-%d %H:%M %Z").strip(), "Report seed": str(seed)}
+    for package in ("reparam", "torch", "numpy"):
+        try:
+            facts[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return facts | {"Python": platform.python_version(), "System": f"{platform.system()} {platform.machine()}"}
+
+
+def _plain(value: object) -> object:
+    """Settings as YAML knows them: mappings, lists, texts, numbers."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

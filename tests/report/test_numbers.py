@@ -1,0 +1,118 @@
+"""The table of headline numbers, and the table that compares runs."""
+
+import json
+from typing import Any
+
+import pytest
+
+from reparam.report import compare_rows, compare_table
+from reparam.report.numbers import duration, headline_numbers, series
+from tests.report.fakes import evaluation_of
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def test_log_p_x_comes_first_with_its_error_samples_and_effective_size() -> None:
+    first, *others = headline_numbers(evaluation_of())
+    assert first.name == "log p(x)"
+    assert first.value == f"{MINUS}91.23 ± 0.42"
+    assert first.unit == "nats per example"
+    assert "S = 500" in first.meaning
+    assert "33.3" in first.meaning
+    names = [row.name for row in others]
+    assert names == ["ELBO", "Distortion", "Rate", "Active units", "Mean squared error", "PSNR", "SSIM"]
+    assert all(row.unit and row.meaning for row in others)
+
+
+def test_missing_keys_leave_their_rows_out() -> None:
+    assert headline_numbers({}) == []
+    (row,) = headline_numbers({"split": "test", "n": 3, "mse": 0.5, "kl_per_dim": [1.0], "nll_refused": "no"})
+    assert (row.name, row.value) == ("Mean squared error", "0.5")
+    (row,) = headline_numbers({"nll": 5.0})
+    assert row.value == f"{MINUS}5.00"
+    assert "S =" not in row.meaning
+
+
+def test_without_a_bound_the_distortion_is_called_a_loss_and_not_nats() -> None:
+    (row,) = headline_numbers({"distortion": 0.188})
+    assert (row.name, row.value, row.unit) == ("Reconstruction loss", "0.188", "per example")
+
+
+def test_unknown_numbers_are_shown_under_their_key_and_nothing_else_is() -> None:
+    evaluation = {
+        "fid": 12.5,
+        "network": "inception",
+        "elbo": float("nan"),
+        "flag": True,
+        "seed": 3,
+        "nll_mc_stderr": 1.0,
+    }
+    assert [(row.name, row.value) for row in headline_numbers(evaluation)] == [("fid", "12.5")]
+
+
+def test_errors_and_other_sample_sizes_are_told() -> None:
+    rows = headline_numbers({"n": 100, "nll": 5.0, "nll_n": 20, "elbo": -6.0, "elbo_stderr": 0.25})
+    assert "Measured on 20 examples" in rows[0].meaning
+    assert rows[1].value == f"{MINUS}6.00 ± 0.25"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(4.21, "4.2 s"), (41, "41 s"), (598, "9 min 58 s"), (7500, "2 h 5 min"), (59.9, "1 min 0 s")]
+)
+def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_series_take_one_quantity_of_one_split() -> None:
+    metrics = [
+        {"step": 1, "split": "train", "elbo": -5},
+        {"step": 1, "split": "validation", "elbo": -6.0},
+        {"step": 2, "split": "train"},
+        {"split": "train", "elbo": 3.0},
+    ]
+    assert series(metrics, "train", "elbo") == ([1.0], [-5.0])
+
+
+def runs() -> list[dict[str, Any]]:
+    common = {"recipe": "vae", "data": "mnist", "split": "test"}
+    return [
+        common | {"run": "runs/a", "parameters": 1234567, "epochs": 10, "nll": 90.0, "nll_stderr": 0.4, "mse": 0.02},
+        common | {"run": "runs/b", "parameters": 1000, "epochs": 2.5, "nll": 86.5, "elbo": -88.0, "mse": 0.03},
+        {"run": "runs/c", "data": "digits", "nll": 20.0, "rate": 3.0, "extra": object()},
+    ]
+
+
+def test_the_best_run_on_the_same_data_is_marked() -> None:
+    a, b, c = compare_rows(runs())
+    assert a["best"] == ["mse"]
+    assert b["best"] == ["nll"]
+    assert c["best"] == []
+
+
+def test_numbers_on_different_splits_do_not_compete() -> None:
+    a, b, _ = runs()
+    assert [row["best"] for row in compare_rows([a, b | {"split": "train"}])] == [[], []]
+
+
+def test_compared_rows_are_json() -> None:
+    rows = compare_rows([*runs(), {"run": "runs/nan", "nll": float("nan")}])
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+    assert "extra" not in rows[2]
+    assert "nll" not in rows[3]
+
+
+def test_the_table_has_aligned_columns_errors_marks_and_gaps() -> None:
+    table = compare_table(runs())
+    heading, rule, a, b, c = table.splitlines()[:5]
+    assert heading.split() == ["run", "recipe", "data", "parameters", "epochs", "nll", "elbo", "rate", "mse"]
+    assert set(rule) == {"-", " "}
+    assert "1,234,567" in a
+    assert "90.00 ± 0.40" in a
+    assert "86.50 *" in b
+    assert "90.00 ± 0.40 *" not in table
+    assert c.split()[:3] == ["runs/c", "-", "digits"]
+    assert a.index("mnist") == b.index("mnist") == c.index("digits")
+
+
+def test_a_table_of_nothing_says_so() -> None:
+    assert compare_table([]) == "There are no runs to compare."
