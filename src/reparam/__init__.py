@@ -69,6 +69,7 @@ _HOMES = {
     "runs": ("Run", "fit", "open_run", "resume", "train"),
     "shapes": (),
     "store": ("load", "save"),
+    "threads": (),
     "trace": ("Bound", "Player", "Progress", "Trace"),
     "training": (),
 }

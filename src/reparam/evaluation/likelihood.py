@@ -13,9 +13,11 @@ from torch import Tensor
 from reparam.distributions import is_density
 from reparam.errors import PartError, RefusedError
 from reparam.rng import seeded
+from reparam.threads import fastest_threads, threads
 from reparam.trace import Model, Trace
 
 ROWS = 1000
+MEASURED = 200_000
 
 
 @contextmanager
@@ -117,14 +119,27 @@ def importance_weighted(
     if samples < 1 or len(x) < 1:
         raise PartError(f"log p(x): got {len(x)} examples and samples={samples}, expected at least 1 of each.")
     parts = []
-    with seeded(seed, "importance"), evaluating(model):
-        size = max(1, min(len(x), rows // 10))
+    size = max(1, min(len(x), rows // 10))
+    with (
+        evaluating(model),
+        threads(_threads(model, x[:size], samples * len(x), rows, named)),
+        seeded(seed, "importance"),
+    ):
         for start in range(0, len(x), size):
             piece = {name: values[start : start + size] for name, values in named.items()}
             parts.append(_stream(model, x[start : start + size], samples, rows, piece))
             if progress:
                 progress(min(len(x), start + size))
     return Likelihoods(*(torch.cat([getattr(p, n) for p in parts]) for n in ("log_p_x", "stderr", "ess")))
+
+
+def _threads(model: Model, x: Tensor, decodes: int, rows: int, named: dict[str, Tensor]) -> int:
+    """The faster number of CPU threads, measured where there is so much to decode that measuring pays."""
+    if x.device.type != "cpu" or decodes < MEASURED:
+        return torch.get_num_threads()
+    piece: dict[str, Any] = {name: values[: len(x)] for name, values in named.items()}
+    with seeded("threads"):
+        return fastest_threads(lambda: model.trace(x, samples=max(1, rows // len(x)), **piece))
 
 
 def _stream(model: Model, x: Tensor, samples: int, rows: int, named: dict[str, Tensor]) -> Likelihoods:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from reparam.data import Batch, Data, Split
 from reparam.errors import NotFiniteError, RunError
 from reparam.rng import counted_seed, generator, seeded
+from reparam.threads import fastest_threads, threads
 from reparam.trace import Bound, Playable, Player, Progress
 from reparam.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from reparam.training.ema import EMA
@@ -36,7 +37,7 @@ class Outcome:
 
 @dataclass
 class _State:
-    """What changes during training, beside tensors."""
+    """What changes during training, beside tensors; ``threads`` is 0 where their number was not measured."""
 
     step: int = 0
     total_steps: int = 0
@@ -44,6 +45,7 @@ class _State:
     stale: int = 0
     halvings: int = 0
     seconds: float = 0.0
+    threads: int = 0
 
 
 class Trainer:
@@ -106,7 +108,8 @@ class Trainer:
                 self.state.total_steps = self._plan()
             log = MetricsLog(self.folder, self.state.step, self.settings.tensorboard)
             try:
-                stopped_early = self._steps(log)
+                with threads(self.state.threads or torch.get_num_threads()):
+                    stopped_early = self._steps(log)
             finally:
                 log.close()
         return Outcome(self.state.step, self.state.best_elbo, stopped_early, log.rows)
@@ -263,19 +266,25 @@ class Trainer:
         before = self._checkpoint()
         started = time.perf_counter()
         self.state.total_steps = 10**6
-        self.take_steps(3)
-        lap, count = time.perf_counter(), 0
-        while count < 5 or time.perf_counter() - lap < min(20.0, 0.02 * seconds):
-            self.take_steps(1)
-            count += 1
-        per_step = (time.perf_counter() - lap) / count
-        lap = time.perf_counter()
-        self._judge(self.validation)
-        for_validations = (time.perf_counter() - lap) * self.settings.validations
+        count = fastest_threads(lambda: self.take_steps(3)) if self.device.type == "cpu" else 0
+        with threads(count or torch.get_num_threads()):
+            per_step = self._seconds_per_step(min(20.0, 0.02 * seconds))
+            lap = time.perf_counter()
+            self._judge(self.validation)
+            for_validations = (time.perf_counter() - lap) * self.settings.validations
         self._take_back(before)
+        self.state.threads = count
         self.optimizers = [make_optimizer(player, settings=self.settings) for player in self.players]
         left = 0.98 * seconds - for_validations - (time.perf_counter() - started)
         return max(1, int(left / per_step))
+
+    def _seconds_per_step(self, seconds: float) -> float:
+        """Time of one step, the mean over this many seconds and at least five steps."""
+        started, count = time.perf_counter(), 0
+        while count < 5 or time.perf_counter() - started < seconds:
+            self.take_steps(1)
+            count += 1
+        return (time.perf_counter() - started) / count
 
     def _checkpoint(self) -> Checkpoint:
         weights = {f"model.{k}": v.clone() for k, v in self.model.state_dict().items()}
