@@ -29,7 +29,7 @@ def test_digits() -> None:
     data = load_data("digits")
     assert [len(data.train), len(data.validation), len(data.test)] == [1437, 180, 180]
     assert (data.shape, data.kind, data.spec.levels, data.spec.divisor) == ((1, 8, 8), "levels", 17, 16.0)
-    assert data.spec.conventional_binarize == "dynamic"
+    assert data.spec.conventional_binarize == "none"
     assert data.spec.classes == tuple("0123456789")
     items = load_items("digits")
     assert items.labels[:10].tolist() == list(range(10))

@@ -91,7 +91,7 @@ def read_digits(name: str, files: Files, wanted: Wanted) -> Raw:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         part = Part(arrays["x"], arrays["y"])
     names = tuple(str(digit) for digit in range(10))
-    return Raw(name, {"all": part}, classes=names, scale=Scale("levels", 17, 16.0), conventional="dynamic")
+    return Raw(name, {"all": part}, classes=names, scale=Scale("levels", 17, 16.0))
 
 
 def idx_reader(classes: tuple[str, ...], conventional: Binarize) -> Callable[[str, Files, Wanted], Raw]:
