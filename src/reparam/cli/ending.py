@@ -1,0 +1,59 @@
+"""What train and resume do when the training is over: judge on the test split, write the report, say where all is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from reparam.cli.console import print_json, print_line, print_table, say
+from reparam.cli.options import Reporting
+from reparam.cli.progress import CountingProgress, command_of
+from reparam.report import write_report
+from reparam.report.numbers import headline_numbers
+from reparam.runs import Run
+
+SAMPLES, LIMIT = 100, 1000
+
+
+def conclude(run: Run, folder: Path, common: Reporting, report: bool = True) -> None:
+    """Judges a trained run quickly, writes its report, and prints the numbers.
+
+    Args:
+        run: Trained just now.
+        folder: Its folder.
+        common: The options of every verb.
+        report: Write the report.
+    """
+    say(f"judging on the test split (at most {LIMIT:,} items, {SAMPLES} samples each for log p(x))")
+    with CountingProgress() as progress:
+        evaluation = run.evaluate(samples=SAMPLES, limit=LIMIT, seed=common.draws, progress=progress)
+    path = report_of(run, folder, common.draws) if report else None
+    print_numbers(evaluation, stderr=common.json)
+    print_line(f"run     {folder}", stderr=common.json)
+    if path:
+        print_line(f"report  {path}", stderr=common.json)
+    if common.json:
+        print_json({"run": folder, "report": path, "evaluation": evaluation})
+
+
+def report_of(run: Run, folder: Path, seed: int) -> Path:
+    """Writes the report of a run, and returns its path."""
+    return write_report(
+        folder,
+        run.model,
+        run.load_data(),
+        config=run.config.model_dump(mode="json"),
+        metrics=run.metrics,
+        evaluation=run.evaluation,
+        command=command_of(folder),
+        seed=seed,
+    )
+
+
+def print_numbers(evaluation: dict[str, Any], *, stderr: bool = False) -> None:
+    """The numbers that people ask for, with their units; the rest is in the JSON."""
+    rows = [(row.name, row.value, row.unit) for row in headline_numbers(evaluation) if row.unit]
+    heading = f"{evaluation['split']} split, {evaluation['n']:,} items"
+    print_table((heading, "value", "unit"), rows, numbers=(1,), stderr=stderr)
+    if "nll_refused" in evaluation:
+        print_line(f"no log p(x): {evaluation['nll_refused']}", stderr=stderr)

@@ -1,0 +1,53 @@
+"""``reparam evaluate``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from reparam.cli.console import print_json
+from reparam.cli.options import REPORTING, Reports, RunPath, require_positive, words_in
+
+
+def evaluate(
+    run: RunPath,
+    /,
+    *,
+    data: str | None = None,
+    split: Literal["train", "validation", "test"] = "test",
+    metrics: str = "elbo,reconstruction,nll",
+    samples: int = 5000,
+    limit: int | None = None,
+    common: Reports = REPORTING,
+) -> None:
+    """Judges a model on a split of its data, or of other data prepared the same way.
+
+    Args:
+        run: A run folder, or a model folder.
+        data: Other data: a name, or a path.
+        split: Which part of the data.
+        metrics: Names from 'reparam list metrics', with commas between them.
+        samples: Importance samples for each item; log p(x) is estimated from below, and rises with them.
+        limit: Judge on a seeded random subset of so many items.
+    """
+    from reparam.cli.ending import print_numbers
+    from reparam.cli.progress import CountingProgress
+    from reparam.runs import open_run
+
+    require_positive("--samples", samples)
+    if limit is not None:
+        require_positive("--limit", limit)
+    opened = open_run(run, common.device)
+    with CountingProgress() as progress:
+        found = opened.evaluate(
+            split,
+            words_in(metrics, "--metrics"),
+            samples=samples,
+            limit=limit,
+            seed=common.draws,
+            source=data,
+            progress=progress,
+        )
+    if common.json:
+        print_json({"run": run, **found})
+    else:
+        print_numbers(found)

@@ -1,0 +1,117 @@
+"""Writes answers to files, each of which is complete or absent: bytes, arrays and tables."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reparam.data import DataSpec
+from reparam.errors import ConfigError, MissingExtraError
+from reparam.shapes import is_image
+
+Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
+
+
+def require_ending(out: Path, endings: Sequence[str]) -> None:
+    """Checks how a file name ends before the work begins.
+
+    Raises:
+        ConfigError: if it cannot be written like that.
+    """
+    if out.suffix.lower() not in endings:
+        named = [ending or "nothing (a folder)" for ending in endings]
+        raise ConfigError(f"--out {out}: expected a file name that ends in {' or '.join(named)}.")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A place aside to write to; what was written there appears under the right name at the end, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield aside
+        os.replace(aside, path)
+    except OSError as error:
+        error.filename = str(path)  # the name the user gave
+        raise
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def item_file(
+    out: Path | None,
+    run: Path,
+    stem: str,
+    spec: DataSpec,
+    *,
+    endings: Sequence[str] = (".png", ".npz", ".csv"),
+    folder: bool = False,
+) -> Path:
+    """Where items go: as the user says, or into the run folder as a picture where they are pictures.
+
+    Raises:
+        ConfigError: if items like these cannot be written so.
+    """
+    if out is None:
+        return run / f"{stem}{'.png' if is_image(spec.shape) else '.npz'}"
+    require_ending(out, [*endings, *([""] if folder else [])])
+    if folder and not is_image(spec.shape) and out.suffix.lower() in (".png", ""):
+        raise ConfigError(f"--out {out}: items of shape {spec.shape} are no pictures. Write .npz or .csv.")
+    return out
+
+
+def item_columns(x: Tensor, spec: DataSpec) -> dict[str, list[float]]:
+    """One column for each value of an item, by the data's own names where they have some."""
+    flat = x.flatten(1).cpu()
+    named = spec.columns if len(spec.columns) == flat.shape[1] else [f"x{number}" for number in range(flat.shape[1])]
+    return {name: flat[:, number].tolist() for number, name in enumerate(named)}
+
+
+def write_bytes(out: Path, content: bytes) -> None:
+    """A file with this content."""
+    with replacing(out) as aside:
+        aside.write_bytes(content)
+
+
+def write_arrays(out: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Arrays by name, compressed; texts are stored as such, so that no pickle is needed to read them."""
+    with replacing(out) as aside, aside.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def write_columns(out: Path, columns: Columns) -> None:
+    """Columns as arrays (.npz) or as a table (.csv, .parquet)."""
+    if out.suffix.lower() == ".npz":
+        write_arrays(out, {name: np.asarray(values) for name, values in columns.items()})
+    else:
+        write_table(out, columns)
+
+
+def write_table(out: Path, columns: Columns) -> None:
+    """A table as .csv or .parquet.
+
+    Raises:
+        MissingExtraError: if .parquet needs pyarrow and it is not there.
+    """
+    with replacing(out) as aside:
+        if out.suffix.lower() == ".parquet":
+            try:
+                import pyarrow as pa
+                from pyarrow import parquet
+            except ImportError:
+                raise MissingExtraError("Writing .parquet", "pyarrow", "tabular") from None
+            parquet.write_table(pa.table(dict(columns)), aside)
+            return
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            rows.writerow(columns)
+            rows.writerows(zip(*columns.values(), strict=True))

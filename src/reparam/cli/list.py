@@ -1,0 +1,95 @@
+"""``reparam list``."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from reparam.cli.console import print_json, print_line, print_table
+from reparam.cli.options import REPORTING, Reports
+
+Row = dict[str, Any]
+Rows = Sequence[Row]
+
+
+def list(  # noqa: A001 - the verb's name
+    what: Literal["recipes", "data", "metrics", "parts"],
+    /,
+    *,
+    common: Reports = REPORTING,
+) -> None:
+    """Lists recipes with their papers, data known by name, metrics, or parts with their settings and defaults.
+
+    Args:
+        what: What to list.
+    """
+    rows = _LISTS[what]()
+    if common.json:
+        print_json({what: rows})
+    else:
+        print_table([*rows[0]], [[_text(value) for value in row.values()] for row in rows])
+        if what == "parts":
+            print_line(
+                "A recipe chooses some of these for the data at hand; the config.yaml of a run has all its values."
+            )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "\n".join(f"{name} = {default}" for name, default in value.items())
+    return str(value)
+
+
+def _recipes() -> Rows:
+    from reparam.recipes import RECIPES
+
+    rows = []
+    for name, recipe in RECIPES.items():
+        meaning, _, source = inspect.cleandoc(recipe.__doc__ or "").partition("Source:")
+        rows.append({"recipe": name, "meaning": _one_line(meaning), "paper": _one_line(source)})
+    return rows
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _data() -> Rows:
+    from reparam.data import describe_sources
+
+    return describe_sources()
+
+
+def _metrics() -> Rows:
+    from reparam.evaluation import METRICS
+
+    return [{"metric": name, "meaning": meaning} for name, meaning in METRICS.items()]
+
+
+def _parts() -> Rows:
+    from reparam.config import PARTS, WRAPPER, DataConfig, ModelConfig, settings_of
+    from reparam.training import TrainSettings
+
+    rows = []
+    for section, kinds in PARTS.items():
+        flag = "objective" if section == "objective" else f"model.{section}"
+        for kind in kinds if section != "model" else ():
+            if kind != WRAPPER:
+                rows.append({"setting": flag, "kind": kind, "settings": _defaults(settings_of(section, kind))})
+    for flag, owner in (("model", ModelConfig), ("train", TrainSettings), ("data", DataConfig)):
+        own = {name: value for name, value in inspect.signature(owner).parameters.items() if name not in PARTS}
+        rows.append({"setting": flag, "kind": "", "settings": _defaults(own)})
+    return rows
+
+
+def _defaults(parameters: Any) -> Row:
+    return {
+        name: "(needed)" if parameter.default is parameter.empty else parameter.default
+        for name, parameter in parameters.items()
+    }
+
+
+_LISTS: dict[str, Callable[[], Rows]] = {"recipes": _recipes, "data": _data, "metrics": _metrics, "parts": _parts}

@@ -1,0 +1,84 @@
+"""The options that every verb takes, and the words that several verbs share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+from reparam.errors import ConfigError
+
+_SHARED = Group("Every verb", sort_key=100)
+
+RunPath = Annotated[Path, Parameter(name="RUN", help="A run folder, or a model folder.")]
+Source = Annotated[str, Parameter(name="SOURCE", help="A data name, or a path.")]
+OutPath = Annotated[Path | None, Parameter(name="--out")]
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every verb takes."""
+
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], Parameter(group=_SHARED)] = "auto"
+    """Where to compute; auto takes a GPU where there is one."""
+
+    seed: Annotated[int | None, Parameter(group=_SHARED)] = None
+    """Every draw follows from it. The default is 0."""
+
+    debug: Annotated[bool, Parameter(group=_SHARED, negative="")] = False
+    """Show the traceback of an error."""
+
+    @property
+    def draws(self) -> int:
+        """The seed, 0 where none is given."""
+        return self.seed or 0
+
+
+@dataclass(frozen=True)
+class Reporting(Common):
+    """What every verb takes that reports."""
+
+    json: Annotated[bool, Parameter(group=_SHARED, negative="")] = False
+    """Print one JSON object on standard output and nothing else there."""
+
+
+Shared = Annotated[Common, Parameter(name="*")]
+Reports = Annotated[Reporting, Parameter(name="*")]
+COMMON = Common()
+REPORTING = Reporting()
+
+
+def numbers_in(text: str, option: str) -> list[int]:
+    """``0,4,7`` as whole numbers.
+
+    Raises:
+        ConfigError: if it is anything else.
+    """
+    try:
+        return [int(part) for part in words_in(text, option)]
+    except ValueError:
+        raise ConfigError(f"{option} {text!r}: expected whole numbers such as 0,4,7.") from None
+
+
+def words_in(text: str, option: str) -> list[str]:
+    """``nll, elbo`` as words.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    words = [part.strip() for part in text.split(",") if part.strip()]
+    if not words:
+        raise ConfigError(f"{option} {text!r}: expected at least one word.")
+    return words
+
+
+def require_positive(option: str, value: float) -> None:
+    """Checks that a number is above 0.
+
+    Raises:
+        ConfigError: if it is not.
+    """
+    if not value > 0:
+        raise ConfigError(f"{option} {value}: expected a number above 0.")

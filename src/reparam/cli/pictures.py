@@ -1,0 +1,91 @@
+"""Writes items to files: as grids or folders of pictures, as arrays, or as rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from reparam.cli.files import item_columns, write_arrays, write_bytes, write_table
+from reparam.data import DataSpec
+from reparam.report.images import Labels, image_grid, to_pixels
+from reparam.report.views import ImageView, view_of
+from reparam.rng import generator
+from reparam.shapes import is_image
+
+_WIDEST = 16
+
+
+def write_items(out: Path, x: Tensor, spec: DataSpec) -> None:
+    """Items as a grid (.png), an array ``x`` (.npz), rows of a table (.csv), or one picture each in a folder."""
+    match out.suffix.lower():
+        case ".png":
+            write_bytes(out, grid([("", x)], spec, max(1, round(len(x) ** 0.5))))
+        case ".npz":
+            write_arrays(out, {"x": x.cpu().numpy()})
+        case ".csv":
+            write_table(out, item_columns(x, spec))
+        case _:
+            write_folder(out, x, spec)
+
+
+def write_folder(out: Path, x: Tensor, spec: DataSpec) -> None:
+    """One picture for each item, ``00000.png`` and so on, in its own size."""
+    out.mkdir(parents=True, exist_ok=True)
+    for number, picture in enumerate(to_pixels(x, *_range(x, spec))):
+        image = Image.fromarray(picture)
+        (image if spec.shape[0] == 3 else image.convert("L")).save(out / f"{number:05d}.png")
+
+
+def _range(x: Tensor, spec: DataSpec) -> tuple[float, float]:
+    """The values shown as black and as white."""
+    view = view_of(spec, x)
+    return (view.low, view.high) if isinstance(view, ImageView) else (0.0, 1.0)
+
+
+def grid(rows: Sequence[tuple[str, Tensor]], spec: DataSpec, columns: int) -> bytes:
+    """Versions of the same items below each other, block after block, as PNG; white fills the last block."""
+    low, high = _range(rows[0][1], spec)
+    columns = min(_WIDEST, columns)
+    missing = -len(rows[0][1]) % columns
+    padded = [torch.cat([x, x.new_full((missing, *x.shape[1:]), high)]) for _, x in rows]
+    blocks = torch.stack([x.reshape(-1, columns, *x.shape[1:]) for x in padded], dim=1)
+    names = [name for _ in range(len(blocks)) for name, _ in rows if name]
+    return image_grid(blocks.flatten(0, 1), Labels(rows=names), low=low, high=high).light
+
+
+def write_pairs(out: Path, x: Tensor, x_hat: Tensor, spec: DataSpec, most: int, seed: int) -> None:
+    """Originals and reconstructions: some of them over each other (.png), or all (.npz, .csv)."""
+    if out.suffix.lower() == ".npz":
+        mse = (x - x_hat).square().flatten(1).mean(1)
+        write_arrays(out, {"x": x.numpy(), "x_hat": x_hat.numpy(), "mse": mse.numpy()})
+    elif out.suffix.lower() == ".csv":
+        write_table(out, item_columns(x_hat, spec))
+    else:
+        chosen = torch.randperm(len(x), generator=generator(seed, "pairs"))[:most].sort().values
+        rows = [("original", x[chosen]), ("reconstruction", x_hat[chosen])]
+        picture = is_image(spec.shape)
+        content = grid(rows, spec, len(chosen)) if picture else view_of(spec, x).copies(rows)[0].picture.light
+        write_bytes(out, content)
+
+
+def write_path(out: Path, start: Tensor, x: Tensor, end: Tensor, spec: DataSpec) -> None:
+    """Steps from one item to another, between the two themselves in a picture."""
+    if out.suffix.lower() == ".png":
+        drawings = view_of(spec, torch.stack([start, end])).paths(start[None], x[None], end[None])
+        write_bytes(out, drawings[0].picture.light)
+    else:
+        write_items(out, x, spec)
+
+
+def write_walks(out: Path, x: Tensor, names: Sequence[str], span: float, spec: DataSpec) -> None:
+    """One row for each dimension: a picture with its marks, or an array ``x`` (D, steps, *data_shape)."""
+    if out.suffix.lower() != ".png":
+        write_items(out, x, spec)
+        return
+    marks = [f"{value:+.2g}" if abs(value) > 1e-9 else "0" for value in np.linspace(-span, span, x.shape[1])]
+    write_bytes(out, view_of(spec, x.flatten(0, 1)).walks(names, x, marks)[0].picture.light)

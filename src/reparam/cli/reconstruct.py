@@ -1,0 +1,46 @@
+"""``reparam reconstruct``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from reparam.cli.console import print_json, print_line
+from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, require_positive
+
+
+def reconstruct(
+    run: RunPath,
+    source: Source,
+    /,
+    *,
+    n: Annotated[int, Parameter(name="-n")] = 32,
+    out: OutPath = None,
+    common: Reports = REPORTING,
+) -> None:
+    """Passes items through the code and back: originals over reconstructions, and the mean squared error.
+
+    Args:
+        run: A run folder, or a model folder.
+        source: A data name, or a path.
+        n: How many items a picture shows, chosen at random; files of numbers hold all of them.
+        out: F.png, F.npz (x, x_hat, mse) or F.csv; without it,
+            reconstructions.png or .npz in the run folder.
+    """
+    from reparam.cli.files import item_file
+    from reparam.cli.items import read_items, reconstructions
+    from reparam.cli.pictures import write_pairs
+    from reparam.runs import open_run
+
+    require_positive("-n", n)
+    opened = open_run(run, common.device)
+    path = item_file(out, run, "reconstructions", opened.spec)
+    items = read_items(opened, source, common.draws)
+    x, x_hat, mse = reconstructions(opened.model, items)
+    write_pairs(path, x, x_hat, items.spec, n, common.draws)
+    mean = mse.mean().item()
+    if common.json:
+        print_json({"run": run, "source": source, "n": len(x), "mse": mean, "out": path})
+    else:
+        print_line(f"{len(x):,} items, mean squared error {mean:.5g} (squared units of x): {path}")

@@ -1,0 +1,47 @@
+"""``reparam sample``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from reparam.cli.console import print_json, print_line
+from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, require_positive
+
+
+def sample(
+    run: RunPath,
+    /,
+    *,
+    n: Annotated[int, Parameter(name="-n")] = 64,
+    temperature: float = 1.0,
+    draw: Annotated[bool, Parameter(negative="")] = False,
+    out: OutPath = None,
+    common: Reports = REPORTING,
+) -> None:
+    """Makes new items: z is drawn from the prior p(z) and decoded.
+
+    Args:
+        run: A run folder, or a model folder.
+        n: How many.
+        temperature: The prior's deviations from its mean are multiplied by this.
+        draw: Draw x from p(x|z) instead of taking its mean.
+        out: A grid F.png, arrays F.npz, a table F.csv, or a folder of pictures; samples.png or .npz in the run folder
+            where nothing is given.
+    """
+    from reparam.cli.files import item_file
+    from reparam.cli.pictures import write_items
+    from reparam.rng import seeded
+    from reparam.runs import open_run
+
+    opened = open_run(run, common.device)
+    path = item_file(out, run, "samples", opened.spec, folder=True)
+    require_positive("-n", n)
+    with seeded(common.draws, "sample"):
+        x = opened.model.sample(n, temperature, draw)
+    write_items(path, x, opened.spec)
+    if common.json:
+        print_json({"run": run, "n": n, "temperature": temperature, "draw": draw, "out": path})
+    else:
+        print_line(f"{n:,} samples: {path}")

@@ -1,0 +1,52 @@
+"""``reparam traverse``."""
+
+from __future__ import annotations
+
+from reparam.cli.console import print_json, print_line
+from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, numbers_in, require_positive
+
+_MOST = 16
+
+
+def traverse(
+    run: RunPath,
+    /,
+    *,
+    item: str | None = None,
+    dims: str | None = None,
+    span: float = 3.0,
+    steps: int = 9,
+    out: OutPath = None,
+    common: Reports = REPORTING,
+) -> None:
+    """Moves one latent dimension at a time and shows what it changes; the most used dimensions come first.
+
+    Args:
+        run: A run folder, or a model folder.
+        item: What stays fixed otherwise: a number in the test split, class:NAME, or a path; the prior's mean where
+            nothing is given.
+        dims: Dimensions such as 0,4,7, in this order; the 16 with the largest KL where nothing is given.
+        span: How far to go to either side, in standard deviations.
+        steps: Pictures for each dimension.
+        out: F.png or F.npz; traversal.png or .npz in the run folder where nothing is given.
+    """
+    from reparam.cli.files import item_file
+    from reparam.cli.items import read_item
+    from reparam.cli.pictures import write_walks
+    from reparam.latents import traverse as walk
+    from reparam.report.subject import look_at
+    from reparam.runs import open_run
+
+    require_positive("--span", span)
+    opened = open_run(run, common.device)
+    where = item_file(out, run, "traversal", opened.spec, endings=(".png", ".npz"))
+    subject = look_at(opened.model, opened.load_data(), opened.evaluation, common.draws)
+    chosen = subject.order[:_MOST] if dims is None else numbers_in(dims, "--dims")
+    anchor = None if item is None else read_item(opened, item, common.draws)
+    x = walk(opened.model, anchor, chosen, span, steps, codes=subject.scale_codes)
+    write_walks(where, x, [subject.dim_label(dim) for dim in chosen], span, opened.spec)
+    if common.json:
+        kl = None if subject.kl is None else subject.kl[chosen].tolist()
+        print_json({"run": run, "item": item, "dims": chosen, "kl": kl, "steps": steps, "span": span, "out": where})
+    else:
+        print_line(f"dimensions {', '.join(map(str, chosen))}: {where}")

@@ -1,0 +1,163 @@
+"""train and resume: settings, what is left behind, and being stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reparam.cli.progress import TrainingProgress, clock, command_of
+from tests.cli.conftest import SMALL, Invoke
+
+
+def test_without_arguments_but_a_folder(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recipe, the data and the folder are found without being told; the end names the report."""
+    monkeypatch.chdir(tmp_path)
+    answer = invoke("train", "--epochs", 1, "--model.latent_dim", 3, *SMALL)
+    assert answer.code == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("vae-digits-")
+    assert "log p(x)" in answer.out
+    assert "ELBO" in answer.out
+    assert f"report  {folder.relative_to(tmp_path)}/report.html" in answer.out
+    assert (folder / "report.html").exists()
+    assert "validation ELBO" in answer.err
+
+
+def test_file_and_options(invoke: Invoke, tmp_path: Path) -> None:
+    """Options win over the file, and the file wins over the recipe."""
+    file = tmp_path / "c.yaml"
+    file.write_text("recipe: sigma-vae\nmodel: {latent_dim: 5}\ntrain: {epochs: 9, learning_rate: 0.01}\nseed: 3\n")
+    folder = tmp_path / "run"
+    answer = invoke(
+        "train",
+        "--config",
+        file,
+        "--out",
+        folder,
+        "--epochs",
+        1,
+        "--model.latent-dim",
+        2,
+        "--no-report",
+        "--json",
+        *SMALL,
+    )
+    assert answer.code == 0
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert (config["recipe"], config["model"]["latent_dim"], config["seed"]) == ("sigma-vae", 2, 3)
+    assert (config["train"]["epochs"], config["train"]["learning_rate"]) == (1, 0.01)
+    assert answer.json.keys() == {"run", "report", "evaluation"}
+    assert answer.json["report"] is None
+    assert answer.json["evaluation"]["nll_samples"] == 100
+    assert "log p(x)" in answer.err
+    assert (folder / "log.txt").read_text().startswith(f"$ reparam train --config {file}")
+
+
+def test_every_fault_of_the_settings_at_once(invoke: Invoke, tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("model: conv\ntrain: {epoch: 3}\n")
+    answer = invoke("train", "--config", file, "--objective.bta", 2, "--out", tmp_path / "run")
+    assert answer.code == 2
+    lines = answer.err.splitlines()
+    assert any(line.startswith(f"reparam: {file}: model: ") for line in lines)
+    assert f"reparam: {file}: train.epoch: there is no such key. Did you mean 'epochs'?" in lines
+    assert any(line.startswith("reparam: --objective: elbo has no setting 'bta'") for line in lines)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("- 1", "expected sections"),
+        ("a: [", "is not YAML"),
+        ("recipe: [vae]", "recipe: expected a name"),
+        (None, "read"),
+    ],
+)
+def test_bad_files(invoke: Invoke, tmp_path: Path, content: str | None, said: str) -> None:
+    file = tmp_path / "c.yaml"
+    if content is not None:
+        file.write_text(content)
+    answer = invoke("train", "--config", file)
+    assert answer.code == 2
+    assert said in answer.err
+
+
+def test_a_folder_is_not_overwritten(invoke: Invoke, vae: Path) -> None:
+    answer = invoke("train", "--out", vae, "--epochs", 1)
+    assert answer.code == 1
+    assert f"{vae} already holds a run. Go on with 'reparam resume {vae}'" in answer.err
+
+
+def test_relative_data_is_found_again(
+    invoke: Invoke, table: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(table[1].parent)
+    folder = tmp_path / "run"
+    assert invoke("train", "--data", "heights.csv", "--epochs", 1, "--no-report", "--out", folder, *SMALL).code == 0
+    assert yaml.safe_load((folder / "config.yaml").read_text())["data"]["source"] == str(table[1])
+
+
+def test_resume(invoke: Invoke, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert invoke("train", "ae", "--epochs", 1, "--out", folder, "--no-report", *SMALL).code == 0
+    answer = invoke("resume", folder, "--epochs", 3, "--no-report", "--json")
+    assert answer.code == 0
+    assert answer.json["evaluation"]["mse"] > 0
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert max(row["epoch"] for row in rows) == 3
+    assert command_of(folder).startswith("reparam train ae --epochs 1")
+
+
+def test_interrupt_before_anything_is_saved(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TrainingProgress, "__call__", stop)
+    answer = invoke("train", "--out", tmp_path / "run", "--epochs", 1, *SMALL)
+    assert answer.code == 130
+    assert "reparam: stopped. Nothing was saved yet; remove" in answer.err
+
+
+def test_terminate_after_a_checkpoint(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = TrainingProgress.__call__
+
+    def stop(self: TrainingProgress, row: dict[str, object], total: int) -> None:
+        call(self, row, total)
+        if any((self.folder / "checkpoints").glob("step-*")):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(TrainingProgress, "__call__", stop)
+    folder = tmp_path / "run"
+    answer = invoke("train", "--out", folder, "--epochs", 4, *SMALL)
+    assert answer.code == 143
+    assert answer.err.splitlines()[-1] == f"reparam: stopped. Go on with: reparam resume {folder}"
+    assert signal.getsignal(signal.SIGTERM) is before
+    monkeypatch.setattr(TrainingProgress, "__call__", call)
+    assert invoke("resume", folder, "--no-report").code == 0
+
+
+def test_control_c_of_a_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "reparam", "train", "--out", str(tmp_path / "run"), "--epochs", "20000", *SMALL]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("training into"):
+                break
+        process.send_signal(signal.SIGINT)
+        left = process.stderr.read()
+    assert process.returncode == 130
+    assert "reparam: stopped." in left
+    assert "Traceback" not in left
+
+
+def test_clock() -> None:
+    assert [clock(seconds) for seconds in (0.4, 61, 3723)] == ["0:00", "1:01", "1:02:03"]

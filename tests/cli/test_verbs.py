@@ -1,0 +1,334 @@
+"""What each verb does with a trained model."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import Invoke
+
+
+def test_evaluate(invoke: Invoke, vae: Path) -> None:
+    answer = invoke("evaluate", vae, "--samples", 5, "--limit", 12)
+    assert answer.code == 0
+    assert "test split, 12 items" in answer.out
+    assert "nats per example" in answer.out
+
+
+def test_evaluate_json(invoke: Invoke, vae: Path) -> None:
+    words = ("evaluate", vae, "--metrics", "nll, elbo", "--split", "validation", "--samples", 5, "--json")
+    first, second = invoke(*words).json, invoke(*words).json
+    assert first == second
+    assert first["split"] == "validation"
+    assert first["nll_samples"] == 5
+    assert first["nll"] <= -first["elbo"] + 1
+    assert "mse" not in first
+    assert first != invoke(*words, "--seed", 1).json
+
+
+def test_numbers_in_evaluation_json_are_of_the_same_items(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(vae, tmp_path / "run")
+    invoke("evaluate", folder, "--metrics", "elbo", "--limit", 10)
+    invoke("evaluate", folder, "--metrics", "nll", "--samples", 2, "--limit", 10)
+    kept = json.loads((folder / "evaluation.json").read_text())
+    assert {"elbo", "nll"} <= kept.keys()
+    invoke("evaluate", folder, "--metrics", "nll", "--samples", 2, "--limit", 5)
+    kept = json.loads((folder / "evaluation.json").read_text())
+    assert kept["n"] == 5
+    assert "elbo" not in kept
+
+
+def test_evaluate_other_data(invoke: Invoke, table: tuple[Path, Path]) -> None:
+    answer = invoke("evaluate", table[0], "--data", table[1], "--metrics", "elbo", "--json")
+    assert answer.json["data"] == str(table[1])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--metrics", "mse"), 2, "There is no metric 'mse'."),
+        (("--split", "tset"), 2, "--split"),
+        (("--samples", "0"), 2, "--samples 0: expected a number above 0."),
+        (("--metrics", ""), 2, "--metrics"),
+        (("--limit", "0"), 2, "--limit 0"),
+    ],
+)
+def test_evaluate_refuses(invoke: Invoke, vae: Path, words: tuple[str, ...], code: int, said: str) -> None:
+    answer = invoke("evaluate", vae, *words)
+    assert (answer.code, answer.out) == (code, "")
+    assert said in answer.err
+
+
+def test_no_likelihood_without_a_density(invoke: Invoke, ae: Path) -> None:
+    answer = invoke("evaluate", ae, "--metrics", "nll")
+    assert answer.code == 1
+    assert "has no density" in answer.err
+    answer = invoke("evaluate", ae, "--samples", 2)
+    assert answer.code == 0
+    assert "no log p(x): A plain autoencoder" in answer.out
+
+
+def test_score(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores.csv"
+    answer = invoke("score", vae, "digits", "--samples", 2, "--out", out, "--json").json
+    values = np.array(answer["log_p_x"])
+    assert answer["n"] == len(values) == len(answer["label"]) == 1797
+    assert answer["outliers_first"] == np.argsort(values, kind="stable").tolist()
+    with out.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["log_p_x"]) for row in rows] == answer["log_p_x"]
+
+
+def test_score_table(invoke: Invoke, table: tuple[Path, Path], tmp_path: Path) -> None:
+    answer = invoke("score", *table, "--samples", 2, "--top", 3, "--out", tmp_path / "s.npz")
+    assert answer.code == 0
+    assert "30 items" in answer.out
+    assert "the least likely 3 first" in answer.out
+    assert set(np.load(tmp_path / "s.npz")) == {"index", "log_p_x", "stderr", "ess"}
+
+
+def test_sample_grid(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
+    answer = invoke("sample", vae, "-n", 7, "--json").json
+    assert answer["out"] == str(vae / "samples.png")
+    with Image.open(vae / "samples.png") as image:
+        assert image.width > 8 * 3
+    again = tmp_path / "again.png"
+    invoke("sample", vae, "-n", 7, "--out", again)
+    assert again.read_bytes() == (vae / "samples.png").read_bytes()
+    invoke("sample", vae, "-n", 7, "--out", again, "--seed", 1)
+    assert again.read_bytes() != (vae / "samples.png").read_bytes()
+
+
+def test_sample_arrays_and_folder(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
+    assert invoke("sample", vae, "-n", 5, "--draw", "--out", tmp_path / "x.npz").code == 0
+    x = np.load(tmp_path / "x.npz")["x"]
+    assert x.shape == (5, 1, 8, 8)
+    assert set(np.unique(x)) <= {0.0, 1.0}
+    assert invoke("sample", vae, "-n", 5, "--temperature", 0, "--out", tmp_path / "many").code == 0
+    pictures = sorted((tmp_path / "many").iterdir())
+    assert len(pictures) == 5
+    assert len({path.read_bytes() for path in pictures}) == 1
+    with Image.open(pictures[0]) as image:
+        assert (image.size, image.mode) == ((8, 8), "L")
+
+
+def test_sample_of_a_table(invoke: Invoke, table: tuple[Path, Path], tmp_path: Path) -> None:
+    assert invoke("sample", table[0], "-n", 4, "--out", tmp_path / "x.csv").code == 0
+    lines = (tmp_path / "x.csv").read_text().splitlines()
+    assert lines[0] == "width,height,depth"
+    assert len(lines) == 5
+    answer = invoke("sample", table[0], "--out", tmp_path / "x.png")
+    assert answer.code == 2
+    assert "are no pictures. Write .npz or .csv." in answer.err
+
+
+def test_sample_refuses(invoke: Invoke, vae: Path, ae: Path) -> None:
+    assert invoke("sample", vae, "-n", 0).code == 2
+    assert invoke("sample", vae, "--out", "x.jpg").code == 2
+    answer = invoke("sample", ae)
+    assert answer.code == 1
+    assert "has no prior" in answer.err
+
+
+@pytest.mark.parametrize("name", ["z.npz", "z.csv", "z.parquet"])
+def test_encode(invoke: Invoke, table: tuple[Path, Path], tmp_path: Path, name: str) -> None:
+    out = tmp_path / "sub" / name
+    answer = invoke("encode", *table, "--out", out, "--json").json
+    assert (answer["n"], answer["latent_dim"], answer["arrays"]) == (30, 1, ["mean", "stddev"])
+    if name == "z.npz":
+        arrays = np.load(out)
+        assert arrays["mean"].shape == arrays["stddev"].shape == (30, 1)
+        return
+    if name == "z.parquet":
+        pandas = pytest.importorskip("pandas")
+        assert pandas.read_parquet(out).columns.tolist() == ["index", "z0", "stddev0"]
+        return
+    assert out.read_text().splitlines()[0] == "index,z0,stddev0"
+
+
+def test_encode_keeps_labels_and_order(invoke: Invoke, ae: Path, tmp_path: Path) -> None:
+    out = tmp_path / "z.npz"
+    assert invoke("encode", ae, "digits", "--out", out).code == 0
+    arrays = np.load(out)
+    assert set(arrays) == {"index", "label", "mean"}
+    assert arrays["label"][:10].tolist() == list("0123456789")
+
+
+def test_reconstruct(invoke: Invoke, ae: Path, tmp_path: Path) -> None:
+    answer = invoke("reconstruct", ae, "digits", "--out", tmp_path / "r.npz", "--json").json
+    arrays = np.load(tmp_path / "r.npz")
+    assert arrays["x"].shape == arrays["x_hat"].shape == (1797, 1, 8, 8)
+    assert answer["mse"] == pytest.approx(float(np.square(arrays["x"] - arrays["x_hat"]).mean()), rel=1e-4)
+    answer = invoke("reconstruct", ae, "digits", "-n", 20)
+    assert "mean squared error" in answer.out
+    with Image.open(ae / "reconstructions.png") as image:
+        assert image.height > image.width / 6
+
+
+def test_reconstruct_table(invoke: Invoke, table: tuple[Path, Path], tmp_path: Path) -> None:
+    assert invoke("reconstruct", *table, "--out", tmp_path / "r.csv").code == 0
+    assert len((tmp_path / "r.csv").read_text().splitlines()) == 31
+
+
+@pytest.fixture(scope="session")
+def digit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture of our own."""
+    path = tmp_path_factory.mktemp("digit") / "digit.png"
+    Image.fromarray((np.arange(64).reshape(8, 8) * 4).astype(np.uint8)).save(path)
+    return path
+
+
+def test_interpolate(invoke: Invoke, ae: Path, digit: Path, tmp_path: Path) -> None:
+    out = tmp_path / "i.npz"
+    answer = invoke("interpolate", ae, 1, digit, "--steps", 4, "--path", "spherical", "--out", out, "--json").json
+    assert answer["steps"] == 4
+    assert np.load(out)["x"].shape == (4, 1, 8, 8)
+    assert invoke("interpolate", ae, 0, 1).code == 0
+    assert (ae / "interpolation.png").stat().st_size > 500
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        ("999", "There is no item 999 in the test split; expected 0 to 39."),
+        ("-1", "There is no item -1 in the test split"),
+        ("class:x", "There is no class 'x'."),
+        ("digits", "digits holds 1,797 items, expected one."),
+        ("nowhere.png", "There is no data set or path 'nowhere.png'."),
+    ],
+)
+def test_items_that_are_not_there(invoke: Invoke, ae: Path, item: str, said: str) -> None:
+    answer = invoke("interpolate", ae, 0, item)
+    assert answer.code == 1
+    assert said in answer.err
+
+
+def test_item_of_a_class(invoke: Invoke, ae: Path, table: tuple[Path, Path], tmp_path: Path) -> None:
+    from reparam.cli.items import read_item
+    from reparam.runs import open_run
+
+    run = open_run(ae, "cpu")
+    test = run.load_data().test
+    number = int(test.labels[0])
+    x = read_item(run, f"class:{number}", seed=0)
+    same = (test.batch(slice(None)).x == x).flatten(1).all(1)
+    assert (test.labels[same] == number).all()
+    assert same.any()
+    answer = invoke("interpolate", table[0], 0, "class:1")
+    assert "the data have no classes" in answer.err
+
+
+def test_traverse(invoke: Invoke, vae: Path, ae: Path, tmp_path: Path) -> None:
+    answer = invoke(
+        "traverse", vae, "--dims", "2,0", "--item", 1, "--steps", 3, "--out", tmp_path / "t.npz", "--json"
+    ).json
+    assert answer["dims"] == [2, 0]
+    assert len(answer["kl"]) == 2
+    assert np.load(tmp_path / "t.npz")["x"].shape == (2, 3, 1, 8, 8)
+    assert invoke("traverse", ae).code == 0
+    assert (ae / "traversal.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--dims", "a"), 2, "--dims 'a': expected whole numbers such as 0,4,7."),
+        (("--dims", "7"), 1, "got dimension 7, expected 0 to 2."),
+        (("--span", "0"), 2, "--span 0.0: expected a number above 0."),
+        (("--out", "t.csv"), 2, "expected a file name that ends in .png or .npz."),
+    ],
+)
+def test_traverse_refuses(invoke: Invoke, vae: Path, words: tuple[str, ...], code: int, said: str) -> None:
+    answer = invoke("traverse", vae, *words)
+    assert answer.code == code
+    assert said in answer.err
+
+
+def test_report(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(vae, tmp_path / "run")
+    answer = invoke("report", folder, "--json").json
+    assert answer["report"] == str(folder / "report.html")
+    assert "reparam train vae --epochs=2" in (folder / "report.html").read_text()
+
+
+def test_compare(invoke: Invoke, vae: Path, ae: Path) -> None:
+    answer = invoke("compare", vae, ae)
+    assert str(vae) in answer.out
+    assert "nats per example" in answer.out
+    rows = invoke("compare", vae, ae, "--json").json["runs"]
+    assert [row["recipe"] for row in rows] == ["vae", "ae"]
+    assert rows[0]["parameters"] > 0
+
+
+def test_a_model_folder_serves_as_a_run(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
+    assert invoke("evaluate", vae / "model", "--metrics", "elbo").code == 0
+    alone = shutil.copytree(vae / "model", tmp_path / "alone")
+    assert invoke("sample", alone, "-n", 2).code == 0
+    assert (alone / "samples.png").exists()
+    assert invoke("encode", alone, "digits", "--out", tmp_path / "z.npz").code == 0
+    assert not (alone / "evaluation.json").exists()
+
+
+def test_list(invoke: Invoke) -> None:
+    recipes = {row["recipe"]: row for row in invoke("list", "recipes", "--json").json["recipes"]}
+    assert "Kingma & Welling" in recipes["vae"]["paper"]
+    assert recipes["vae"]["meaning"].startswith("Variational autoencoder")
+    assert all(row["meaning"] and row["paper"] for row in recipes.values())
+    assert {row["name"] for row in invoke("list", "data", "--json").json["data"]} >= {"digits", "mnist"}
+    assert {row["metric"] for row in invoke("list", "metrics", "--json").json["metrics"]} >= {"nll", "elbo"}
+    parts = {(row["setting"], row["kind"]): row["settings"] for row in invoke("list", "parts", "--json").json["parts"]}
+    assert parts["model.likelihood", "normal"] == {"scale": 0.1}
+    assert "batch_size" in parts["train", ""]
+    assert "latent_dim" in parts["model", ""]
+
+
+@pytest.mark.parametrize("what", ["recipes", "data", "metrics", "parts"])
+def test_list_for_people(invoke: Invoke, what: str) -> None:
+    answer = invoke("list", what)
+    assert answer.code == 0
+    assert len(answer.out.splitlines()) > 4
+
+
+def test_doctor(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("REPARAM_DATA", raising=False)
+    monkeypatch.setenv("REPARAM_CACHE", str(tmp_path / "cache"))
+    answer = invoke("doctor")
+    assert answer.code == 0
+    assert "Nothing needs to be mended." in answer.out
+    found = invoke("doctor", "--json").json
+    assert found["data_at_hand"] == ["digits"]
+    assert "matplotlib" in found["extras"]["plot"]
+    assert found["problems"] == []
+
+
+def test_doctor_finds_problems(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPARAM_DATA", str(tmp_path / "nowhere"))
+    answer = invoke("doctor")
+    assert answer.code == 1
+    assert "is no folder" in answer.out
+
+
+def test_nan_becomes_null() -> None:
+    from reparam.cli.console import plain
+
+    assert plain({"a": float("nan"), 1: [float("inf"), True, Path("x")]}) == {"a": None, "1": [None, True, "x"]}
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    from reparam.cli.files import replacing
+
+    path = tmp_path / "x.npz"
+    path.write_text("before")
+    with pytest.raises(OSError, match="full") as found, replacing(path) as aside:  # noqa: PT012
+        aside.write_text("half")
+        raise OSError(28, "full")
+    assert found.value.filename == str(path)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
