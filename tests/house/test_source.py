@@ -1,0 +1,132 @@
+"""What no file of the package, or of the repository, may contain."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+import pytest
+
+from tests.house.source import ROOT, Function, Module, modules, project_files, without_docstring
+
+MODULES = modules()
+EACH_MODULE = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+
+
+def calls(module: Module) -> Iterator[tuple[str, ast.Call]]:
+    """Every call with the name of what is called, ``torch.load``."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+@EACH_MODULE
+def test_print_belongs_to_the_commands(module: Module) -> None:
+    printed = [module.where(node) for name, node in calls(module) if name == "print"]
+    assert module.unit == "cli" or not printed
+
+
+@EACH_MODULE
+def test_no_model_is_asked_for_its_class(module: Module) -> None:
+    asked = [
+        module.where(node)
+        for name, node in calls(module)
+        if name == "isinstance"
+        and re.fullmatch(r"(\w+\.)*_?model", ast.unparse(node.args[0]))
+        and not re.fullmatch(r"dict|Mapping|str", ast.unparse(node.args[1]))  # a section of a configuration
+    ]
+    assert module.unit in ("store", "config") or not asked
+
+
+@EACH_MODULE
+def test_no_pickle(module: Module) -> None:
+    """Weights are safetensors and arrays are read without pickle, so that opening a file never runs code."""
+    imported = {
+        (alias.name if isinstance(node, ast.Import) else node.module or "").split(".")[0]
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert not imported & {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+    banned = {"torch.load", "torch.save", "pandas.read_pickle", "pd.read_pickle"}
+    assert not [module.where(node) for name, node in calls(module) if name in banned]
+    allowed = [
+        module.where(node)
+        for _, node in calls(module)
+        for keyword in node.keywords
+        if keyword.arg == "allow_pickle" and ast.unparse(keyword.value) != "False"
+    ]
+    assert not allowed
+
+
+@EACH_MODULE
+def test_assert_is_not_for_users(module: Module) -> None:
+    """An ``assert`` says what can never be; one that has a message speaks to somebody, who should get an error."""
+    spoken = [module.where(node) for node in ast.walk(module.tree) if isinstance(node, ast.Assert) and node.msg]
+    assert not spoken
+
+
+@EACH_MODULE
+def test_shapes_are_annotations_not_strings(module: Module) -> None:
+    """``from __future__ import annotations`` beside jaxtyping would switch the check of shapes off."""
+    future = "from __future__ import annotations" in module.text
+    assert not (future and re.search(r"^from jaxtyping import", module.text, flags=re.MULTILINE))
+
+
+def stores_arguments(body: list[ast.stmt]) -> bool:
+    """True for a constructor that passes arguments on and keeps them, and does nothing else."""
+    return all(
+        (isinstance(node, ast.Expr) and ast.unparse(node).startswith("super().__init__("))
+        or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).lstrip("(").startswith("self."))
+        for node in body
+    )
+
+
+def test_no_two_functions_have_the_same_body() -> None:
+    seen: dict[str, list[str]] = defaultdict(list)
+    for module in MODULES:
+        for function in module.functions():
+            body = without_docstring(function)
+            statements = sum(isinstance(node, ast.stmt) for statement in body for node in ast.walk(statement))
+            if statements > 1 and not stores_arguments(body):
+                seen["\n".join(map(ast.dump, body))].append(f"{module.where(function)} {function.name}")
+    assert not [places for places in seen.values() if len(places) > 1]
+
+
+def arguments(function: Function) -> list[ast.arg]:
+    """Every argument of a function, in order."""
+    given = function.args
+    rest = [arg for arg in (given.vararg, given.kwarg) if arg]
+    return [*given.posonlyargs, *given.args, *given.kwonlyargs, *rest]
+
+
+@EACH_MODULE
+def test_signatures_are_complete(module: Module) -> None:
+    bare = [
+        f"{module.where(function)} {function.name}({arg.arg})"
+        for function in module.functions()
+        for arg in arguments(function)
+        if arg.annotation is None and arg.arg not in ("self", "cls")
+    ]
+    assert not bare
+
+
+# Spelled in two halves, so that this file keeps its own rule.
+UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
+MACHINE_PATH = re.compile(r"(?<![\w.$}])/(wo" + r"rk|ro" + r"ot|ho" + r"me|Us" + r"ers)/\w")
+REGISTRY = re.compile(
+    "|".join(
+        [r"pypi" + r"\.org", r"python" + r"hosted", r"download\.py" + r"torch", r"index" + r"-url", "find" + "-links"]
+    )
+)
+
+
+@pytest.mark.parametrize("pattern", [UNFINISHED, MACHINE_PATH, REGISTRY], ids=["unfinished", "path", "registry"])
+def test_no_file_contains(pattern: re.Pattern[str]) -> None:
+    found = {
+        f"{path.relative_to(ROOT)}:{number}": line
+        for path in project_files()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if pattern.search(line)
+    }
+    assert not found
