@@ -15,6 +15,7 @@ from reparam.config import describe, rebuild
 from reparam.data import DataSpec
 from reparam.errors import RunError, RunNotFoundError
 from reparam.models import VAE
+from reparam.rng import seeded
 
 FORMAT = 1
 
@@ -77,7 +78,8 @@ def load_with_spec(path: Path | str, device: torch.device | str = "cpu") -> tupl
         content: dict[str, Any] = json.loads((folder / "config.json").read_text())
         if content["format"] > FORMAT:
             raise RunError(f"{folder}: written by a newer reparam (format {content['format']}). Upgrade reparam.")
-        model = rebuild(content["model"], "model")
+        with seeded("rebuild"):  # initial values are drawn and thrown away; the caller's generator stays as it is
+            model = rebuild(content["model"], "model")
         model.load_state_dict(load_file(folder / "weights.safetensors"))
         spec = _spec(content["data"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:

@@ -37,7 +37,7 @@ def test_logistic_mean_by_brute_force(levels: int) -> None:
 
 
 def test_logistic_tail_is_exact_where_sigmoids_cannot_be_subtracted() -> None:
-    """Far above the location the density falls by exp(-distance / scale): log p = -(x - half - loc) / s + log(1-e^-w)."""
+    """Far above the location: log p = -(x - half - loc) / s + log(1 - exp(-width))."""
     scale = torch.tensor(1e-3, dtype=torch.float64)
     p = DiscretizedLogistic(torch.tensor(0.0, dtype=torch.float64), scale, 256)
     x = torch.tensor(200 / 255, dtype=torch.float64)

@@ -1,0 +1,162 @@
+"""The members of every seam with the settings they are tested under, and tiny data of every kind."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from reparam.config import FROM_CONTEXT, PARTS, WRAPPER, constructor
+from reparam.data import Data, DataSpec, Split
+from reparam.shapes import Shape
+
+Settings = Mapping[str, Any]
+PICTURES: tuple[Shape, ...] = ((1, 8, 8), (1, 28, 28), (3, 64, 48), (1, 28, 20), (2, 5, 7), (1, 1, 40))
+SIGNALS: tuple[Shape, ...] = ((4, 33),)
+VECTORS: tuple[Shape, ...] = ((17,), (1,))
+SHAPES = PICTURES + SIGNALS + VECTORS
+
+CONV: tuple[Settings, ...] = (
+    {},
+    {"channels": (3, 4), "block": "plain", "hidden_dim": 8},
+    {"channels": (4, 5, 6), "blocks": (1, 2, 1), "patch": 1, "hidden_dim": 7},
+    {"channels": (4,), "blocks": 2, "patch": 3, "hidden_dim": 5},
+)
+MLP: tuple[Settings, ...] = (
+    {"hidden_dims": (9,)},
+    {"hidden_dims": (7, 7, 5), "layer": "gated"},
+    {"hidden_dims": (6, 6, 8), "layer": "residual"},
+)
+SCALES: tuple[Settings, ...] = tuple({"scale": scale} for scale in (0.3, "learned", "optimal", "predicted"))
+
+ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
+    "encoder": {"mlp": MLP, "conv": CONV, WRAPPER: ({},)},
+    "decoder": {"mlp": MLP, "conv": CONV},
+    "posterior": {"normal": ({},), "full-normal": ({},), "laplace": ({},), "point": ({},)},
+    "prior": {"normal": ({},), "laplace": ({},)},
+    "likelihood": {
+        "bernoulli": ({},),
+        "continuous-bernoulli": ({},),
+        "normal": SCALES,
+        "laplace": SCALES,
+        "categorical": ({"levels": 2}, {"levels": 17}),
+        "discretized-logistic": ({"levels": 17}, {"levels": 256}, {"levels": 17, "components": 3}),
+        "reconstruction": tuple({"distance": name} for name in ("l1", "l2", "ssim", "ms-ssim")),
+        WRAPPER: ({},),
+    },
+    "corruption": {
+        "mask": ({"probability": 0.4},),
+        "gaussian": ({"scale": 0.5},),
+        "salt-and-pepper": ({"probability": 0.3},),
+        WRAPPER: ({},),
+    },
+    "objective": {
+        "elbo": (
+            {},
+            {"samples": 3, "beta": 4.0, "free_bits": 0.1},
+            {"warmup": 0.5, "warmup_kind": "cyclic", "cycles": 2},
+        )
+    },
+}
+SUPPORT = {
+    "bernoulli": "binary",
+    "continuous-bernoulli": "unit",
+    "normal": "real",
+    "laplace": "real",
+    "categorical": "levels",
+    "discretized-logistic": "levels",
+    "reconstruction": "unit",
+    WRAPPER: "real",
+}
+
+
+def row(kind: str, settings: Settings, *more: Any) -> Any:
+    """One parameter of a test, with a readable name."""
+    words = [kind, *(f"{name}={value}" for name, value in settings.items())]
+    words += ["x".join(map(str, value)) for value in more if isinstance(value, tuple)]
+    return pytest.param(kind, settings, *more, id=" ".join(words).replace(" ", "-"))
+
+
+def members(section: str) -> list[Any]:
+    """(kind, settings) of every member of a seam; a kind without a row here has none and fails in ``test_table.py``."""
+    return [row(kind, settings) for kind in PARTS[section] for settings in ROWS[section].get(kind, ())]
+
+
+def takes(kind: str, shape: Shape) -> bool:
+    """Whether a network can be built for this shape."""
+    return kind != "conv" or len(shape) > 1
+
+
+def units(shape: Shape) -> dict[str, tuple[float, ...]]:
+    """A shift and a scale for each channel, exact in float32."""
+    numbers = range(shape[0])
+    return {"shift": tuple(2.0 - i for i in numbers), "scale": tuple(0.5 + 0.25 * (i % 4) for i in numbers)}
+
+
+def make(section: str, kind: str, settings: Settings, shape: Shape = (1, 12, 11), latent_dim: int = 3) -> Any:
+    """Builds a member, with all that is not a setting."""
+    if kind == WRAPPER:
+        base = {"encoder": "mlp", "likelihood": "normal", "corruption": "mask"}[section]
+        extra = {"data_shape": shape} if section == "corruption" else {}
+        return constructor(section, kind)(make(section, base, ROWS[section][base][0], shape), **units(shape), **extra)
+    context = {"data_shape": shape, "latent_dim": latent_dim, "out_shape": shape, "in_dim": 6}
+    accepted = inspect.signature(constructor(section, kind)).parameters
+    known = {name: context[name] for name in FROM_CONTEXT if name in accepted and name in context}
+    return constructor(section, kind)(**known, **settings)
+
+
+def every_part() -> Iterator[tuple[str, str, Settings]]:
+    """Every member of every seam."""
+    for section, rows in ROWS.items():
+        for kind in PARTS[section]:
+            for settings in rows.get(kind, ()):
+                yield section, kind, settings
+
+
+def seeded_(module: nn.Module, seed: int = 0, spread: float = 0.3) -> nn.Module:
+    """Gives every parameter new values, so that nothing is zero by initialisation."""
+    draws = torch.Generator().manual_seed(seed)
+    for parameter in module.parameters():
+        parameter.data = parameter.data + spread * torch.randn(parameter.shape, generator=draws).to(parameter)
+    return module
+
+
+def values(support: str, *shape: int, levels: int = 17, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Examples of a kind of data, drawn from torch's current generator."""
+    u = torch.rand(*shape, dtype=dtype)
+    match support:
+        case "binary":
+            return u.round()
+        case "levels":
+            return (u * (levels - 1)).round() / (levels - 1)
+        case "unit":
+            return u
+        case _:
+            return 3 * torch.randn(*shape, dtype=dtype) - 1
+
+
+def dead(module: nn.Module) -> list[str]:
+    """Parameters without a gradient, or with one that is zero everywhere or not finite."""
+    gradients = {name: parameter.grad for name, parameter in module.named_parameters()}
+    return [name for name, g in gradients.items() if g is None or not g.isfinite().all() or not g.any()]
+
+
+def tiny_spec(kind: str, shape: Shape) -> DataSpec:
+    """What a model must know of tiny data."""
+    extra: dict[str, Any] = units(shape) if kind == "real" else {}
+    return DataSpec("tiny", shape, kind, levels=17 if kind == "levels" else 0, **extra)  # type: ignore[arg-type]
+
+
+def tiny_split(kind: str, shape: Shape, count: int, seed: int) -> Split:
+    """Examples of a kind, with labels."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        x = values(kind, count, *shape, dtype=torch.float32)
+    return Split(x, tiny_spec(kind, shape), {"labels": torch.arange(count) % 3})
+
+
+def tiny_data(kind: str = "real", shape: Shape = (4,), counts: tuple[int, int, int] = (24, 8, 8)) -> Data:
+    """Train, validation and test of a few examples each."""
+    return Data(*(tiny_split(kind, shape, count, seed) for seed, count in enumerate(counts)))

@@ -1,0 +1,104 @@
+"""Every posterior."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from reparam.errors import PartError
+from reparam.posteriors import PointPosterior, Posterior
+from tests.contracts.members import Settings, dead, make, members, seeded_
+
+B, L = 5, 3
+
+
+def features(scale: float = 1.0, dtype: torch.dtype = torch.float64) -> Tensor:
+    torch.manual_seed(0)
+    return scale * torch.randn(B, 6, dtype=dtype)
+
+
+def posterior(kind: str, settings: Settings) -> Posterior:
+    return seeded_(make("posterior", kind, settings))
+
+
+@pytest.mark.parametrize(("kind", "settings"), members("posterior"))
+class TestPosterior:
+    def q(self, kind: str, settings: Settings) -> Distribution:
+        return posterior(kind, settings).double()(features())
+
+    def test_shapes(self, kind: str, settings: Settings) -> None:
+        q = self.q(kind, settings)
+        assert (q.batch_shape, q.event_shape) == ((B,), (L,))
+        assert q.mean.shape == (B, L)
+        assert q.variance.shape == (B, L)
+        assert q.sample().shape == (B, L)
+        z = q.rsample(torch.Size([4, 2]))
+        assert z.shape == (4, 2, B, L)
+        assert q.log_prob(z).shape == (4, 2, B)
+
+    def test_expand(self, kind: str, settings: Settings) -> None:
+        q = self.q(kind, settings)
+        wide = q.expand(torch.Size([7, B]))
+        assert (wide.batch_shape, wide.event_shape) == ((7, B), (L,))
+        z = wide.sample()
+        assert z.shape == (7, B, L)
+        assert torch.equal(wide.log_prob(z), q.log_prob(z))
+
+    def test_one_example_alone(self, kind: str, settings: Settings) -> None:
+        part = posterior(kind, settings).double()
+        one, all_of_them = part(features()[2]), part(features())
+        assert (one.batch_shape, one.event_shape) == ((), (L,))
+        # the same sums in another order
+        assert torch.allclose(one.mean, all_of_them.mean[2], atol=1e-12)
+
+    @pytest.mark.parametrize("scale", [1e2, 1e4])
+    def test_finite_for_huge_features(self, kind: str, settings: Settings, scale: float) -> None:
+        """Scales are bounded, so densities and their gradients stay finite in float32."""
+        part = posterior(kind, settings)
+        h = features(scale, torch.float32).requires_grad_()
+        q = part(h)
+        z = q.rsample(torch.Size([2]))
+        assert z.isfinite().all()
+        if part.needs_prior:
+            assert q.log_prob(z).isfinite().all()
+            # exp(4) bounds a diagonal scale; entries of N below 10 widen a row of S to at most 10 exp(4) sqrt(L)
+            assert q.variance.sqrt().le(10.1 * 54.7 * L**0.5).all()
+            assert q.variance.gt(0).all()
+            (q.log_prob(z).sum() + z.sum()).backward()
+            assert h.grad is not None
+            assert h.grad.isfinite().all()
+
+    def test_gradient_reaches_every_parameter(self, kind: str, settings: Settings) -> None:
+        part = posterior(kind, settings).double()
+        part(features()).rsample(torch.Size([3])).square().sum().backward()
+        assert not dead(part)
+
+    def test_sample_moments(self, kind: str, settings: Settings) -> None:
+        q = self.q(kind, settings)
+        torch.manual_seed(1)
+        z = q.sample(torch.Size([40_000]))
+        # five standard errors of a mean of 40,000 draws; 1e-12 for the one without noise
+        error = 5 * q.variance.sqrt() / 200 + 1e-12
+        assert (z.mean(0) - q.mean).abs().le(error).all()
+        # a Laplace's sample variance has a relative standard error of sqrt(5 / 40,000) = 1.1 %
+        assert torch.allclose(z.var(0), q.variance, rtol=0.06, atol=1e-12)
+
+    def test_train_is_eval(self, kind: str, settings: Settings) -> None:
+        part = posterior(kind, settings)
+        h = features(dtype=torch.float32)
+        assert torch.equal(part.train()(h).mean, part.eval()(h).mean)
+
+    def test_refuses_no_dimension(self, kind: str, settings: Settings) -> None:
+        with pytest.raises(PartError, match="latent_dim is 0, expected at least 1"):
+            make("posterior", kind, settings, latent_dim=0)
+
+
+def test_point_posterior_has_no_noise() -> None:
+    part = PointPosterior(6, L).double()
+    q = part(features())
+    z = q.rsample(torch.Size([2]))
+    assert torch.equal(z[0], part.head(features()))
+    assert torch.equal(z[0], z[1])
+    assert q.log_prob(z).eq(0).all()
+    assert q.log_prob(z + 1).eq(-torch.inf).all()
+    assert torch.equal(q.mode, q.mean)

@@ -1,0 +1,265 @@
+"""Runs: training into a folder, going on, opening again, judging."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from reparam.config import parse_config
+from reparam.data import Data, Split
+from reparam.errors import (
+    ConfigError,
+    DataError,
+    NotFiniteError,
+    RunError,
+    RunNotFoundError,
+    ShapeError,
+    UnknownNameError,
+)
+from reparam.models import VAE
+from reparam.objectives import ELBO
+from reparam.recipes import RECIPES, build
+from reparam.runs import Run, choose_device, fit, open_run, resume, train
+from reparam.trace import Bound, Progress, Trace
+from tests.contracts.members import tiny_data
+from tests.training.trained import equal, timeless, weights
+
+TRAIN = {"batch_size": 8, "epochs": 2, "validations": 2, "tensorboard": False}
+
+
+def run(folder: Path | None = None, recipe: str = "vae", data: Data | None = None, **over: Any) -> Run:
+    settings = {"train": TRAIN | over.pop("train", {}), "seed": 3} | over
+    return train(recipe, settings, out=folder, data=data or tiny_data("real", (4,)), device="cpu")
+
+
+def small(seed: int = 0) -> VAE:
+    torch.manual_seed(seed)
+    return build("vae", tiny_data("real", (4,)))
+
+
+def test_a_run_folder_has_its_files(tmp_path: Path) -> None:
+    done = run(tmp_path / "run")
+    assert {path.name for path in done.folder.iterdir()} == {"config.yaml", "metrics.jsonl", "checkpoints", "model"}  # type: ignore[union-attr]
+    config = parse_config(yaml.safe_load((tmp_path / "run" / "config.yaml").read_text()))
+    assert config == done.config
+    assert (config.recipe, config.seed, config.train.epochs) == ("vae", 3, 2)
+    assert not done.model.training
+
+
+def test_opening_gives_the_same_numbers(tmp_path: Path) -> None:
+    done = run(tmp_path / "run", "sigma-vae")
+    opened = open_run(tmp_path / "run", device="cpu")
+    assert equal(weights(opened.model), weights(done.model))
+    assert (opened.config, opened.spec, opened.metrics) == (done.config, done.spec, done.metrics)
+
+
+def test_a_run_is_repeatable(tmp_path: Path) -> None:
+    first = run(tmp_path / "a")
+    torch.manual_seed(99)
+    second = run(tmp_path / "b")
+    assert equal(weights(first.model), weights(second.model))
+    assert timeless(first.metrics) == timeless(second.metrics)
+    assert not equal(weights(first.model), weights(run(seed=4).model))
+
+
+def test_a_folder_changes_nothing(tmp_path: Path) -> None:
+    assert equal(weights(run().model), weights(run(tmp_path / "run").model))
+
+
+def test_global_state_is_untouched(tmp_path: Path) -> None:
+    data, model = tiny_data("unit", (1, 8, 8)), small()
+    before = torch.get_rng_state()
+    done = run(tmp_path / "a", "dae", data)
+    done.evaluate(samples=3)
+    fit(model, tiny_data("real", (4,)), device="cpu", **TRAIN)
+    open_run(tmp_path / "a", device="cpu")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+class Peak(ELBO):
+    """Validation is best at the step it is told."""
+
+    def __init__(self, best: int) -> None:
+        super().__init__()
+        self.best, self.seen = best, 0
+
+    def bound(self, trace: Trace, progress: Progress) -> Bound:
+        found = super().bound(trace, progress)
+        if progress.total_steps:
+            return found
+        self.seen += 1
+        elbo = torch.full_like(found.value, -abs(self.seen - self.best))
+        return Bound(elbo, found.terms | {"elbo": elbo})
+
+
+def test_the_best_model_is_kept_not_the_last() -> None:
+    data, settings = tiny_data("real", (4,)), TRAIN | {"epochs": 4, "validations": 4, "schedule": "constant"}
+    found = [fit(small(), data, Peak(best), device="cpu", **settings) for best in (2, 4)]
+    short = fit(small(), data, Peak(2), device="cpu", **(settings | {"epochs": 2, "validations": 2}))
+    assert equal(weights(found[0].model), weights(short.model))
+    assert not equal(weights(found[0].model), weights(found[1].model))
+
+
+class TestFolder:
+    def test_a_run_is_not_overwritten(self, tmp_path: Path) -> None:
+        run(tmp_path / "run")
+        before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+        with pytest.raises(
+            RunError, match=r"already holds a run. Go on with 'reparam resume .*', or give another --out"
+        ):
+            run(tmp_path / "run")
+        with pytest.raises(RunError, match="already holds a run"):
+            fit(small(), tiny_data("real", (4,)), out=tmp_path / "run", device="cpu", **TRAIN)
+        assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+
+    def test_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(RunError, match=r"cannot be written.*Give another --out"):
+            run(tmp_path / "file" / "run")
+
+    @pytest.mark.parametrize("call", [open_run, resume])
+    def test_nothing_there(self, tmp_path: Path, call: Any) -> None:
+        with pytest.raises(RunNotFoundError):
+            call(tmp_path / "nothing", device="cpu")
+
+
+class TestResume:
+    def test_more_epochs_equal_one_long_run(self, tmp_path: Path) -> None:
+        constant = {"schedule": "constant", "validations": 2}
+        whole = run(tmp_path / "whole", train=constant | {"epochs": 4}, objective={"warmup": 0.0})
+        half = run(tmp_path / "half", train=constant | {"epochs": 2}, objective={"warmup": 0.0})
+        assert not equal(weights(half.model), weights(whole.model))
+        done = resume(tmp_path / "half", epochs=4, data=tiny_data("real", (4,)), device="cpu")
+        steps = [row["step"] for row in done.metrics if row["split"] == "train"]
+        assert steps == list(range(1, 13))
+        assert done.config.train.epochs == 4
+        assert open_run(tmp_path / "half", device="cpu").config.train.epochs == 4
+        last = [timeless(r.metrics)[-1] for r in (done, whole)]
+        assert last[0] == last[1]
+
+    def test_a_finished_run_stays_as_it_is(self, tmp_path: Path) -> None:
+        done = run(tmp_path / "run")
+        again = resume(tmp_path / "run", data=tiny_data("real", (4,)), device="cpu")
+        assert equal(weights(again.model), weights(done.model))
+        assert again.metrics == done.metrics
+
+    def test_more_minutes_train_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        run(tmp_path / "run")
+        clock = iter(range(10**9))
+        monkeypatch.setattr("time.perf_counter", lambda: 0.05 * next(clock))
+        done = resume(tmp_path / "run", max_minutes=0.1, data=tiny_data("real", (4,)), device="cpu")
+        assert done.metrics[-1]["step"] > 6
+
+    def test_after_a_crash_the_checkpoint_before_is_used(self, tmp_path: Path) -> None:
+        data = tiny_data("real", (4,))
+        bad = data.train.stored.clone()
+        whole = run(tmp_path / "whole", data=data, train={"validations": 6})
+        bad[:] = float("nan")
+        with pytest.raises(NotFiniteError, match="Step 0"):
+            run(tmp_path / "bad", data=Data(Split(bad, data.spec), data.validation, data.test))
+        with pytest.raises(RunError):
+            resume(tmp_path / "bad", data=data, device="cpu")
+        newest = sorted((tmp_path / "whole" / "checkpoints").iterdir())[-1]
+        (newest / "weights.safetensors").write_bytes(b"")
+        again = resume(tmp_path / "whole", data=data, device="cpu")
+        assert timeless(again.metrics) == timeless(whole.metrics)
+        assert equal(weights(again.model), weights(whole.model))
+
+    def test_a_damaged_configuration_is_one_line(self, tmp_path: Path) -> None:
+        run(tmp_path / "run")
+        path = tmp_path / "run" / "config.yaml"
+        path.write_text(path.read_text().replace("batch_size", "batchsize"))
+        with pytest.raises(ConfigError, match=r"config.yaml: train.batchsize: there is no such key"):
+            resume(tmp_path / "run", device="cpu")
+
+
+class TestFit:
+    def test_trains_in_place(self) -> None:
+        model = small()
+        before = weights(model)
+        done = fit(model, tiny_data("real", (4,)), device="cpu", **TRAIN)
+        assert done.model is model
+        assert not equal(before, weights(model))
+        assert not model.training
+        assert (done.config.recipe, done.config.model) == ("custom", None)
+
+    def test_by_an_objective(self) -> None:
+        done = fit(small(), tiny_data("real", (4,)), ELBO(beta=7.0, warmup=0.25), device="cpu", **TRAIN)
+        assert done.config.objective.kind == "elbo"
+        assert done.config.objective.settings["beta"] == 7
+
+    @pytest.mark.parametrize(
+        ("settings", "sentence"),
+        [
+            ({"epoch": 3}, "fit: there is no setting 'epoch'. Did you mean 'epochs'"),
+            ({"epochs": 0}, "fit: train.epochs: input should be greater than or equal to 1"),
+            ({"schedule": "cosin"}, "fit: train.schedule: "),
+        ],
+    )
+    def test_refuses_wrong_settings(self, settings: dict[str, Any], sentence: str) -> None:
+        with pytest.raises(ConfigError, match=sentence):
+            fit(small(), tiny_data("real", (4,)), device="cpu", **settings)
+
+    def test_data_of_another_shape(self) -> None:
+        with pytest.raises(ShapeError, match=r"x is \(8, 5\), expected one item \(4,\)"):
+            fit(small(), tiny_data("real", (5,)), device="cpu", **TRAIN)
+
+    @pytest.mark.parametrize("counts", [(1, 1, 1), (3, 1, 1), (2, 2, 2)])
+    def test_very_few_examples(self, counts: tuple[int, int, int]) -> None:
+        for recipe in RECIPES:
+            done = run(recipe=recipe, data=tiny_data("real", (4,), counts))
+            assert done.evaluate(samples=3)["n"] == counts[2]
+
+
+class TestEvaluate:
+    def test_is_kept_and_merged(self, tmp_path: Path) -> None:
+        done = run(tmp_path / "run")
+        first = done.evaluate(metrics=("elbo",))
+        second = done.evaluate(metrics=("nll",), samples=5)
+        kept = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+        assert kept == first | second == done.evaluation
+        assert (kept["split"], kept["n"], kept["data"]) == ("test", 8, "tiny")
+
+    def test_other_splits_and_sources_are_not_kept(self, tmp_path: Path) -> None:
+        done = run(tmp_path / "run")
+        done.evaluate("validation", samples=3)
+        done.evaluate(source=torch.randn(30, 4, generator=torch.Generator().manual_seed(0)), samples=3)
+        assert done.evaluation == {}
+
+    def test_is_repeatable(self) -> None:
+        done = run()
+        assert done.evaluate(samples=7, seed=1) == done.evaluate(samples=7, seed=1)
+        assert done.evaluate(samples=7, seed=1)["nll"] != done.evaluate(samples=7, seed=2)["nll"]
+
+    def test_a_run_in_memory_keeps_no_file(self) -> None:
+        done = run()
+        done.evaluate(metrics=["elbo"])
+        assert done.evaluation == {}
+
+    def test_unknown_split(self) -> None:
+        with pytest.raises(DataError, match="no split 'tset'"):
+            run().evaluate("tset")
+
+
+class TestDevice:
+    def test_cpu_is_always_here(self) -> None:
+        assert choose_device("cpu").type == "cpu"
+        assert choose_device("auto").type in ("cpu", "cuda", "mps")
+
+    def test_misspelt(self) -> None:
+        with pytest.raises(UnknownNameError, match=r"no device 'cuda0'. Did you mean 'cuda'"):
+            choose_device("cuda0")
+
+    def test_not_here(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        with pytest.raises(RunError, match=r"no cuda device that PyTorch can use. Use --device cpu or auto"):
+            choose_device("cuda")
+
+
+def test_source_in_the_configuration_is_that_of_the_data(tmp_path: Path) -> None:
+    """Data given from Python are not taken for the default data set when the run is opened again."""
+    assert run(tmp_path / "run").config.data.source == "tiny"
+    assert run(data=tiny_data("real", (4,))).data is not None

@@ -1,0 +1,53 @@
+"""A small model, small data, and a trainer of one on the other."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reparam.data import Data
+from reparam.objectives import ELBO
+from reparam.recipes import build
+from reparam.training import Trainer, TrainSettings
+from tests.contracts.members import tiny_data
+
+
+def settings(**given: Any) -> TrainSettings:
+    """Short training without TensorBoard."""
+    return TrainSettings(**({"batch_size": 8, "epochs": 4, "validations": 4, "tensorboard": False} | given))
+
+
+def trainer(
+    folder: Path | None = None,
+    recipe: str = "sigma-vae",
+    data: Data | None = None,
+    objective: Any = None,
+    seed: int = 0,
+    keep: Callable[[], None] | None = None,
+    progress: Any = None,
+    **given: Any,
+) -> Trainer:
+    """A trainer of a recipe's model from a seed of its own."""
+    data = data or tiny_data("unit", (4,))
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        model = build(recipe, data)
+    objective = objective or ELBO(warmup=0.3)
+    return Trainer(model, data, objective, settings(**given), seed=seed, folder=folder, keep=keep, progress=progress)
+
+
+def weights(module: nn.Module) -> dict[str, Tensor]:
+    """A copy of all weights and buffers."""
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    """Bit for bit."""
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def timeless(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of metrics without what depends on the clock."""
+    return [{k: v for k, v in row.items() if k not in ("wall_s", "samples_per_s")} for row in rows]
