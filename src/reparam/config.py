@@ -142,7 +142,7 @@ class DataConfig(Strict):
         source: A name, a path, or empty for data given from Python.
         size: Side, or height and width, that images are resized to.
         binarize: ``dynamic`` draws Bernoulli(x) afresh each epoch, ``threshold`` cuts at 0.5.
-        validation: Share of the training data cut off for validation, where the source has no split of its own.
+        validation: Share (below 1) or number of training examples cut off for validation, where the source has none.
         limit: Seeded random subset of each split.
         seed: Seed of random splits and subsets; apart from the run's seed, so that runs share a test split.
     """
@@ -150,7 +150,7 @@ class DataConfig(Strict):
     source: str = "digits"
     size: int | tuple[int, int] | None = None
     binarize: Literal["none", "dynamic", "threshold"] = "none"
-    validation: Annotated[float, Field(gt=0, lt=1)] | None = None
+    validation: Annotated[float, Field(gt=0)] | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
     seed: int = 0
 
@@ -179,14 +179,14 @@ class Config(Strict):
     recipe: str
     data: DataConfig
     model: ModelConfig | None
-    objective: Part
+    objective: Part | None
     train: TrainSettings = TrainSettings()
     seed: int = 0
 
     @field_validator("objective", mode="before")
     @classmethod
     def _part(cls, value: Any) -> Any:
-        return checked_part("objective", value)
+        return None if value is None else checked_part("objective", value)
 
     def to_yaml(self) -> str:
         """The YAML of ``config.yaml``."""
@@ -289,6 +289,11 @@ def build_model(config: ModelConfig, spec: DataSpec) -> VAE:
     if spec.levels and spec.binarize == "none":
         context["levels"] = spec.levels
     likelihood = build_part("likelihood", config.likelihood, context)
+    if likelihood.unit_interval and spec.kind == "real":
+        raise PartError(
+            f"{config.likelihood.kind} is a likelihood of values in [0, 1]; {spec.name} holds real numbers. "
+            "Use normal or laplace."
+        )
     encoder = build_part("encoder", config.encoder, context)
     corruption = build_part("corruption", config.corruption, context) if config.corruption else None
     context |= {"out_shape": likelihood.out_shape, "in_dim": encoder.out_dim}

@@ -132,7 +132,12 @@ RECIPES: dict[str, Recipe] = {
 BINARY_BY_CONVENTION = ("vae", "beta-vae")
 
 
-def _require_recipe(name: str) -> Recipe:
+def require_recipe(name: str) -> Recipe:
+    """The recipe of this name.
+
+    Raises:
+        UnknownNameError: if there is none; the nearest one is named.
+    """
     if name not in RECIPES:
         raise UnknownNameError(f"There is no recipe {name!r}. {nearest(name, RECIPES)}")
     return RECIPES[name]
@@ -189,7 +194,7 @@ def resolve(name: str, data: Data, over: Mapping[str, Any] | None = None, origin
         UnknownNameError: if there is no such recipe.
         ConfigError: if a setting is unknown or has a wrong value.
     """
-    recipe = _require_recipe(name)
+    recipe = require_recipe(name)
     over = _with_networks(over or {})
     binarize = binarization(name, data.spec, over)
     base = recipe(data.binarized(binarize).spec)

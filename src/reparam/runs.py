@@ -15,13 +15,14 @@ from reparam.errors import ConfigError, PartError, RunError, RunNotFoundError, U
 from reparam.evaluation import evaluate
 from reparam.models import VAE
 from reparam.objectives import ELBO, Objective
-from reparam.recipes import default_epochs, resolve
+from reparam.recipes import default_epochs, require_recipe, resolve
 from reparam.rng import seeded
 from reparam.training import Outcome, Trainer, TrainSettings, read_metrics
 from reparam.training.log import Row
 
 Progressed = Callable[[Row, int], None]
 SAME_ITEMS = ("n", "seed", "binarize")
+FROM_PYTHON = ""
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -118,6 +119,8 @@ def choose_device(name: str) -> torch.device:
 
 
 def _load(config: Config) -> Data:
+    if not config.data.source:
+        raise RunError("This run was trained on data given from Python. Give them again (data=), or name a source.")
     return load_data(**config.data.model_dump())
 
 
@@ -135,10 +138,11 @@ def prepare(
         ConfigError: if a setting is unknown or has a wrong value.
         DataError: if the data cannot be read.
     """
+    require_recipe(recipe)
     if data is None:
         data = load_data(**(_data_settings(over, origin) | {"binarize": "none"}))
     else:
-        over = merged({"data": {"source": data.spec.name}}, over)
+        over = merged({"data": {"source": FROM_PYTHON, **data.origin}}, over)
     config = resolve(recipe, data, over, origin)
     return config, load_data(data, binarize=config.data.binarize)
 
@@ -177,6 +181,7 @@ def train(
     assert config.model is not None
     with seeded(config.seed, "build"):
         model = build_model(config.model, data.spec).to(chosen)
+    assert config.objective is not None
     return _train(model, data.to(chosen), build_part("objective", config.objective, {}), config, out, progress)
 
 
@@ -216,15 +221,18 @@ def fit(
         settings["epochs"] = default_epochs(len(data.train), batch_size)
     if model.binary and data.spec.effective_kind in ("levels", "unit"):
         data = data.binarized("dynamic")
-    config = _config_by_hand(data.spec, _described(objective), settings, seed)
+    origin = {"source": FROM_PYTHON, **data.origin, "binarize": data.spec.binarize}
+    config = _config_by_hand(origin, _described(objective), settings, seed)
     return _train(model.to(chosen), data.to(chosen), objective, config, out, progress)
 
 
-def _config_by_hand(spec: DataSpec, objective: Mapping[str, Any], settings: Mapping[str, Any], seed: int) -> Config:
+def _config_by_hand(
+    data: Mapping[str, Any], objective: Mapping[str, Any] | None, settings: Mapping[str, Any], seed: int
+) -> Config:
     """The configuration of a model that no recipe made."""
     values = {
         "recipe": "custom",
-        "data": {"source": spec.name, "binarize": spec.binarize},
+        "data": data,
         "model": None,
         "objective": objective,
         "train": settings,
@@ -233,11 +241,11 @@ def _config_by_hand(spec: DataSpec, objective: Mapping[str, Any], settings: Mapp
     return parse_config(values, "fit")
 
 
-def _described(objective: Objective) -> dict[str, Any]:
+def _described(objective: Objective) -> dict[str, Any] | None:
     try:
         return describe(objective, "objective")
     except PartError:
-        return {"kind": "elbo"}
+        return None
 
 
 def _train(
@@ -251,7 +259,7 @@ def _train(
 
 
 def _start_folder(folder: Path, config: Config) -> None:
-    if (folder / "config.yaml").exists():
+    if (folder / "config.yaml").exists() and any((folder / part).exists() for part in ("model", "checkpoints")):
         raise RunError(f"{folder} already holds a run. Go on with 'reparam resume {folder}', or give another --out.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -300,6 +308,7 @@ def resume(
     epochs: int | None = None,
     max_minutes: float | None = None,
     data: Data | None = None,
+    objective: Objective | None = None,
     device: str = "auto",
     progress: Progressed | None = None,
 ) -> Run:
@@ -310,6 +319,7 @@ def resume(
         epochs: A new total number of epochs.
         max_minutes: More minutes from here on.
         data: The run's data, where they were given from Python and have no source to load again.
+        objective: The run's objective, where it is none of reparam's own.
         device: auto, cpu, cuda or mps.
         progress: Called with each row of metrics and the total number of steps.
     Raises:
@@ -320,12 +330,22 @@ def resume(
     config = _read_config(folder)
     if epochs is not None or max_minutes is not None:
         config = config.model_copy(update={"train": replace(config.train, epochs=epochs, max_minutes=max_minutes)})
-        (folder / "config.yaml").write_text(config.to_yaml())
+    if objective is None:
+        objective = _rebuilt_objective(config, folder)
     data = (data or _load(config)).to(chosen)
     model = store.load(folder, chosen)
-    objective = build_part("objective", config.objective, {})
     trainer = _trainer(model, data, objective, config, folder, progress)
+    (folder / "config.yaml").write_text(config.to_yaml())
     return _finish(trainer, trainer.run(resume=True, replan=max_minutes is not None), data, config)
+
+
+def _rebuilt_objective(config: Config, folder: Path) -> Objective:
+    if config.objective is None:
+        raise RunError(
+            f"{folder} was trained by an objective of your own. Go on with reparam.resume(..., objective=...)."
+        )
+    objective: Objective = build_part("objective", config.objective, {})
+    return objective
 
 
 def _read_config(folder: Path) -> Config:
@@ -352,4 +372,5 @@ def open_run(path: Path | str, device: str = "auto") -> Run:
         folder = folder.parent
     if (folder / "config.yaml").exists():
         return Run(folder, model, spec, _read_config(folder), read_metrics(folder))
-    return Run(None, model, spec, _config_by_hand(spec, {"kind": "elbo"}, {}, 0), [])
+    named = {"source": spec.name, "binarize": spec.binarize}
+    return Run(None, model, spec, _config_by_hand(named, {"kind": "elbo"}, {}, 0), [])

@@ -40,8 +40,12 @@ def save(model: VAE, folder: Path | str, spec: DataSpec | None = None) -> Path:
         (aside / "config.json").write_text(json.dumps(content, indent=1))
         weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
         save_file(weights, aside / "weights.safetensors")
-        shutil.rmtree(folder, ignore_errors=True)
+        replaced = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(replaced, ignore_errors=True)
+        if folder.exists():
+            os.replace(folder, replaced)
         os.replace(aside, folder)
+        shutil.rmtree(replaced, ignore_errors=True)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
         raise RunError(f"The model could not be written to {folder}: {error}.") from None

@@ -96,7 +96,7 @@ def test_every_setting_of_every_part_is_kept() -> None:
         ({"train": {"schedule": "cos"}}, "'constant', 'cosine' or 'plateau' (got 'cos')"),
         ({"train": {"ema": 1.0}}, "my.yaml: train.ema: input should be less than 1 (got 1.0)"),
         ({"seed": "x"}, "my.yaml: seed: input should be a valid integer"),
-        ({"data": {"validation": 1.5}}, "my.yaml: data.validation: input should be less than 1 (got 1.5)"),
+        ({"data": {"validation": 0}}, "my.yaml: data.validation: input should be greater than 0 (got 0)"),
         ({"data": {"binarize": "dynamc"}}, "my.yaml: data.binarize: input should be 'none', 'dynamic' or 'threshold'"),
         ({"model": MODEL | {"latent_dim": 0}}, "my.yaml: model.latent_dim: input should be greater than or equal to 1"),
         ({"model": MODEL | {"kl": "closd"}}, "my.yaml: model.kl: input should be 'auto', 'closed' or 'sampled'"),

@@ -203,6 +203,14 @@ class TestFit:
         with pytest.raises(ConfigError, match=sentence):
             fit(small(), tiny_data("real", (4,)), device="cpu", **settings)
 
+    def test_grey_data_are_binarised_where_the_likelihood_needs_it(self) -> None:
+        data = tiny_data("unit", (4,))
+        done = fit(build("vae", data, likelihood="bernoulli"), data, device="cpu", **TRAIN)
+        assert (done.spec.binarize, done.config.data.binarize) == ("dynamic", "dynamic")
+        assert done.evaluate(metrics=["elbo"])["binarize"] == "dynamic"
+        grey = fit(build("vae", data), data, device="cpu", **TRAIN)
+        assert grey.spec.binarize == "none"
+
     def test_data_of_another_shape(self) -> None:
         with pytest.raises(ShapeError, match=r"x is \(8, 5\), expected one item \(4,\)"):
             fit(small(), tiny_data("real", (5,)), device="cpu", **TRAIN)
@@ -222,6 +230,13 @@ class TestEvaluate:
         kept = json.loads((tmp_path / "run" / "evaluation.json").read_text())
         assert kept == first | second == done.evaluation
         assert (kept["split"], kept["n"], kept["data"]) == ("test", 8, "tiny")
+
+    def test_numbers_of_other_items_are_not_kept_beside(self, tmp_path: Path) -> None:
+        done = run(tmp_path / "run")
+        done.evaluate(metrics=("elbo",))
+        done.evaluate(metrics=("nll",), samples=5, limit=4)
+        assert "elbo" not in done.evaluation
+        assert done.evaluation["n"] == 4
 
     def test_other_splits_and_sources_are_not_kept(self, tmp_path: Path) -> None:
         done = run(tmp_path / "run")
@@ -261,5 +276,5 @@ class TestDevice:
 
 def test_source_in_the_configuration_is_that_of_the_data(tmp_path: Path) -> None:
     """Data given from Python are not taken for the default data set when the run is opened again."""
-    assert run(tmp_path / "run").config.data.source == "tiny"
+    assert run(tmp_path / "run").config.data.source == ""
     assert run(data=tiny_data("real", (4,))).data is not None

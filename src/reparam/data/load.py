@@ -66,12 +66,16 @@ def load_data(
         raw = read(source, wanted(size, spec)).named(name)
         data = divided(raw, spec, extents(size), validation, seed)
     data = binarized(data, binarize, fixed=spec is not None)
+    if isinstance(source, str | os.PathLike):
+        origin = {"size": size, "validation": validation, "limit": limit, "seed": seed}
+        data = replace(data, origin={"source": os.fspath(source), **origin})
     if limit is None:
         return data
-    return Data(
-        data.train.subset(limit, seed, "train"),
-        data.validation.subset(limit, seed, "validation"),
-        data.test.subset(limit, seed, "test"),
+    return replace(
+        data,
+        train=data.train.subset(limit, seed, "train"),
+        validation=data.validation.subset(limit, seed, "validation"),
+        test=data.test.subset(limit, seed, "test"),
     )
 
 
@@ -133,7 +137,8 @@ def wanted(size: Size | None, spec: DataSpec | None) -> Wanted:
 def renamed(data: Data, name: str) -> Data:
     """The same data under another name."""
     splits = (data.train, data.validation, data.test)
-    return Data(*(replace(split, spec=replace(split.spec, name=name)) for split in splits))
+    train, validation, test = (replace(split, spec=replace(split.spec, name=name)) for split in splits)
+    return replace(data, train=train, validation=validation, test=test)
 
 
 def binarized(data: Data, how: Binarize, fixed: bool) -> Data:

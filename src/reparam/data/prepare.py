@@ -266,7 +266,8 @@ def divided(
     if spec is None:
         spec = described(raw, raw.scale or REAL, x, index["train"])
     spec = replace(spec, name=raw.name, classes=classes)
-    return Data(**{name: split_of(x, numbers, index[name], spec) for name in SPLITS})
+    splits = {name: split_of(x, numbers, index[name], spec) for name in SPLITS}
+    return Data(splits["train"], splits["validation"], splits["test"])
 
 
 def undivided(raw: Raw, spec: DataSpec | None, size: tuple[int, int] | None = None) -> Split:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -154,11 +154,16 @@ class Split:
 
 @dataclass(frozen=True)
 class Data:
-    """Train, validation and test: always three."""
+    """Train, validation and test: always three.
+
+    Attributes:
+        origin: Arguments of ``load_data`` that give the same data again; empty where they came from Python objects.
+    """
 
     train: Split
     validation: Split
     test: Split
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def spec(self) -> DataSpec:
@@ -197,8 +202,8 @@ class Data:
         def changed(split: Split) -> Split:
             return replace(split, spec=replace(split.spec, binarize=how))
 
-        return Data(changed(self.train), changed(self.validation), changed(self.test))
+        return Data(changed(self.train), changed(self.validation), changed(self.test), self.origin)
 
     def to(self, device: torch.device | str) -> Data:
         """The same data on another device."""
-        return Data(self.train.to(device), self.validation.to(device), self.test.to(device))
+        return Data(self.train.to(device), self.validation.to(device), self.test.to(device), self.origin)

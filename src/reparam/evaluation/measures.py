@@ -9,7 +9,7 @@ from torch import Tensor
 
 from reparam.data import Split
 from reparam.distributions import is_density, is_discrete, ssim
-from reparam.errors import RefusedError, UnknownNameError, nearest
+from reparam.errors import DataError, RefusedError, UnknownNameError, nearest
 from reparam.evaluation.likelihood import evaluating, importance_weighted, standard_error
 from reparam.rng import seeded
 from reparam.shapes import is_image, numel
@@ -106,6 +106,8 @@ def evaluate(
         RefusedError: if ``nll`` is the only metric asked for and the model has no density.
     """
     wanted = tuple(metrics)
+    if limit is not None and limit < 1:
+        raise DataError(f"evaluate: limit is {limit}, expected at least 1 example.")
     for name in wanted:
         if name not in METRICS:
             raise UnknownNameError(f"There is no metric {name!r}. {nearest(name, METRICS)}")

@@ -21,9 +21,11 @@ class Likelihood(nn.Module, ABC):
         arguments: Numbers the decoder gives for each value of x.
     Attributes:
         binary: True where x must be 0 or 1, so that grey data are binarised first.
+        unit_interval: True where x must lie in [0, 1].
     """
 
     binary = False
+    unit_interval = False
 
     def __init__(self, data_shape: Shape, arguments: int = 1) -> None:
         super().__init__()

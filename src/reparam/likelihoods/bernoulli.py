@@ -21,6 +21,7 @@ class BernoulliLikelihood(Likelihood):
     """
 
     binary = True
+    unit_interval = True
 
     def __init__(self, data_shape: Shape) -> None:
         super().__init__(data_shape)
@@ -39,6 +40,8 @@ class ContinuousBernoulliLikelihood(Likelihood):
     Source:
         The continuous Bernoulli (Loaiza-Ganem & Cunningham, 2019), arXiv:1907.06845, eq. 6.
     """
+
+    unit_interval = True
 
     def __init__(self, data_shape: Shape) -> None:
         super().__init__(data_shape)

@@ -31,6 +31,8 @@ class CategoricalLikelihood(Likelihood):
         PartError: if levels < 2.
     """
 
+    unit_interval = True
+
     def __init__(self, data_shape: Shape, levels: int = 256) -> None:
         _require_levels(type(self).__name__, levels)
         super().__init__(data_shape, levels)
@@ -57,6 +59,8 @@ class DiscretizedLogisticLikelihood(Likelihood):
     Source:
         PixelCNN++ (Salimans et al., 2017), arXiv:1701.05517, eq. 2, without its conditioning between channels.
     """
+
+    unit_interval = True
 
     def __init__(self, data_shape: Shape, levels: int = 256, components: int = 1) -> None:
         _require_levels(type(self).__name__, levels)

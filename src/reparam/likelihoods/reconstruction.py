@@ -70,6 +70,7 @@ class ReconstructionTerm(Likelihood):
             )
         super().__init__(data_shape)
         self.distance = distance
+        self.unit_interval = DISTANCES[distance].images_only
 
     def distribution(self, h: Float[Tensor, "..."]) -> Energy:
         squashed = h.sigmoid() if DISTANCES[self.distance].images_only else h

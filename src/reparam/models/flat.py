@@ -24,7 +24,7 @@ class VAE(nn.Module):
     .. math:: z \sim p(z), \quad x \sim p(x \mid z), \qquad q(z \mid x) \approx p(z \mid x)
 
     With a :class:`~reparam.posteriors.PointPosterior` and no prior it is the plain autoencoder; with a corruption,
-    the encoder sees a damaged copy in training while the likelihood judges the clean x.
+    the encoder of a trace sees a damaged copy while the likelihood judges the clean x.
 
     Args:
         encoder: x -> features.
@@ -33,7 +33,7 @@ class VAE(nn.Module):
         decoder: z -> the likelihood's numbers.
         likelihood: -> p(x|z).
         kl: ``auto``, ``closed`` (closed form or an error) or ``sampled`` (Monte Carlo).
-        corruption: Damage done to the encoder's input in training.
+        corruption: Damage done to the encoder's input in a trace.
     Raises:
         PartError: if two parts do not fit each other, or there is no prior for a posterior that needs one.
     Source:
@@ -104,7 +104,7 @@ class VAE(nn.Module):
 
     @property
     def denoising(self) -> bool:
-        """True where training damages the encoder's input."""
+        """True where a trace damages the encoder's input."""
         return self.corruption is not None
 
     def corrupt(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
@@ -126,6 +126,8 @@ class VAE(nn.Module):
     def trace(self, x: Float[Tensor, "..."], samples: int = 1, *, q: Distribution | None = None, **named: Any) -> Trace:
         """One pass: draws K codes for each example and gives every log density there, nats.
 
+        A de-noising model is given a damaged copy, in training and when it is judged; :meth:`infer` never damages x.
+
         Args:
             x: Examples; one item counts as a batch of one.
             samples: Number of draws K.
@@ -133,7 +135,7 @@ class VAE(nn.Module):
         """
         x, single = self._batch(x)
         if q is None:
-            q = self.infer(self.corrupt(x) if self.training else x)
+            q = self.infer(self.corrupt(x))
         elif single:
             q = q.expand(torch.Size([1]))
         z = q.rsample(torch.Size([samples]))

@@ -14,7 +14,8 @@ class FullNormalPosterior(Posterior):
 
     .. math:: q(z \mid x) = \mathcal{N}(z; \mu(h), S S^\top), \qquad S = (I + N(h))\, \mathrm{diag}(\sigma(h))
 
-    N is strictly lower triangular with entries bounded to (-10, 10); S has a positive, bounded diagonal.
+    N is strictly lower triangular with entries bounded to (-1, 1), so that S can be inverted; the diagonal of S is
+    positive and bounded.
 
     Shapes:
         h: (B, in_dim)  ->  q: batch (B,), event (L,)
@@ -30,6 +31,6 @@ class FullNormalPosterior(Posterior):
         loc, log_scale, below = self.head(h).split([size, size, size * (size - 1) // 2], -1)
         rows, columns = torch.tril_indices(size, size, -1, device=h.device)
         unit = torch.eye(size, dtype=h.dtype, device=h.device).repeat(*h.shape[:-1], 1, 1)
-        unit[..., rows, columns] = 10 * torch.tanh(below / 10)
+        unit[..., rows, columns] = below.tanh()
         scale_tril = unit * bounded(log_scale).exp().unsqueeze(-2)
         return MultivariateNormal(loc, scale_tril=scale_tril, validate_args=False)

@@ -138,7 +138,7 @@ class Trainer:
     def _steps(self, log: MetricsLog) -> bool:
         state, total = self.state, self.state.total_steps
         every_log = max(1, total // LOGS_PER_TRAINING)
-        every_validation = max(1, total // self.settings.validations)
+        every_validation = math.ceil(total / self.settings.validations)
         started, sums, since = time.perf_counter() - state.seconds, _Sums(), state.step
         lap = time.perf_counter()
         while state.step < total:
