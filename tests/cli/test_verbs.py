@@ -109,7 +109,7 @@ def test_sample_arrays_and_folder(invoke: Invoke, vae: Path, tmp_path: Path) -> 
     assert invoke("sample", vae, "-n", 5, "--draw", "--out", tmp_path / "x.npz").code == 0
     x = np.load(tmp_path / "x.npz")["x"]
     assert x.shape == (5, 1, 8, 8)
-    assert set(np.unique(x)) <= {0.0, 1.0}
+    assert not (x == np.round(x)).all(), "draws from a Normal likelihood are no whole numbers"
     assert invoke("sample", vae, "-n", 5, "--temperature", 0, "--out", tmp_path / "many").code == 0
     pictures = sorted((tmp_path / "many").iterdir())
     assert len(pictures) == 5
