@@ -258,6 +258,8 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(base)
     for key, value in over.items():
         old = result.get(key)
+        if isinstance(old, str) and isinstance(value, Mapping):
+            old = {"kind": old}
         if isinstance(old, Mapping) and isinstance(value, str) and "kind" in old:
             value = {"kind": value}
         if isinstance(old, Mapping) and isinstance(value, Mapping):
@@ -266,6 +268,19 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         else:
             result[key] = value
     return result
+
+
+def with_networks(over: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings in which ``model.network`` has become the encoder and the decoder; their own settings lie over it."""
+    given = {key: value for key, value in over.items() if value is not None}  # a section left empty says nothing
+    values = {key: dict(value) if isinstance(value, Mapping) else value for key, value in given.items()}
+    model = values.get("model")
+    if isinstance(model, dict) and "network" in model:
+        network = model.pop("network")
+        for part in ("encoder", "decoder"):
+            own = {part: model[part]} if model.get(part) is not None else {}
+            model[part] = merged({part: network}, own)[part]
+    return values
 
 
 def build_part(section: str, part: Part, context: Mapping[str, Any]) -> Any:

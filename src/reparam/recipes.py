@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reparam.config import Config, build_model, merged, parse_config
+from reparam.config import Config, build_model, merged, parse_config, with_networks
 from reparam.data import Data, DataSpec
 from reparam.data.records import Binarize
 from reparam.errors import UnknownNameError, nearest
@@ -165,18 +165,6 @@ def binarization(name: str, spec: DataSpec, over: Mapping[str, Any]) -> Binarize
     return spec.conventional_binarize if name in BINARY_BY_CONVENTION else "none"
 
 
-def _with_networks(over: Mapping[str, Any]) -> Values:
-    """``model.network`` sets encoder and decoder at once."""
-    given = {key: value for key, value in over.items() if value is not None}  # a section left empty says nothing
-    values = {key: dict(value) if isinstance(value, Mapping) else value for key, value in given.items()}
-    model = values.get("model", {})
-    if isinstance(model, dict) and "network" in model:
-        network = model.pop("network")
-        model.setdefault("encoder", network)
-        model.setdefault("decoder", network)
-    return values
-
-
 def default_epochs(count: int, batch_size: int) -> int:
     """Epochs when nobody says how long: about 4,000 steps, from 20 to 300 epochs."""
     return max(20, min(MOST_EPOCHS, math.ceil(STEPS / max(1, count // batch_size))))
@@ -195,7 +183,7 @@ def resolve(name: str, data: Data, over: Mapping[str, Any] | None = None, origin
         ConfigError: if a setting is unknown or has a wrong value.
     """
     recipe = require_recipe(name)
-    over = _with_networks(over or {})
+    over = with_networks(over or {})
     binarize = binarization(name, data.spec, over)
     base = recipe(data.binarized(binarize).spec)
     base |= {"recipe": name, "data": {"binarize": binarize}, "seed": 0}

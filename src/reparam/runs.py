@@ -85,7 +85,7 @@ class Run:
             kept = self.evaluation
             if any(kept.get(name) != result.get(name) for name in SAME_ITEMS):
                 kept = {}  # numbers of other items do not belong beside these
-            _write_json(self.folder / "evaluation.json", kept | result)
+            _write(self.folder / "evaluation.json", json.dumps(kept | result, indent=1) + "\n")
         return result
 
     @property
@@ -95,9 +95,10 @@ class Run:
         return json.loads(path.read_text()) if path and path.exists() else {}
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def _write(path: Path, text: str) -> None:
+    """Replaces a file: complete, or as it was before."""
     aside = path.with_name(f".{path.name}")
-    aside.write_text(json.dumps(content, indent=1) + "\n")
+    aside.write_text(text)
     aside.replace(path)
 
 
@@ -142,6 +143,9 @@ def prepare(
     if data is None:
         data = load_data(**(_data_settings(over, origin) | {"binarize": "none"}))
     else:
+        told = set(over.get("data") or {}) - {"binarize"}
+        if told:
+            raise ConfigError(f"{origin}: data.{min(told)}: the data are given already. Pass it to load_data instead.")
         over = merged({"data": {"source": FROM_PYTHON, **data.origin}}, over)
     config = resolve(recipe, data, over, origin)
     return config, load_data(data, binarize=config.data.binarize)
@@ -216,13 +220,13 @@ def fit(
     for name in settings:
         if name not in known:
             raise ConfigError(f"fit: there is no setting {name!r}. {nearest(name, known)}")
-    if settings.get("epochs") is None and settings.get("max_minutes") is None:
-        batch_size = settings.get("batch_size", TrainSettings.batch_size)
-        settings["epochs"] = default_epochs(len(data.train), batch_size)
     if model.binary and data.spec.effective_kind in ("levels", "unit"):
         data = data.binarized("dynamic")
     origin = {"source": FROM_PYTHON, **data.origin, "binarize": data.spec.binarize}
     config = _config_by_hand(origin, _described(objective), settings, seed)
+    if config.train.epochs is None and config.train.max_minutes is None:
+        epochs = default_epochs(len(data.train), config.train.batch_size)
+        config = config.model_copy(update={"train": replace(config.train, epochs=epochs)})
     return _train(model.to(chosen), data.to(chosen), objective, config, out, progress)
 
 
@@ -253,6 +257,7 @@ def _train(
 ) -> Run:
     folder = Path(out) if out is not None else None
     if folder is not None:
+        describe(model, "model")  # a model that cannot be saved is refused before it is trained
         _start_folder(folder, config)
     trainer = _trainer(model, data, objective, config, folder, progress)
     return _finish(trainer, trainer.run(), data, config)
@@ -263,7 +268,7 @@ def _start_folder(folder: Path, config: Config) -> None:
         raise RunError(f"{folder} already holds a run. Go on with 'reparam resume {folder}', or give another --out.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(config.to_yaml())
+        _write(folder / "config.yaml", config.to_yaml())
     except OSError as error:
         raise RunError(f"The run folder {folder} cannot be written: {error.strerror}. Give another --out.") from None
 
@@ -279,6 +284,7 @@ class _Keeper:
         self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
         if self.folder is not None:
             store.save(self.model, self.folder / "model", self.spec)
+            (self.folder / "evaluation.json").unlink(missing_ok=True)  # it judged an earlier model
 
 
 def _trainer(
@@ -329,13 +335,15 @@ def resume(
     folder, chosen = Path(folder), choose_device(device)
     config = _read_config(folder)
     if epochs is not None or max_minutes is not None:
-        config = config.model_copy(update={"train": replace(config.train, epochs=epochs, max_minutes=max_minutes)})
+        longer = {"train": {"epochs": epochs, "max_minutes": max_minutes}}
+        config = parse_config(merged(config.model_dump(mode="json"), longer), "resume")
     if objective is None:
         objective = _rebuilt_objective(config, folder)
-    data = (data or _load(config)).to(chosen)
+    data = _load(config) if data is None else load_data(data, binarize=config.data.binarize)
+    data = data.to(chosen)
     model = store.load(folder, chosen)
     trainer = _trainer(model, data, objective, config, folder, progress)
-    (folder / "config.yaml").write_text(config.to_yaml())
+    _write(folder / "config.yaml", config.to_yaml())
     return _finish(trainer, trainer.run(resume=True, replan=max_minutes is not None), data, config)
 
 

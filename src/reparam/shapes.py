@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from reparam.errors import ShapeError
-
 Shape = tuple[int, ...]
 
 
@@ -32,13 +30,3 @@ def times(shape: Shape, factor: int) -> Shape:
 def readable(shape: Shape) -> str:
     """``(1, 28, 28)`` as ``1x28x28``."""
     return "x".join(str(extent) for extent in shape)
-
-
-def require_event(owner: str, given: Shape, event: Shape, mend: str) -> None:
-    """Checks that ``given`` ends in ``event``.
-
-    Raises:
-        ShapeError: if it does not; the sentence ends with ``mend``.
-    """
-    if len(given) < len(event) or tuple(given[len(given) - len(event) :]) != event:
-        raise ShapeError(f"{owner}: got shape {tuple(given)}, expected (..., {', '.join(map(str, event))}). {mend}")

@@ -18,6 +18,7 @@ from reparam.models import VAE
 from reparam.rng import seeded
 
 FORMAT = 1
+FILES = {"config.json", "weights.safetensors"}
 
 
 def save(model: VAE, folder: Path | str, spec: DataSpec | None = None) -> Path:
@@ -29,9 +30,14 @@ def save(model: VAE, folder: Path | str, spec: DataSpec | None = None) -> Path:
         spec: What the data are, for those who load it.
     Raises:
         PartError: if the model holds a part that cannot be rebuilt from disk.
-        RunError: if the folder cannot be written.
+        RunError: if the folder cannot be written, or holds other files.
     """
     folder = Path(folder)
+    others = {path.name for path in folder.iterdir()} - FILES if folder.is_dir() else set()
+    if others:
+        raise RunError(
+            f"{folder} holds other files ({min(others)}). Save into a folder of its own, such as {folder / 'model'}."
+        )
     content = {"format": FORMAT, "model": describe(model, "model"), "data": asdict(spec) if spec else None}
     aside = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
@@ -46,7 +52,7 @@ def save(model: VAE, folder: Path | str, spec: DataSpec | None = None) -> Path:
             os.replace(folder, replaced)
         os.replace(aside, folder)
         shutil.rmtree(replaced, ignore_errors=True)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(aside, ignore_errors=True)
         raise RunError(f"The model could not be written to {folder}: {error}.") from None
     return folder
@@ -59,7 +65,7 @@ def model_folder(path: Path | str) -> Path:
         RunNotFoundError: if there is no model.
     """
     path = Path(path)
-    for folder in (path / "model", path):
+    for folder in (path / "model", path, path / ".model.old"):
         if (folder / "config.json").is_file() and (folder / "weights.safetensors").is_file():
             return folder
     what = (

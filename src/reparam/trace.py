@@ -70,15 +70,24 @@ class Bound:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far training has come; schedules read it."""
+    """How far training has come; schedules read it.
+
+    ``planned_steps`` is the plan the training began with: a warm-up that is over stays over when more steps are added.
+    """
 
     step: int = 0
     total_steps: int = 0
+    planned_steps: int = 0
 
     @property
     def fraction(self) -> float:
         """Share of the training done, from 0 to 1 (1 when there is no training)."""
         return min(1.0, self.step / self.total_steps) if self.total_steps else 1.0
+
+    @property
+    def planned_fraction(self) -> float:
+        """Share of the first plan done, from 0 to 1."""
+        return min(1.0, self.step / self.planned_steps) if self.planned_steps else self.fraction
 
 
 class HasNamedValues(Protocol):

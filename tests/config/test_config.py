@@ -155,6 +155,10 @@ def test_a_part_of_another_kind_takes_no_settings_over(over: Any, expected: Any)
     assert merged({"a": {"kind": "x", "n": 1}}, {"a": over}) == {"a": expected}
 
 
+def test_a_name_in_the_file_keeps_its_kind_under_a_setting() -> None:
+    assert merged({"a": "x"}, {"a": {"n": 7}}) == {"a": {"kind": "x", "n": 7}}
+
+
 class TestYaml:
     def test_reads_a_mapping(self, tmp_path: Path) -> None:
         path = tmp_path / "c.yaml"

@@ -34,6 +34,14 @@ def test_one_end_goes_before_the_network() -> None:
     assert (model.encoder.kind, model.decoder.kind) == ("mlp", "conv")
 
 
+def test_settings_of_one_end_lie_over_the_network() -> None:
+    network = {"kind": "mlp", "layer": "gated", "hidden_dims": [30, 30]}
+    model = resolve("vae", grey(), {"model": {"network": network, "encoder": {"hidden_dims": [6]}}}).model
+    assert model is not None
+    assert model.encoder.settings == {"layer": "gated", "hidden_dims": [6]}
+    assert model.decoder.settings == {"layer": "gated", "hidden_dims": [30, 30]}
+
+
 def test_the_users_settings_are_not_changed() -> None:
     over = {"model": {"network": "mlp"}, "train": {}}
     resolve("vae", grey(), over)

@@ -294,3 +294,15 @@ def test_bad_objects_get_one_sentence(source: object, message: str) -> None:
         else pytest.raises(Exception, match=message)
     ):
         load_data(source)
+
+
+def test_grey_values_just_above_one_are_not_guessed_at() -> None:
+    with pytest.raises(DataError, match=r"neither in \[0, 1\] nor in 0\.\.255. Clip or scale them"):
+        load_data(np.random.default_rng(0).random((30, 1, 8, 8)) * 1.02)
+
+
+def test_a_column_that_32_bits_cannot_hold_is_named() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    x[:, 1] = 1.6e9 + 20 * x[:, 1]
+    with pytest.raises(DataError, match=r"column 1 .* differ too little for their size"):
+        load_data(x)

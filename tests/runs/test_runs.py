@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from reparam.config import parse_config
-from reparam.data import Data, Split
+from reparam.data import Data, Split, load_data
 from reparam.errors import (
     ConfigError,
     DataError,
@@ -168,6 +168,37 @@ class TestResume:
         assert timeless(again.metrics) == timeless(whole.metrics)
         assert equal(weights(again.model), weights(whole.model))
 
+    def test_convolutions_go_on_exactly(self, tmp_path: Path) -> None:
+        """Their weights lie channels last; the optimiser's moments must come back in the same order."""
+        data = tiny_data("unit", (1, 16, 16))
+        over = {"model": {"network": "conv", "latent_dim": 2}, "objective": {"warmup": 0.0}}
+        constant = {"schedule": "constant", "learning_rate": 1e-3}
+        whole = run(tmp_path / "whole", data=data, train=constant | {"epochs": 2, "validations": 2}, **over)
+        run(tmp_path / "cut", data=data, train=constant | {"epochs": 1, "validations": 1}, **over)
+        done = resume(tmp_path / "cut", epochs=2, data=data, device="cpu")
+        assert equal(weights(done.model), weights(whole.model))
+
+    @pytest.mark.parametrize("longer", [{"epochs": 0}, {"max_minutes": -1.0}])
+    def test_wrong_lengths_change_nothing(self, tmp_path: Path, longer: dict[str, Any]) -> None:
+        run(tmp_path / "run")
+        before = (tmp_path / "run" / "config.yaml").read_text()
+        with pytest.raises(ConfigError, match=r"resume: train\.\w+: input should be greater than"):
+            resume(tmp_path / "run", data=tiny_data("real", (4,)), device="cpu", **longer)
+        assert (tmp_path / "run" / "config.yaml").read_text() == before
+
+    def test_grey_data_are_binarised_as_before(self, tmp_path: Path) -> None:
+        data = tiny_data("levels", (1, 4, 4))
+        fit(build("vae", data, likelihood="bernoulli"), data, out=tmp_path / "run", device="cpu", **TRAIN)
+        done = resume(tmp_path / "run", epochs=3, data=data, device="cpu")
+        assert done.spec.binarize == "dynamic"
+
+    def test_an_objective_of_ones_own_is_asked_for(self, tmp_path: Path) -> None:
+        data = tiny_data("real", (4,))
+        fit(small(), data, Peak(1), out=tmp_path / "run", device="cpu", **TRAIN)
+        with pytest.raises(RunError, match=r"an objective of your own. Go on with reparam.resume"):
+            resume(tmp_path / "run", data=data, device="cpu")
+        assert resume(tmp_path / "run", data=data, objective=Peak(1), device="cpu").metrics
+
     def test_a_damaged_configuration_is_one_line(self, tmp_path: Path) -> None:
         run(tmp_path / "run")
         path = tmp_path / "run" / "config.yaml"
@@ -278,3 +309,18 @@ def test_source_in_the_configuration_is_that_of_the_data(tmp_path: Path) -> None
     """Data given from Python are not taken for the default data set when the run is opened again."""
     assert run(tmp_path / "run").config.data.source == ""
     assert run(data=tiny_data("real", (4,))).data is not None
+    with pytest.raises(RunError, match=r"trained on data given from Python"):
+        open_run(tmp_path / "run", device="cpu").load_data()
+
+
+def test_settings_of_data_that_are_given_already_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"data.limit: the data are given already"):
+        train("vae", {"data": {"limit": 5}}, data=tiny_data("real", (4,)), device="cpu")
+
+
+def test_data_by_name_are_found_again(tmp_path: Path) -> None:
+    """Also where they were loaded in Python with settings of their own."""
+    data = load_data("digits", limit=30, seed=5)
+    fit(build("vae", data), data, out=tmp_path / "run", device="cpu", **TRAIN)
+    again = open_run(tmp_path / "run", device="cpu").load_data()
+    assert torch.equal(again.test.stored, data.test.stored)

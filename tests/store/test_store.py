@@ -52,6 +52,13 @@ def test_the_running_scale_is_kept(tmp_path: Path) -> None:
     assert load(save(one, tmp_path / "m")).likelihood.base.noise.running.item() == pytest.approx(0.123)
 
 
+def test_other_files_are_never_removed(folder: Path) -> None:
+    (folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(RunError, match=r"holds other files \(thesis.txt\). Save into a folder of its own"):
+        save(model(1), folder)
+    assert (folder / "thesis.txt").read_text() == "years of work"
+
+
 def test_an_older_model_is_replaced(folder: Path) -> None:
     x = torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
     other = model(1)

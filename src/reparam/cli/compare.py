@@ -43,7 +43,7 @@ def _row(path: Path, run: Run) -> dict[str, Any]:
         **run.evaluation,
         "run": str(path),
         "recipe": run.config.recipe,
-        "data": " ".join([chosen.source, *told]),
+        "data": " ".join([chosen.source or f"given from Python ({path})", *told]),
         "parameters": sum(parameter.numel() for parameter in run.model.parameters()),
         "epochs": max((row["epoch"] for row in run.metrics), default=None),
     }

@@ -18,7 +18,7 @@ OutPath = Annotated[Path | None, Parameter(name="--out")]
 
 
 @dataclass(frozen=True)
-class Common:
+class Reporting:
     """What every verb takes."""
 
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], Parameter(group=_SHARED)] = "auto"
@@ -30,23 +30,16 @@ class Common:
     debug: Annotated[bool, Parameter(group=_SHARED, negative="")] = False
     """Show the traceback of an error."""
 
+    json: Annotated[bool, Parameter(group=_SHARED, negative="")] = False
+    """Print one JSON object on standard output and nothing else there."""
+
     @property
     def draws(self) -> int:
         """The seed, 0 where none is given."""
         return self.seed or 0
 
 
-@dataclass(frozen=True)
-class Reporting(Common):
-    """What every verb takes that reports."""
-
-    json: Annotated[bool, Parameter(group=_SHARED, negative="")] = False
-    """Print one JSON object on standard output and nothing else there."""
-
-
-Shared = Annotated[Common, Parameter(name="*")]
 Reports = Annotated[Reporting, Parameter(name="*")]
-COMMON = Common()
 REPORTING = Reporting()
 
 

@@ -101,10 +101,10 @@ def clock(seconds: float) -> str:
 
 
 def command_of(folder: Path) -> str:
-    """The command that made a run: the first line of its log.txt, or one that makes the same run."""
+    """The command that made a run: the first line of its log.txt, or that it was made from Python."""
     path = folder / LOG
     first = path.read_text(encoding="utf-8").partition("\n")[0] if path.exists() else ""
-    return first.removeprefix("$ ") if first.startswith("$ ") else f"reparam train --config {folder / 'config.yaml'}"
+    return first.removeprefix("$ ") if first.startswith("$ ") else "a training from Python"
 
 
 class CountingProgress:

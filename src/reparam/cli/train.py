@@ -45,7 +45,7 @@ def train(
     from reparam import runs
     from reparam.cli.ending import conclude
     from reparam.cli.progress import TrainingProgress
-    from reparam.config import merged, read_yaml
+    from reparam.config import merged, read_yaml, with_networks
 
     flags = nested(settings)
     for section, key, value in (
@@ -57,9 +57,8 @@ def train(
             flags.setdefault(section, {})[key] = value
     if common.seed is not None:
         flags["seed"] = common.seed
-    over = merged(read_yaml(config) if config else {}, flags)
-    chosen = _recipe(recipe or over.pop("recipe", None) or "vae", config)
-    over.pop("recipe", None)
+    over = merged(with_networks(read_yaml(config) if config else {}), with_networks(flags))
+    chosen = _recipe(recipe, over.pop("recipe", None), config)
     folder = out or _new_folder(chosen, over)
     with resumable(folder):
         with origins(flags, config), TrainingProgress(folder) as progress:
@@ -69,10 +68,13 @@ def train(
         conclude(run, folder, common, report)
 
 
-def _recipe(name: Any, file: Path | None) -> str:
-    if not isinstance(name, str):
-        raise ConfigError(f"{file}: recipe: expected a name such as vae (got {name!r}).")
-    return name
+def _recipe(given: str | None, written: Any, file: Path | None) -> str:
+    """The recipe of the command line or of the file."""
+    if written is not None and not isinstance(written, str):
+        raise ConfigError(f"{file}: recipe: expected a name such as vae (got {written!r}).")
+    if given and written and given != written:
+        raise ConfigError(f"{file}: recipe: it is {written!r}, the command line says {given!r}. Leave one of them out.")
+    return given or written or "vae"
 
 
 def _source(over: dict[str, Any]) -> str | None:

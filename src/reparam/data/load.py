@@ -62,6 +62,7 @@ def load_data(
         raise DataError(f"limit={limit}; expected at least 1.")
     if isinstance(source, Data) and spec is None and size is None:
         data = source if name is None else renamed(source, name)
+        data = data if limit is None else replace(data, origin={})
     else:
         raw = read(source, wanted(size, spec)).named(name)
         data = divided(raw, spec, extents(size), validation, seed)

@@ -68,11 +68,34 @@ def measure(x: Array, pictures: bool) -> tuple[Array, Scale]:
         return np.clip(x, 0, 1).astype(np.float32), UNIT
     if pictures and within(x, 255):
         if x.dtype.kind == "f" and (x != np.floor(x)).any():
+            if x.max() < 2:
+                raise DataError(
+                    f"Grey values lie between {x.min():g} and {x.max():g}: neither in [0, 1] nor in 0..255. "
+                    "Clip or scale them."
+                )
             return np.clip(x, 0, 255).astype(np.float32), replace(UNIT, divisor=255.0)
         if only(x, 255):
             return (x != 0).astype(np.uint8), BINARY
         return x.astype(np.uint8), BYTES
-    return x.astype(np.float32), REAL
+    return _single(x), REAL
+
+
+def _single(x: Array) -> Array:
+    """Real numbers as float32.
+
+    Raises:
+        DataError: if float32 cannot tell the values of a column apart.
+    """
+    stored = x.astype(np.float32)
+    spread = x.std(axis=0, dtype=np.float64)
+    lost = np.abs(stored - x).max(axis=0) > 0.01 * spread
+    if (lost & (spread > 0)).any():
+        column = int(np.flatnonzero((lost & (spread > 0)).ravel())[0])
+        raise DataError(
+            f"The values of column {column} (counted from 0) differ too little for their size, around "
+            f"{x.reshape(len(x), -1)[0, column]:g}, to be told apart in 32 bits. Subtract their offset first."
+        )
+    return stored
 
 
 def as_stored(x: Array, scale: Scale) -> Array:

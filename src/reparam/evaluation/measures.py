@@ -26,10 +26,11 @@ def _elbo(model: Any, split: Split, seed: int) -> dict[str, Any]:
     section 5.2).
     """
     elbo, rate, groups, means = [], [], [], []
-    density = True
+    density, discrete = True, False
     with seeded(seed, "elbo"):
         for batch in split.batches(BATCH):
             trace = model.trace(batch.x, samples=1, **batch.pick(model.conditions))
+            discrete = is_discrete(trace.p_x)
             density = trace.p_z is not None and is_density(trace.p_x) and is_density(trace.q)
             elbo.append(trace.elbo)
             rate.append(trace.rate)
@@ -42,7 +43,7 @@ def _elbo(model: Any, split: Split, seed: int) -> dict[str, Any]:
         result |= {"elbo": all_elbo.mean().item(), "rate": all_rate.mean().item()}
         result |= {"elbo_stderr": standard_error(all_elbo), "kl_per_dim": torch.cat(groups).mean(0).tolist()}
         result["active_units"] = int((codes.var(0, correction=0) > ACTIVE).sum()) if len(codes) > 1 else 0
-        result["latent_dim"] = codes.shape[-1]
+        result |= {"latent_dim": codes.shape[-1], "discrete": discrete}
     return result
 
 
@@ -145,6 +146,6 @@ def _nll(model: Any, split: Split, samples: int, seed: int, progress: Progressed
     result: dict[str, Any] = {"nll": nll.mean().item(), "nll_stderr": standard_error(nll)}
     result["nll_mc_stderr"] = (found.stderr.square().sum().sqrt() / len(nll)).item()
     result |= {"nll_samples": samples, "nll_n": len(nll), "nll_ess": found.ess.mean().item()}
-    if is_discrete(model.decode(model.infer(batch.x[:1]).mean)):
+    if split.spec.kind in ("binary", "levels") and is_discrete(model.decode(model.infer(batch.x[:1]).mean)):
         result["bits_per_dim"] = result["nll"] / (math.log(2) * numel(split.spec.shape))
     return result

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from reparam.errors import ShapeError
+from reparam.networks import full_precision
 from reparam.shapes import Shape, times
 
 
@@ -50,7 +51,7 @@ class Likelihood(nn.Module, ABC):
                 f"{type(self).__name__}: the decoder gave ({given}), x is (..., {', '.join(map(str, self.data_shape))})"
                 f" and needs {self.arguments} number(s) a value. Pass out_shape={expected} to the decoder."
             )
-        return self.distribution(h)
+        return self.distribution(full_precision(h))
 
     @abstractmethod
     def distribution(self, h: Float[Tensor, "..."]) -> Distribution:

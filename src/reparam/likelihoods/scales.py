@@ -51,15 +51,19 @@ class BestScale(nn.Module):
 
     arguments = 1
     running: Tensor
+    seen: Tensor
 
     def __init__(self, momentum: float = 0.02) -> None:
         super().__init__()
         self.momentum = momentum
         self.register_buffer("running", torch.tensor(START))
+        self.register_buffer("seen", torch.tensor(0.0))
 
     def _keep(self, scale: Tensor) -> None:
         with torch.no_grad():
-            self.running.lerp_(scale.to(self.running.dtype), self.momentum)
+            self.seen += 1
+            weight = (1 / self.seen).clamp_min(self.momentum)  # a plain mean at first, which forgets the start
+            self.running.lerp_(scale.to(self.running.dtype), weight.to(self.running.dtype))
 
     def forward(self, family: Family, arguments: tuple[Tensor, ...]) -> Distribution:
         (loc,) = arguments

@@ -1,7 +1,7 @@
 """Networks: x -> features h for encoders, z -> the numbers a likelihood needs for decoders."""
 
 from reparam.networks.base import Decoder, Encoder
-from reparam.networks.bounded import bounded
+from reparam.networks.bounded import bounded, full_precision
 from reparam.networks.conv import ConvDecoder, ConvEncoder
 from reparam.networks.corruption import (
     Corruption,
@@ -27,5 +27,6 @@ __all__ = [
     "StandardizedCorruption",
     "StandardizedEncoder",
     "bounded",
+    "full_precision",
     "per_channel",
 ]

@@ -20,7 +20,7 @@ def warmup_weight(progress: Progress, fraction: float, kind: Warmup = "linear", 
     """
     if fraction <= 0 or progress.total_steps == 0:
         return 1.0
-    position = progress.fraction
+    position = progress.planned_fraction
     if kind == "cyclic":
         position = 1.0 if position >= 1.0 else (position * cycles) % 1.0
     return min(1.0, position / fraction)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from reparam.errors import PartError
-from reparam.networks import bounded
+from reparam.networks import bounded, full_precision
 
 
 class Posterior(nn.Module, ABC):
@@ -36,7 +36,11 @@ class Posterior(nn.Module, ABC):
     def forward(self, h: Float[Tensor, "*B F"]) -> Distribution:
         """q(z|x) for each example."""
 
+    def numbers(self, h: Float[Tensor, "*B F"]) -> Float[Tensor, "*B N"]:
+        """What the head gives, in full precision."""
+        return full_precision(self.head(h))
+
     def loc_scale(self, h: Float[Tensor, "*B F"]) -> tuple[Float[Tensor, "*B L"], Float[Tensor, "*B L"]]:
         """Location and bounded scale of each dimension, from a head of 2 L numbers."""
-        loc, log_scale = self.head(h).chunk(2, -1)
+        loc, log_scale = self.numbers(h).chunk(2, -1)
         return loc, bounded(log_scale).exp()

@@ -28,7 +28,7 @@ class FullNormalPosterior(Posterior):
 
     def forward(self, h: Float[Tensor, "*B F"]) -> MultivariateNormal:
         size = self.latent_dim
-        loc, log_scale, below = self.head(h).split([size, size, size * (size - 1) // 2], -1)
+        loc, log_scale, below = self.numbers(h).split([size, size, size * (size - 1) // 2], -1)
         rows, columns = torch.tril_indices(size, size, -1, device=h.device)
         unit = torch.eye(size, dtype=h.dtype, device=h.device).repeat(*h.shape[:-1], 1, 1)
         unit[..., rows, columns] = below.tanh()

@@ -22,4 +22,4 @@ class PointPosterior(Posterior):
         super().__init__(in_dim, latent_dim, latent_dim)
 
     def forward(self, h: Float[Tensor, "*B F"]) -> PointMass:
-        return PointMass(self.head(h))
+        return PointMass(self.numbers(h))

@@ -33,6 +33,9 @@ _COLUMNS = (
     _Column("ssim", "{:.3f}", "higher"),
 )
 _TEXTS = ("run", "recipe", "data")
+_LIKELIHOODS = ("nll", "elbo")
+_SAME_ITEMS = ("data", "split", "n", "seed", "binarize")
+_SAME_MEASURE = ("discrete",)  # a density and a probability of the same data do not compare
 
 
 def compare_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -80,15 +83,16 @@ def _wins(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str
     for column in _COLUMNS:
         if column.better is None or not is_number(row.get(column.key)):
             continue
-        rivals = [other for other in rows if _comparable(row, other) and is_number(other.get(column.key))]
+        same = _SAME_ITEMS + (_SAME_MEASURE if column.key in _LIKELIHOODS else ())
+        rivals = [
+            other
+            for other in rows
+            if all(row.get(key) == other.get(key) for key in same) and is_number(other.get(column.key))
+        ]
         best = (min if column.better == "lower" else max)(float(other[column.key]) for other in rivals)
         if len(rivals) > 1 and float(row[column.key]) == best:
             wins.append(column.key)
     return wins
-
-
-def _comparable(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(row.get(key) == other.get(key) for key in ("data", "split"))
 
 
 def _heading(column: _Column) -> str:

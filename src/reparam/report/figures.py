@@ -107,7 +107,7 @@ _CURVES_WITHOUT_BOUND = (
 def _training(story: Story) -> list[Figure]:
     bounded = story.subject.model.prior is not None
     wanted = _CURVES if bounded else _CURVES_WITHOUT_BOUND
-    note = " Training sees corrupted copies, validation clean ones." if story.subject.model.denoising else ""
+    note = " Both start from corrupted copies." if story.subject.model.denoising else ""
     figures = [
         figure
         for key, title, unit, caption in wanted

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -53,7 +54,7 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
         shutil.rmtree(final, ignore_errors=True)
         os.replace(aside, final)
         _sync(final.parent)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(aside, ignore_errors=True)
         raise RunError(f"The checkpoint of step {step} could not be written to {final.parent}: {error}.") from None
     for old in _checkpoints(folder)[:-KEEP]:

@@ -41,6 +41,7 @@ class _State:
 
     step: int = 0
     total_steps: int = 0
+    planned_steps: int = 0
     best_elbo: float = -math.inf
     stale: int = 0
     halvings: int = 0
@@ -105,7 +106,7 @@ class Trainer:
             if resume:
                 self._restore(replan)
             else:
-                self.state.total_steps = self._plan()
+                self.state.planned_steps = self.state.total_steps = self._plan()
             log = MetricsLog(self.folder, self.state.step, self.settings.tensorboard)
             try:
                 with threads(self.state.threads or torch.get_num_threads()):
@@ -168,7 +169,7 @@ class Trainer:
     def _step(self, sums: "_Sums") -> float:
         """Lets each player play once on the next batch; returns the learning rate."""
         state = self.state
-        progress = Progress(state.step, state.total_steps)
+        progress = Progress(state.step, state.total_steps, state.planned_steps)
         rate = self.settings.learning_rate * rate_factor(self.settings, progress, state.halvings)
         _seed_draws(self.device, counted_seed(self.seed, "step", state.step))
         batch = self._batch(state.step)
@@ -315,6 +316,7 @@ class Trainer:
         self._take_back(checkpoint)
         if replan or self.settings.max_minutes is None:
             self.state.total_steps = self._plan()
+            self.state.stale = 0
         restore_state(self.optimizers, checkpoint.tensors.get("optimizer", {}))
 
 

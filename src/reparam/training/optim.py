@@ -27,10 +27,10 @@ def rate_factor(settings: TrainSettings, progress: Progress, halvings: int) -> f
     """The learning rate at this point, as a share of its peak."""
     fraction = progress.fraction
     warmup = settings.learning_rate_warmup
-    if fraction < warmup:
-        return min(1.0, (progress.step + 1) / (warmup * progress.total_steps))
+    if progress.planned_fraction < warmup:
+        return min(1.0, (progress.step + 1) / (warmup * (progress.planned_steps or progress.total_steps)))
     if settings.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * (fraction - warmup) / max(1e-9, 1 - warmup)))
+        return 0.5 * (1 + math.cos(math.pi * max(0.0, fraction - warmup) / max(1e-9, 1 - warmup)))
     return 0.5**halvings if settings.schedule == "plateau" else 1.0
 
 
@@ -47,9 +47,13 @@ def flatten_state(optimizers: Iterable[torch.optim.Optimizer]) -> dict[str, Tens
 def restore_state(optimizers: Iterable[torch.optim.Optimizer], tensors: dict[str, Tensor]) -> None:
     """Takes back what :func:`flatten_state` gave."""
     for number, optimizer in enumerate(optimizers):
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
-            player, parameter, key = name.split(".", 2)
+            player, index, key = name.split(".", 2)
             if int(player) == number:
-                state.setdefault(int(parameter), {})[key] = tensor
+                like = parameters[int(index)]
+                if tensor.shape == like.shape:  # fused kernels walk both in memory order
+                    tensor = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
+                state.setdefault(int(index), {})[key] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
