@@ -22,7 +22,7 @@ LEARNING_RATES = {"conv": 4e-3, "mlp": 2e-3}
 
 def _latent_dim(spec: DataSpec) -> int:
     if len(spec.shape) == 1:
-        return max(1, min(16, spec.shape[0] // 2))
+        return max(2, min(16, spec.shape[0] // 2))
     return 40 if numel(spec.shape) >= 256 else 16
 
 

@@ -140,16 +140,16 @@ def test_sample_refuses(invoke: Invoke, vae: Path, ae: Path) -> None:
 def test_encode(invoke: Invoke, table: tuple[Path, Path], tmp_path: Path, name: str) -> None:
     out = tmp_path / "sub" / name
     answer = invoke("encode", *table, "--out", out, "--json").json
-    assert (answer["n"], answer["latent_dim"], answer["arrays"]) == (30, 1, ["mean", "stddev"])
+    assert (answer["n"], answer["latent_dim"], answer["arrays"]) == (30, 2, ["mean", "stddev"])
     if name == "z.npz":
         arrays = np.load(out)
-        assert arrays["mean"].shape == arrays["stddev"].shape == (30, 1)
+        assert arrays["mean"].shape == arrays["stddev"].shape == (30, 2)
         return
     if name == "z.parquet":
         pandas = pytest.importorskip("pandas")
-        assert pandas.read_parquet(out).columns.tolist() == ["index", "z0", "stddev0"]
+        assert pandas.read_parquet(out).columns.tolist() == ["index", "z0", "z1", "stddev0", "stddev1"]
         return
-    assert out.read_text().splitlines()[0] == "index,z0,stddev0"
+    assert out.read_text().splitlines()[0] == "index,z0,z1,stddev0,stddev1"
 
 
 def test_encode_keeps_labels_and_order(invoke: Invoke, ae: Path, tmp_path: Path) -> None:

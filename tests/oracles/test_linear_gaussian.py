@@ -102,7 +102,7 @@ def exact(known: Truth, full: bool) -> Posterior:
     numbers = [unbounded(scale.log())]
     if full:
         rows, columns = torch.tril_indices(L, L, -1)
-        numbers.append(10 * torch.atanh((tril / scale)[rows, columns] / 10))
+        numbers.append(torch.atanh((tril / scale)[rows, columns]))
     set_head(part, known.gain, known.bias, torch.cat(numbers))
     return part
 

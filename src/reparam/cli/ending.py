@@ -24,6 +24,8 @@ def conclude(run: Run, folder: Path, common: Reporting, report: bool = True) -> 
         common: The options of every verb.
         report: Write the report.
     """
+    if run.spec.binarize != "none":
+        say(f"grey values are made binary ({run.spec.binarize}) for this likelihood")
     say(f"judging on the test split (at most {LIMIT:,} items, {SAMPLES} samples each for log p(x))")
     with CountingProgress() as progress:
         evaluation = run.evaluate(samples=SAMPLES, limit=LIMIT, seed=common.draws, progress=progress)

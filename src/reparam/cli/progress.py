@@ -90,7 +90,7 @@ def terms(row: Mapping[str, Any]) -> str:
     """The ELBO of a row and its two terms; of a model without a rate, what there is to minimise."""
     if not row.get("rate"):
         return f"distortion {row['distortion']:,.2f}"
-    return f"ELBO {row['elbo']:,.2f} = -({row['distortion']:,.2f} distortion + {row['rate']:,.2f} rate) nats"
+    return f"ELBO {row['elbo']:,.2f} (distortion {row['distortion']:,.2f}, rate {row['rate']:,.2f}) nats"
 
 
 def clock(seconds: float) -> str:

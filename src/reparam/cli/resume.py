@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reparam.cli.console import print_json, say
 from reparam.cli.failures import resumable
 from reparam.cli.options import REPORTING, Reports, RunPath
 
@@ -26,8 +27,17 @@ def resume(
     from reparam import runs
     from reparam.cli.ending import conclude
     from reparam.cli.progress import TrainingProgress
+    from reparam.training import read_metrics
 
+    rows = read_metrics(run)
+    before = rows[-1]["step"] if rows else 0
     with resumable(run):
         with TrainingProgress(run) as progress:
             done = runs.resume(run, epochs=epochs, max_minutes=max_minutes, device=common.device, progress=progress)
-        conclude(done, run, common, report)
+        if done.metrics and done.metrics[-1]["step"] == before:
+            epoch = done.metrics[-1]["epoch"]
+            say(f"{run} was finished already, after epoch {epoch:g}. Give --epochs or --max-minutes.")
+            if common.json:
+                print_json({"run": run, "report": None, "evaluation": done.evaluation})
+        else:
+            conclude(done, run, common, report)

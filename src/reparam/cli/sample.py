@@ -26,7 +26,7 @@ def sample(
         run: A run folder, or a model folder.
         n: How many.
         temperature: The prior's deviations from its mean are multiplied by this.
-        draw: Draw x from p(x|z) instead of taking its mean.
+        draw: Draw x from p(x|z) instead of taking its mean; a table F.csv always holds draws.
         out: A grid F.png, arrays F.npz, a table F.csv, or a folder of pictures; samples.png or .npz in the run folder
             where nothing is given.
     """
@@ -39,7 +39,7 @@ def sample(
     path = item_file(out, run, "samples", opened.spec, folder=True)
     require_positive("-n", n)
     with seeded(common.draws, "sample"):
-        x = opened.model.sample(n, temperature, draw)
+        x = opened.model.sample(n, temperature, draw or path.suffix == ".csv")
     write_items(path, x, opened.spec)
     if common.json:
         print_json({"run": run, "n": n, "temperature": temperature, "draw": draw, "out": path})

@@ -22,7 +22,9 @@ _COLUMNS = (
     _Column("data", "{}"),
     _Column("parameters", "{:,}"),
     _Column("epochs", "{:.4g}"),
+    _Column("n", "{:,}"),
     _Column("nll", better="lower"),
+    _Column("nll_samples", "{:,}"),
     _Column("elbo", better="higher"),
     _Column("rate"),
     _Column("distortion"),
@@ -73,7 +75,7 @@ def compare_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _kept(row: Mapping[str, Any]) -> dict[str, Any]:
     texts = {key: str(row[key]) for key in _TEXTS if row.get(key) is not None}
-    numbers = [column.key for column in _COLUMNS if column.key not in _TEXTS] + ["nll_stderr", "nll_samples"]
+    numbers = [column.key for column in _COLUMNS if column.key not in _TEXTS] + ["nll_stderr"]
     kept = texts | {key: row[key] for key in numbers if is_number(row.get(key))}
     return kept | ({"split": str(row["split"])} if row.get("split") is not None else {})
 

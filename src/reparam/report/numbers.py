@@ -131,8 +131,16 @@ def _error(evaluation: Mapping[str, Any], key: str) -> str:
     return f" \N{PLUS-MINUS SIGN} {float(evaluation[key]):.2f}" if there else ""
 
 
+_PROBABILITY = "It is the log of a probability, since x takes separate values."
+_DENSITY = (
+    "It is the log of a density, which can exceed 0; it does not compare with probabilities of binary or whole x."
+)
+
+
 def _likelihood(evaluation: Mapping[str, Any]) -> Number:
     parts = ["Log-likelihood of unseen data, by importance sampling. Higher is better."]
+    if "discrete" in evaluation:
+        parts.append(_PROBABILITY if evaluation["discrete"] else _DENSITY)
     if is_number(evaluation.get("nll_stderr")):
         parts.append("\N{PLUS-MINUS SIGN} is the standard error of the mean over the examples.")
     if is_number(evaluation.get("nll_samples")):
