@@ -56,6 +56,7 @@ _HOMES = {
     "distributions": (),
     "errors": ("ReparamError",),
     "evaluation": ("evaluate", "log_likelihood"),
+    "files": (),
     "latents": ("interpolate", "traverse"),
     "likelihoods": (),
     "models": ("VAE",),

@@ -13,6 +13,7 @@ from reparam.config import Config, build_model, build_part, describe, merged, pa
 from reparam.data import Data, DataSpec, load_data
 from reparam.errors import ConfigError, PartError, RunError, RunNotFoundError, UnknownNameError, nearest
 from reparam.evaluation import evaluate
+from reparam.files import replacing
 from reparam.models import VAE
 from reparam.objectives import ELBO, Objective
 from reparam.recipes import default_epochs, require_recipe, resolve
@@ -96,10 +97,8 @@ class Run:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replaces a file: complete, or as it was before."""
-    aside = path.with_name(f".{path.name}")
-    aside.write_text(text)
-    aside.replace(path)
+    with replacing(path) as aside:
+        aside.write_text(text)
 
 
 def choose_device(name: str) -> torch.device:

@@ -322,7 +322,7 @@ def test_nan_becomes_null() -> None:
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
-    from reparam.cli.files import replacing
+    from reparam.files import replacing
 
     path = tmp_path / "x.npz"
     path.write_text("before")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from torch import Tensor
 
 from reparam.data import DataSpec
 from reparam.errors import ConfigError, MissingExtraError
+from reparam.files import replacing
 from reparam.shapes import is_image
 
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
@@ -29,22 +28,6 @@ def require_ending(out: Path, endings: Sequence[str]) -> None:
     if out.suffix.lower() not in endings:
         named = [ending or "nothing (a folder)" for ending in endings]
         raise ConfigError(f"--out {out}: expected a file name that ends in {' or '.join(named)}.")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A place aside to write to; what was written there appears under the right name at the end, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        yield aside
-        os.replace(aside, path)
-    except OSError as error:
-        error.filename = str(path)  # the name the user gave
-        raise
-    finally:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
 
 
 def item_file(

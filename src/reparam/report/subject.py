@@ -11,6 +11,7 @@ from torch import Tensor
 
 from reparam.data.records import Data, DataSpec, Split
 from reparam.errors import DataError
+from reparam.evaluation import ACTIVE
 from reparam.latents import posterior_means
 from reparam.report.numbers import is_number
 from reparam.rng import generator, seeded
@@ -18,7 +19,6 @@ from reparam.shapes import numel
 
 _MOST_CODES = 2000
 _FEWEST_ITEMS, _MOST_VALUES = 64, 100_000
-_ACTIVE_VARIANCE = 0.01  # Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, section 5.2
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Subject:
     @property
     def active(self) -> Tensor:
         """Which dimensions are active: the posterior mean varies over the data, (L,)."""
-        return self.spread.square() > _ACTIVE_VARIANCE
+        return self.spread.square() > ACTIVE
 
     @property
     def order(self) -> list[int]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +13,8 @@ import yaml
 
 from reparam.data.records import Data, DataSpec
 from reparam.errors import MissingExtraError
+from reparam.evaluation import evaluating
+from reparam.files import replacing
 from reparam.report.figures import Section, draw_sections
 from reparam.report.numbers import duration, headline_numbers, is_number
 from reparam.report.page import Page, render
@@ -50,7 +50,7 @@ def write_report(
         Path of ``report.html``.
     """
     folder = Path(folder)
-    with _at_rest(model):
+    with evaluating(model):
         sections = draw_sections(look_at(model, data, evaluation, seed), metrics)
     _write_figures(folder / "figures", sections)
     page = Page(
@@ -65,19 +65,9 @@ def write_report(
         facts=_facts(seed),
     )
     path = folder / "report.html"
-    _replace(path, render(page).encode("utf-8", errors="replace"))
+    with replacing(path) as aside:
+        aside.write_bytes(render(page).encode("utf-8", errors="replace"))
     return path
-
-
-@contextmanager
-def _at_rest(model: Any) -> Iterator[None]:
-    """Switches a model to evaluation for a block, and back to what it was."""
-    training = bool(model.training)
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
 
 
 def _write_figures(folder: Path, sections: Sequence[Section]) -> None:
@@ -88,14 +78,8 @@ def _write_figures(folder: Path, sections: Sequence[Section]) -> None:
         if old.name not in pictures:
             old.unlink()
     for name, png in pictures.items():
-        _replace(folder / name, png)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Writes a file aside and moves it into its place, so that it is complete or absent."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_bytes(content)
-    os.replace(aside, path)
+        with replacing(folder / name) as aside:
+            aside.write_bytes(png)
 
 
 def _notice() -> str:
