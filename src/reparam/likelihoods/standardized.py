@@ -16,7 +16,8 @@ class StandardizedLikelihood(Likelihood):
 
     Args:
         base: The likelihood of standardised values.
-        shift, scale: One number per channel (or column) of x.
+        shift: One number per channel (or column) of x.
+        scale: One number per channel (or column) of x.
     """
 
     shift_values: Tensor

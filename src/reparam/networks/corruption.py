@@ -73,7 +73,8 @@ class StandardizedCorruption(Corruption):
 
     Args:
         base: The corruption of standardised values.
-        shift, scale: One number per channel (or column) of x.
+        shift: One number per channel (or column) of x.
+        scale: One number per channel (or column) of x.
         data_shape: Shape of one example.
     """
 

@@ -25,7 +25,8 @@ class StandardizedEncoder(Encoder):
 
     Args:
         base: The encoder of standardised values.
-        shift, scale: One number per channel (or column) of x.
+        shift: One number per channel (or column) of x.
+        scale: One number per channel (or column) of x.
     """
 
     shift_values: Tensor
