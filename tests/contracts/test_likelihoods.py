@@ -129,7 +129,7 @@ def test_log_prob_sums_over_the_event(kind: str, settings: Settings) -> None:
     many, one = build(kind, settings, (4,)).double(), build(kind, settings, (1,)).double()
     if kind == WRAPPER:
         for name in ("shift_values", "scale_values"):
-            setattr(many, name, getattr(one, name).expand(4).clone())
+            setattr(many.units, name, getattr(one.units, name).expand(4).clone())
     h, x = outputs(many), examples(kind, settings, (4,))
     singles = [one(h[..., i::4]).log_prob(x[:, i : i + 1]) for i in range(4)]
     # the same four numbers added in another order

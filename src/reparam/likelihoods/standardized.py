@@ -5,7 +5,7 @@ from torch import Tensor
 
 from reparam.distributions import Rescaled
 from reparam.likelihoods.base import Likelihood
-from reparam.networks import per_channel
+from reparam.networks import Units
 
 
 class StandardizedLikelihood(Likelihood):
@@ -20,14 +20,10 @@ class StandardizedLikelihood(Likelihood):
         scale: One number per channel (or column) of x.
     """
 
-    shift_values: Tensor
-    scale_values: Tensor
-
     def __init__(self, base: Likelihood, shift: tuple[float, ...], scale: tuple[float, ...]) -> None:
         super().__init__(base.data_shape, base.arguments)
         self.base, self.shift, self.scale = base, tuple(shift), tuple(scale)
-        self.register_buffer("shift_values", per_channel(self.shift, base.data_shape), persistent=False)
-        self.register_buffer("scale_values", per_channel(self.scale, base.data_shape), persistent=False)
+        self.units = Units(self.shift, self.scale, base.data_shape)
 
     def distribution(self, h: Float[Tensor, "..."]) -> Rescaled:
-        return Rescaled(self.base(h), self.shift_values, self.scale_values)
+        return Rescaled(self.base(h), self.units.shift_values, self.units.scale_values)

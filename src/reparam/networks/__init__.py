@@ -11,7 +11,7 @@ from reparam.networks.corruption import (
     StandardizedCorruption,
 )
 from reparam.networks.mlp import MLPDecoder, MLPEncoder
-from reparam.networks.standardized import StandardizedEncoder, per_channel
+from reparam.networks.standardized import StandardizedEncoder, Units
 
 __all__ = [
     "ConvDecoder",
@@ -26,7 +26,7 @@ __all__ = [
     "SaltAndPepperNoise",
     "StandardizedCorruption",
     "StandardizedEncoder",
+    "Units",
     "bounded",
     "full_precision",
-    "per_channel",
 ]

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reparam.errors import PartError
-from reparam.networks.standardized import per_channel
+from reparam.networks.standardized import Units
 from reparam.shapes import Shape
 
 
@@ -78,14 +78,10 @@ class StandardizedCorruption(Corruption):
         data_shape: Shape of one example.
     """
 
-    shift_values: Tensor
-    scale_values: Tensor
-
     def __init__(self, base: Corruption, shift: tuple[float, ...], scale: tuple[float, ...], data_shape: Shape) -> None:
         super().__init__(0.0, 1.0)
         self.base, self.shift, self.scale, self.data_shape = base, tuple(shift), tuple(scale), tuple(data_shape)
-        self.register_buffer("shift_values", per_channel(self.shift, data_shape), persistent=False)
-        self.register_buffer("scale_values", per_channel(self.scale, data_shape), persistent=False)
+        self.units = Units(self.shift, self.scale, self.data_shape)
 
     def forward(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
-        return self.base((x - self.shift_values) / self.scale_values) * self.scale_values + self.shift_values
+        return self.units.inverse(self.base(self.units(x)))

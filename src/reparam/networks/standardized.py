@@ -2,7 +2,7 @@
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from reparam.errors import ShapeError
 from reparam.networks.base import Encoder
@@ -20,6 +20,32 @@ def per_channel(values: tuple[float, ...], data_shape: Shape) -> Float[Tensor, "
     return torch.tensor(values).reshape(-1, *(1 for _ in data_shape[1:]))
 
 
+class Units(nn.Module):
+    """The data's own units: constants that move with a model and are rebuilt, not saved with its weights.
+
+    Args:
+        shift: One number per channel (or column) of x.
+        scale: One number per channel (or column) of x.
+        data_shape: Shape of one example.
+    """
+
+    shift_values: Tensor
+    scale_values: Tensor
+
+    def __init__(self, shift: tuple[float, ...], scale: tuple[float, ...], data_shape: Shape) -> None:
+        super().__init__()
+        self.register_buffer("shift_values", per_channel(shift, data_shape), persistent=False)
+        self.register_buffer("scale_values", per_channel(scale, data_shape), persistent=False)
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Standardised values, (x - shift) / scale."""
+        return (x - self.shift_values) / self.scale_values
+
+    def inverse(self, values: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Values in the data's own units."""
+        return values * self.scale_values + self.shift_values
+
+
 class StandardizedEncoder(Encoder):
     """Wraps an encoder so that it sees (x - shift) / scale.
 
@@ -29,14 +55,10 @@ class StandardizedEncoder(Encoder):
         scale: One number per channel (or column) of x.
     """
 
-    shift_values: Tensor
-    scale_values: Tensor
-
     def __init__(self, base: Encoder, shift: tuple[float, ...], scale: tuple[float, ...]) -> None:
         super().__init__(base.data_shape, base.out_dim)
         self.base, self.shift, self.scale = base, tuple(shift), tuple(scale)
-        self.register_buffer("shift_values", per_channel(self.shift, base.data_shape), persistent=False)
-        self.register_buffer("scale_values", per_channel(self.scale, base.data_shape), persistent=False)
+        self.units = Units(self.shift, self.scale, base.data_shape)
 
     def features(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B F"]:
-        return self.base((x - self.shift_values) / self.scale_values)
+        return self.base(self.units(x))
