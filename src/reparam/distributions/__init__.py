@@ -1,5 +1,6 @@
 """Densities that torch.distributions lacks, and KL divergences per latent group."""
 
+from reparam.distributions.bernoulli import JointBernoulli
 from reparam.distributions.energy import Energy
 from reparam.distributions.independent import is_density, is_discrete, joint
 from reparam.distributions.kl import has_closed_form, kl_groups
@@ -13,6 +14,7 @@ __all__ = [
     "CategoricalLevels",
     "DiscretizedLogistic",
     "Energy",
+    "JointBernoulli",
     "OptimalScale",
     "PointMass",
     "Rescaled",

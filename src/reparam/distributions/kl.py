@@ -6,6 +6,7 @@ from typing import Literal
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal, kl_divergence
 
+from reparam.distributions.normal import kl_normal
 from reparam.errors import PartError
 
 KLMethod = Literal["auto", "closed", "sampled"]
@@ -38,6 +39,8 @@ def _closed_form(q: Distribution, p: Distribution) -> Tensor | None:
     if own is not None:
         return own(q, p).unsqueeze(-1)
     factors = _factors(q, p)
+    if factors and type(factors[0]) is Normal and type(factors[1]) is Normal:
+        return kl_normal(factors[0], factors[1])
     try:
         return kl_divergence(*factors) if factors else kl_divergence(q, p).unsqueeze(-1)
     except NotImplementedError:

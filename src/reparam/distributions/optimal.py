@@ -6,12 +6,19 @@ from torch import Size, Tensor
 from torch.distributions import Distribution, Laplace, Normal, constraints
 from torch.types import _size
 
+from reparam.processes import current
+
 
 def optimal_scale(family: type[Normal] | type[Laplace], deviation: Tensor, smallest: float) -> Tensor:
-    r"""Maximum-likelihood shared scale: root of the mean square (Normal) or mean absolute value (Laplace)."""
+    r"""Maximum-likelihood shared scale: root of the mean square (Normal) or mean absolute value (Laplace).
+
+    The mean is that of the whole batch, where several processes share it.
+    """
+    group = current()
     if family is Laplace:
-        return deviation.abs().mean().clamp_min(smallest)
-    return deviation.square().mean().clamp_min(smallest**2).sqrt()  # in this order the gradient at 0 is 0, not NaN
+        return group.mean(deviation.abs().mean()).clamp_min(smallest)
+    square = group.mean(deviation.square().mean())
+    return square.clamp_min(smallest**2).sqrt()  # in this order the gradient at 0 is 0, not NaN
 
 
 class OptimalScale(Distribution):

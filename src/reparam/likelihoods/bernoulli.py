@@ -2,9 +2,9 @@
 
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Bernoulli, ContinuousBernoulli, Independent
+from torch.distributions import ContinuousBernoulli, Independent
 
-from reparam.distributions import joint
+from reparam.distributions import JointBernoulli, joint
 from reparam.likelihoods.base import Likelihood
 from reparam.shapes import Shape
 
@@ -27,7 +27,7 @@ class BernoulliLikelihood(Likelihood):
         super().__init__(data_shape)
 
     def distribution(self, h: Float[Tensor, "..."]) -> Independent:
-        return joint(Bernoulli(logits=h, validate_args=False), len(self.data_shape))
+        return JointBernoulli(h, len(self.data_shape))
 
 
 class ContinuousBernoulliLikelihood(Likelihood):
