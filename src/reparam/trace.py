@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from jaxtyping import Float
@@ -9,40 +10,74 @@ from torch import Tensor
 from torch.distributions import Distribution
 from torch.nn import Parameter
 
+Late = Tensor | Callable[[], Tensor]
 
-@dataclass(frozen=True)
+
 class Trace:
     r"""What one pass of a model says about a batch; all that an objective may read.
 
     The identity every model keeps: :math:`\log w_k = \log p(x, z_k) - \log q(z_k \mid x)`
     is ``log_p_x + log_p_z - log_q``, and its log-mean-exp over K bounds log p(x) from below.
 
+    A quantity is given as a tensor, or as a function that computes it when it is first read: a bound that needs no
+    ``log_q`` does not pay for it.
+
     Shapes:
         z: (K, B, L), all latent groups side by side
         kl: (K, B, G), KL(q || p(z)) in nats for each latent group: one group per dimension where q and p factorise
         log_q, log_p_z, log_p_x: (K, B), nats
-        penalty: (B,), what the model itself wants kept small, nats
+        penalty: (B,), what the model itself wants kept small, nats; None for nothing
     """
 
-    z: Float[Tensor, "K B L"]
-    q: Distribution
-    p_z: Distribution | None
-    p_x: Distribution
-    kl: Float[Tensor, "K B G"]
-    log_q: Float[Tensor, "K B"]
-    log_p_z: Float[Tensor, "K B"]
-    log_p_x: Float[Tensor, "K B"]
-    penalty: Float[Tensor, " B"]
+    def __init__(
+        self,
+        z: Float[Tensor, "K B L"],
+        q: Distribution,
+        p_z: Distribution | None,
+        p_x: Distribution,
+        *,
+        kl: Late,
+        log_q: Late,
+        log_p_z: Late,
+        log_p_x: Late,
+        penalty: Tensor | None = None,
+    ) -> None:
+        self.z, self.q, self.p_z, self.p_x, self.penalty = z, q, p_z, p_x, penalty
+        self._late = {"kl": kl, "log_q": log_q, "log_p_z": log_p_z, "log_p_x": log_p_x}
+
+    def _read(self, name: str) -> Tensor:
+        late = self._late[name]
+        return late if isinstance(late, Tensor) else late()
+
+    @cached_property
+    def kl(self) -> Float[Tensor, "K B G"]:
+        """KL(q || p(z)) for each latent group, nats."""
+        return self._read("kl")
+
+    @cached_property
+    def log_q(self) -> Float[Tensor, "K B"]:
+        """log q(z|x) at each draw, nats."""
+        return self._read("log_q")
+
+    @cached_property
+    def log_p_z(self) -> Float[Tensor, "K B"]:
+        """log p(z) at each draw, nats."""
+        return self._read("log_p_z")
+
+    @cached_property
+    def log_p_x(self) -> Float[Tensor, "K B"]:
+        """log p(x|z) at each draw, nats."""
+        return self._read("log_p_x")
 
     @property
     def rate(self) -> Float[Tensor, " B"]:
         """KL summed over the groups, averaged over the samples, nats."""
-        return self.kl.sum(-1).mean(0)
+        return _mean(self.kl.sum(-1))
 
     @property
     def distortion(self) -> Float[Tensor, " B"]:
         """-log p(x|z) averaged over the samples, nats."""
-        return -self.log_p_x.mean(0)
+        return -_mean(self.log_p_x)
 
     @property
     def elbo(self) -> Float[Tensor, " B"]:
@@ -53,6 +88,11 @@ class Trace:
     def log_w(self) -> Float[Tensor, "K B"]:
         """Log importance weights, log p(x, z) - log q(z|x), nats."""
         return self.log_p_x + self.log_p_z - self.log_q
+
+
+def _mean(values: Float[Tensor, "K B"]) -> Float[Tensor, " B"]:
+    """Mean over the samples; of one sample, that sample."""
+    return values[0] if values.shape[0] == 1 else values.mean(0)
 
 
 @dataclass(frozen=True)

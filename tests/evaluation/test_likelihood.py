@@ -36,7 +36,7 @@ class Preset(nn.Module):
         weights = self.log_w[self.at : self.at + samples, x[:, 0].long()]
         self.at += samples
         zero = torch.zeros_like(weights)
-        return Trace(zero.unsqueeze(-1), q, q, q, zero.unsqueeze(-1), zero, zero, weights, zero[0])
+        return Trace(zero.unsqueeze(-1), q, q, q, kl=zero.unsqueeze(-1), log_q=zero, log_p_z=zero, log_p_x=weights)
 
 
 def weights(scale: float) -> Tensor:

@@ -20,7 +20,17 @@ DISTORTION = torch.tensor([11.0, 21.0, 30.5], dtype=torch.float64)
 def trace(kl: torch.Tensor = KL, penalty: float = 0.0) -> Trace:
     zero = torch.zeros(2, 3, dtype=torch.float64)
     q = Normal(zero, zero + 1)
-    return Trace(torch.zeros(2, 3, 2).double(), q, q, q, kl, zero, zero, LOG_P_X, zero[0] + penalty)
+    return Trace(
+        torch.zeros(2, 3, 2).double(),
+        q,
+        q,
+        q,
+        kl=kl,
+        log_q=zero,
+        log_p_z=zero,
+        log_p_x=LOG_P_X,
+        penalty=zero[0] + penalty,
+    )
 
 
 def value(progress: Progress | None = None, penalty: float = 0.0, **settings: Any) -> torch.Tensor:

@@ -65,7 +65,9 @@ class TinyModel(nn.Module):
         kl = kl_divergence(q.base_dist, p_z.base_dist)[None]
         kl = kl.sum(-1, keepdim=True) if self.joint else kl
         zero = torch.zeros(len(x))
-        return Trace(z, q, p_z, p_x, kl, q.log_prob(z), p_z.log_prob(z), p_x.log_prob(x), zero)
+        return Trace(
+            z, q, p_z, p_x, kl=kl, log_q=q.log_prob(z), log_p_z=p_z.log_prob(z), log_p_x=p_x.log_prob(x), penalty=zero
+        )
 
 
 def tiny_data(

@@ -1,5 +1,6 @@
 """The flat graphical model: one latent z for each x."""
 
+from collections.abc import Callable
 from typing import Any, get_args
 
 import torch
@@ -14,6 +15,7 @@ from reparam.likelihoods import Likelihood
 from reparam.networks import Corruption
 from reparam.posteriors import Posterior
 from reparam.priors import Prior
+from reparam.rng import per_example
 from reparam.shapes import Shape
 from reparam.trace import Trace
 
@@ -135,20 +137,28 @@ class VAE(nn.Module):
         """
         x, single = self._batch(x)
         if q is None:
-            q = self.infer(self.corrupt(x))
+            with per_example(0):
+                given = self.corrupt(x)
+            q = self.infer(given)
         elif single:
             q = q.expand(torch.Size([1]))
-        z = q.rsample(torch.Size([samples]))
+        with per_example(1):
+            z = q.rsample(torch.Size([samples]))
         p_x = self.decode(z)
-        log_p_x = p_x.log_prob(x)
         p_z = None if self.prior is None else self.prior(infer=self.infer)
         if p_z is None:
-            zero = torch.zeros_like(log_p_x)
-            kl, log_q, log_p_z = zero.unsqueeze(-1), zero, zero
-        else:
-            kl = kl_groups(q, p_z, z, self.kl)
-            log_q, log_p_z = q.log_prob(z), p_z.log_prob(z)
-        return Trace(z, q, p_z, p_x, kl, log_q, log_p_z, log_p_x, penalty=torch.zeros_like(log_p_x[0]))
+            zero = z.new_zeros(z.shape[:-1])
+            return Trace(z, q, None, p_x, kl=zero[..., None], log_q=zero, log_p_z=zero, log_p_x=_log_prob(p_x, x))
+        return Trace(
+            z,
+            q,
+            p_z,
+            p_x,
+            kl=lambda: kl_groups(q, p_z, z, self.kl),
+            log_q=_log_prob(q, z),
+            log_p_z=_log_prob(p_z, z),
+            log_p_x=_log_prob(p_x, x),
+        )
 
     def infer(self, x: Float[Tensor, "..."], **named: Any) -> Distribution:
         """q(z|x): batch (B,), event (L,); for one item, batch ()."""
@@ -191,3 +201,8 @@ class VAE(nn.Module):
         z = p_z.mean + temperature * (p_z.sample(torch.Size([n])) - p_z.mean)
         p_x = self.decode(z)
         return p_x.sample() if draw else p_x.mean
+
+
+def _log_prob(distribution: Distribution, value: Tensor) -> Callable[[], Tensor]:
+    """The log density there, when somebody wants it."""
+    return lambda: distribution.log_prob(value)

@@ -5,6 +5,7 @@ import torch
 from reparam.errors import PartError
 from reparam.objectives.base import Objective
 from reparam.objectives.schedules import Warmup, require_warmup, warmup_weight
+from reparam.processes import current
 from reparam.trace import Bound, Progress, Trace
 
 
@@ -53,11 +54,14 @@ class ELBO(Objective):
         distortion, rate = trace.distortion, trace.rate
         weight = self.beta * warmup_weight(progress, self.warmup, self.warmup_kind, self.cycles)
         cost = self._above_free_bits(trace) if self.free_bits else rate
-        terms = {"elbo": -distortion - rate, "distortion": distortion, "rate": rate}
-        return Bound(-distortion - weight * cost - trace.penalty, terms)
+        value = torch.add(distortion, cost, alpha=weight).neg()
+        if trace.penalty is not None:
+            value = value - trace.penalty
+        distortion, rate = distortion.detach(), rate.detach()
+        return Bound(value, {"elbo": -(distortion + rate), "distortion": distortion, "rate": rate})
 
     def _above_free_bits(self, trace: Trace) -> torch.Tensor:
         """Cost of the KL per example, whose mean over the batch is sum_g max(free_bits, mean KL_g)."""
         groups = trace.kl.mean(0)
-        mean = groups.mean(0)
+        mean = current().mean(groups.mean(0))
         return torch.where(mean > self.free_bits, groups, mean.new_tensor(self.free_bits)).sum(-1)

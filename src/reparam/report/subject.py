@@ -93,7 +93,7 @@ def look_at(model: Any, data: Data, evaluation: Mapping[str, Any], seed: int = 0
     chosen = torch.randperm(len(split), generator=generator(seed, "report items"))
     chosen = chosen[: max(_FEWEST_ITEMS, _MOST_VALUES // numel(split.spec.shape))]
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    items = split.batch(chosen.to(split.stored.device)).x.to(device)
+    items = split.batch(chosen.to(split.device)).x.to(device)
     codes = torch.cat([posterior_means(model, batch.x).cpu() for batch in split.batches(256)])
     labels = None if split.labels is None else split.labels.cpu()
     kl = _kl_per_dim(model, split, evaluation, device, seed)

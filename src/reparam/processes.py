@@ -1,0 +1,154 @@
+"""Several processes, one training: started by ``torchrun``, each with its share of every batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from reparam.errors import RunError
+
+PATIENCE = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The group this process works in; one process alone is a group of one, and none of its methods costs anything.
+
+    Attributes:
+        rank: Number of this process, from 0.
+        world: Number of processes.
+    """
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def writes(self) -> bool:
+        """True for the one process that writes files and speaks."""
+        return self.rank == 0
+
+    def share(self, size: int) -> slice:
+        """This process's examples of a batch of ``size``.
+
+        Raises:
+            RunError: if the batch cannot be shared equally.
+        """
+        if size % self.world:
+            raise RunError(
+                f"A batch of {size} examples cannot be shared by {self.world} processes. "
+                f"Set --train.batch_size to a multiple of {self.world}."
+            )
+        own = size // self.world
+        return slice(self.rank * own, (self.rank + 1) * own)
+
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Replaces each tensor by its mean over the processes; all travel in one message for each type of number."""
+        if self.world == 1:
+            return
+        groups: dict[torch.dtype, list[Tensor]] = {}
+        for tensor in tensors:
+            groups.setdefault(tensor.dtype, []).append(tensor)
+        for group in groups.values():
+            flat = torch.cat([tensor.reshape(-1) for tensor in group])
+            dist.all_reduce(flat)
+            flat /= self.world
+            for tensor, mean in zip(group, flat.split([t.numel() for t in group]), strict=True):
+                tensor.copy_(mean.view(tensor.shape))
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean over the processes, with its gradient: for what a bound takes from the whole batch."""
+        if self.world == 1:
+            return value
+        summed: Tensor = _Sum.apply(value)  # type: ignore[no-untyped-call]
+        return summed / self.world
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """The sum over the processes."""
+        if self.world == 1:
+            return tensor
+        summed = tensor.clone()
+        dist.all_reduce(summed)
+        return summed
+
+    def agreed(self, number: float) -> float:
+        """What the first process says."""
+        if self.world == 1:
+            return number
+        said = torch.tensor([number], dtype=torch.float64, device=_meeting_place())
+        dist.broadcast(said, 0)
+        return said.item()
+
+    def any(self, flag: bool) -> bool:
+        """True if one of the processes says so."""
+        return flag if self.world == 1 else self.total(torch.tensor([float(flag)], device=_meeting_place())).item() > 0
+
+    def wait(self) -> None:
+        """Goes on when every process is here."""
+        if self.world > 1:
+            dist.barrier()
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over the processes; each of them feels what all of them make of it."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        summed = value.clone()
+        dist.all_reduce(summed)
+        return summed
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        summed = grads[0].clone()
+        dist.all_reduce(summed)
+        return summed
+
+
+def _meeting_place() -> torch.device:
+    return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
+
+
+def current() -> Processes:
+    """The group this process has joined."""
+    return Processes(dist.get_rank(), dist.get_world_size()) if _joined() else Processes()
+
+
+def _joined() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+def launched() -> bool:
+    """True in a process that ``torchrun`` started beside others."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+
+
+def speaks() -> bool:
+    """True in the process that talks to people: a single one, or the first of those that ``torchrun`` started."""
+    return not launched() or os.environ["RANK"] == "0"
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Processes]:
+    """Joins the group that ``torchrun`` announces, for a block; alone otherwise, or where the caller has joined one.
+
+    Args:
+        device: NCCL carries messages between GPUs, gloo between CPUs.
+    """
+    if _joined() or not launched():
+        yield current()
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    try:
+        yield current()
+    finally:
+        dist.destroy_process_group()
