@@ -178,7 +178,7 @@ def test_absurd_headers_allocate_nothing(tmp_path: Path) -> None:
     for name in ("a.npy", "a.npz", "a.idx", "a.idx.gz"):
         with pytest.raises(DataError, match="decompression bomb"):
             load_items(tmp_path / name)
-    write_idx(tmp_path / "b.idx.gz", X, announce=(200_000, 10, 100))
+    write_idx(tmp_path / "b.idx.gz", X, announce=(20_000, 10, 100))
     with pytest.raises(DataError, match="were announced"):
         load_items(tmp_path / "b.idx.gz")
 
@@ -238,5 +238,3 @@ def test_missing_sources_name_the_nearest(tmp_path: Path) -> None:
         load_data("fasion_mnist")
     with pytest.raises(DataNotFoundError, match="nowhere"):
         load_data(tmp_path / "nowhere.npz")
-    with pytest.raises(DataError, match="hub data sets"):
-        load_data("hf:owner/name")

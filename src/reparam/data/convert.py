@@ -16,6 +16,7 @@ from reparam.data.limits import MEMORY_BYTES, readable_bytes
 from reparam.data.raw import SPLITS, Array, Part, Raw, Scale, Wanted, require_numbers, whole
 from reparam.data.records import Data, Split
 from reparam.data.roles import by_role, role_of, roles
+from reparam.data.streams import StreamedSplit
 from reparam.data.tables import from_frame
 from reparam.errors import DataError
 
@@ -28,7 +29,7 @@ def from_object(source: Any, wanted: Wanted) -> Raw:
     """
     if isinstance(source, Data):
         return from_splits({name: source.split(name) for name in SPLITS})
-    if isinstance(source, Split):
+    if isinstance(source, Split | StreamedSplit):
         return from_splits({"all": source})
     if isinstance(source, Mapping):
         return from_dict(source, wanted)
@@ -74,12 +75,19 @@ def numeric(value: Any, name: str, wanted: Wanted) -> Array:
     return require_numbers(values_of(value, wanted), name)
 
 
-def from_splits(splits: Mapping[str, Split]) -> Raw:
-    """Our own records, as they are."""
-    spec = next(iter(splits.values())).spec
+def from_splits(splits: Mapping[str, Split | StreamedSplit]) -> Raw:
+    """Our own records, as they are.
+
+    Raises:
+        DataError: if they are not in memory.
+    """
+    loaded = {name: split for name, split in splits.items() if isinstance(split, Split)}
+    if len(loaded) < len(splits):
+        raise DataError("The data are streamed, so they cannot be prepared again. Name their source instead.")
+    spec = next(iter(loaded.values())).spec
     parts = {
         name: Part(split.stored.cpu().numpy(), None if split.labels is None else split.labels.cpu().numpy())
-        for name, split in splits.items()
+        for name, split in loaded.items()
     }
     scale = Scale(spec.kind, spec.levels, spec.divisor)
     return Raw(spec.name, parts, spec.columns, spec.classes, scale, conventional=spec.conventional_binarize)

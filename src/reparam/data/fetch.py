@@ -12,10 +12,11 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO
 
-from reparam.data.limits import CHUNK
+from reparam.data.limits import CHUNK, readable_bytes
 from reparam.errors import DataError
 
 TIMEOUT_S = 30
+MOST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,16 @@ def download(file: File, into: Path) -> Path:
 
 
 def copy(url: str, aside: IO[bytes]) -> str:
-    """Writes what an address gives to a file, flushed to disk, and returns its SHA-256."""
+    """Writes what an address gives to a file, flushed to disk, and returns its SHA-256.
+
+    Raises:
+        ValueError: if it gives more than any data set of ours has.
+    """
     digest = hashlib.sha256()
     with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
         while piece := answer.read(CHUNK):
+            if aside.tell() > MOST_BYTES:
+                raise ValueError(f"it gives more than {readable_bytes(MOST_BYTES)}")
             digest.update(piece)
             aside.write(piece)
     aside.flush()

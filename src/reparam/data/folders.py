@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,10 +16,30 @@ from typing import IO
 import numpy as np
 
 from reparam.data.images import ENDINGS, decode, stack
-from reparam.data.limits import Capped, check_expansion, most_from, opened, truncated
+from reparam.data.limits import (
+    BROKEN_ZIP,
+    CONTROL,
+    LONG_TEXT,
+    Capped,
+    check_expansion,
+    most_from,
+    opened,
+    opened_member,
+    read_exactly,
+    require_regular,
+    some,
+    text_array,
+    truncated,
+)
 from reparam.data.raw import Part, Raw, Wanted, whole
 from reparam.data.roles import SPLIT_WORDS
 from reparam.errors import DataError
+
+MOST_FOLDERS = 64
+MODEST_MEMBERS = 1000
+MODEST_EXTENSIONS = 64 << 10
+LONGEST_EXTENSION = 8 << 10
+EXTENDING = (b"x", b"X", b"g", b"L", b"K")
 
 
 @dataclass(frozen=True)
@@ -35,10 +55,9 @@ class Picture:
         return str(self.place.parent)
 
 
-def is_picture(name: str) -> bool:
+def is_picture(place: PurePosixPath) -> bool:
     """True for the endings we read, not for hidden files."""
-    place = PurePosixPath(name)
-    hidden = any(step.startswith(".") or step == "__MACOSX" for step in place.parts)
+    hidden = any((step.startswith(".") and step != "..") or step == "__MACOSX" for step in place.parts)
     return place.suffix.lower() in ENDINGS and not hidden
 
 
@@ -48,17 +67,25 @@ def read_folder(path: Path, wanted: Wanted) -> Raw:
     Raises:
         DataError: if there are none.
     """
-    pictures = []
-    for folder, _, files in os.walk(path):
-        for file in files:
-            place = (Path(folder) / file).relative_to(path)
-            if is_picture(place.as_posix()):
-                pictures.append(Picture(PurePosixPath(place.as_posix()), partial(opened_plain, path / place)))
-    return arranged(str(path), path.resolve().name, pictures, wanted)
+    pictures, stored, left = [], 0, [path]
+    while left:  # os.walk calls itself for each level, and ends at the thousandth
+        try:
+            with os.scandir(left.pop()) as entries:
+                for entry in entries:
+                    place = PurePosixPath(Path(entry.path).relative_to(path).as_posix())
+                    if entry.is_dir(follow_symlinks=False):
+                        left.append(Path(entry.path))
+                    elif is_picture(place) and not entry.is_dir():
+                        pictures.append(Picture(place, partial(opened_plain, Path(entry.path))))
+                        stored += entry.stat().st_size
+        except OSError as error:
+            raise DataError(f"{path} cannot be read ({error.strerror}).") from None
+    return arranged(str(path), path.resolve().name, pictures, wanted, stored)
 
 
 def opened_plain(path: Path) -> IO[bytes]:
     """Opens a picture for reading."""
+    require_regular(path)
     return path.open("rb")
 
 
@@ -70,7 +97,7 @@ def read_picture(path: Path, wanted: Wanted) -> Raw:
 
 def read_zip(path: Path, wanted: Wanted) -> Raw:
     """Pictures in a .zip file, without unpacking it to disk."""
-    return arranged(str(path), path.stem, zip_pictures(path), wanted)
+    return arranged(str(path), path.stem, zip_pictures(path), wanted, path.stat().st_size)
 
 
 def zip_pictures(path: Path) -> list[Picture]:
@@ -81,32 +108,78 @@ def zip_pictures(path: Path) -> list[Picture]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            items = [item for item in archive.infolist() if is_picture(item.filename)]
+            items = [item for item in archive.infolist() if is_picture(PurePosixPath(item.filename))]
+            if any(stat.S_ISLNK(item.external_attr >> 16) for item in items):
+                raise linked(str(path))
             check_expansion(str(path), sum(item.file_size for item in items), path.stat().st_size)
-            return [held(item.filename, archive.read(item)) for item in items]
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, zlib.error) as error:
+            return [held(item.filename, unpacked(archive, item, str(path))) for item in items]
+    except BROKEN_ZIP as error:
+        if isinstance(error, DataError):
+            raise
         raise truncated(str(path), error) from None
+
+
+def unpacked(archive: zipfile.ZipFile, item: zipfile.ZipInfo, path: str) -> bytes:
+    """The content of a file in a .zip file."""
+    with opened_member(archive, item, f"{path}/{item.filename[:LONG_TEXT]}") as stream:
+        content = read_exactly(stream, item.file_size, path)
+        stream.read(1)  # reaching the end is what makes zipfile compare the checksum
+        return bytes(content)
 
 
 def read_tar(path: Path, wanted: Wanted) -> Raw:
     """Pictures in a .tar, .tar.gz or .tgz file, without unpacking it to disk."""
     pictures = []
-    most = most_from(path.stat().st_size)
+    stored = path.stat().st_size
     if path.suffix == ".tar" and not ends_with_zeros(path, 2 * tarfile.BLOCKSIZE):
         raise truncated(str(path), "there is no end of the archive")  # which tarfile forgives, and gzip notices
     try:
         with opened(path) as stream:
-            capped = Capped(stream, most, str(path))
-            with tarfile.open(fileobj=capped, mode="r|") as archive:
+            capped = Capped(stream, most_from(stored), str(path))
+            with tarfile.open(fileobj=capped, mode="r|", tarinfo=header_class(stored, str(path))) as archive:
                 for item in archive:
-                    content = archive.extractfile(item) if is_picture(item.name) and not item.issparse() else None
+                    place = PurePosixPath(item.name)
+                    if not is_picture(place) or item.issparse():
+                        continue
+                    if item.issym() or item.islnk():
+                        raise linked(str(path))
+                    content = archive.extractfile(item)
                     if content is not None:
                         pictures.append(held(item.name, content.read()))
-    except (tarfile.TarError, ValueError) as error:
+    except (tarfile.TarError, ValueError, OverflowError) as error:
         if isinstance(error, DataError):
             raise
         raise truncated(str(path), error) from None
-    return arranged(str(path), path.name.split(".")[0], pictures, wanted)
+    return arranged(str(path), path.name.split(".")[0], pictures, wanted, stored)
+
+
+def header_class(stored: int, path: str) -> type[tarfile.TarInfo]:
+    """What tarfile reads the headers of one archive with: it stops where they are more than files could need.
+
+    Older versions of Python search long extensions of a header in quadratic time.
+
+    Args:
+        stored: Bytes of the archive.
+        path: What messages call it.
+    """
+    members, extensions = MODEST_MEMBERS + stored // 16, MODEST_EXTENSIONS + stored
+
+    class Header(tarfile.TarInfo):
+        def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+            nonlocal members, extensions
+            members -= 1
+            if self.type in EXTENDING:
+                extensions -= self.size
+            if members < 0 or extensions < 0 or (self.type in EXTENDING and self.size > LONGEST_EXTENSION):
+                raise DataError(f"{path} has headers longer than its files could need: refused as a bomb.")
+            return super()._proc_member(archive)  # type: ignore[misc]
+
+    return Header
+
+
+def linked(path: str) -> DataError:
+    """The sentence about links in an archive, which are not followed."""
+    return DataError(f"{path} holds a link in place of a picture, which is not followed. Pack the pictures themselves.")
 
 
 def ends_with_zeros(path: Path, count: int) -> bool:
@@ -121,14 +194,33 @@ def held(name: str, content: bytes) -> Picture:
     return Picture(PurePosixPath(name), partial(io.BytesIO, content))
 
 
-def arranged(path: str, name: str, pictures: Sequence[Picture], wanted: Wanted) -> Raw:
+def is_odd(place: PurePosixPath) -> bool:
+    """True for a name that leads out of an archive, is very deep, or would do things to a terminal."""
+    out = place.is_absolute() or ".." in place.parts
+    return out or len(place.parts) > MOST_FOLDERS or CONTROL.search(str(place)) is not None
+
+
+def arranged(path: str, name: str, pictures: Sequence[Picture], wanted: Wanted, stored: int) -> Raw:
     """Decodes pictures and sorts them into splits and classes.
 
+    Args:
+        path: Where they come from, for messages.
+        name: What the source is called.
+        pictures: Not yet decoded.
+        wanted: How they should come out.
+        stored: Bytes of the files or the archive they lie in.
+
     Raises:
-        DataError: if there are none.
+        DataError: if there are none, or one has a name that no picture needs.
     """
     if not pictures:
         raise DataError(f"{path} holds no pictures ({', '.join(ENDINGS)}). Put pictures there, or name another source.")
+    for picture in pictures:
+        if is_odd(picture.place):
+            raise DataError(
+                f"{path} holds a picture in an odd place ({some([picture.place])}). "
+                "Pack it with plain names, few folders deep."
+            )
     pictures = unwrapped(sorted(pictures, key=lambda picture: picture.place.parts))
     by_split: dict[str, list[Picture]] = {}
     for picture in pictures:
@@ -138,7 +230,7 @@ def arranged(path: str, name: str, pictures: Sequence[Picture], wanted: Wanted) 
         by_split = {"all": list(pictures)}
     else:
         by_split = {split: [below(picture) for picture in members] for split, members in by_split.items()}
-    return Raw(name, alike({split: part(path, members, wanted) for split, members in by_split.items()}))
+    return Raw(name, alike({split: part(path, members, wanted, stored) for split, members in by_split.items()}))
 
 
 def below(picture: Picture) -> Picture:
@@ -154,7 +246,7 @@ def unwrapped(pictures: Sequence[Picture]) -> list[Picture]:
     return found
 
 
-def part(path: str, pictures: Sequence[Picture], wanted: Wanted) -> Part:
+def part(path: str, pictures: Sequence[Picture], wanted: Wanted, stored: int) -> Part:
     """Decodes the pictures of one split; labels are the folders they lie in.
 
     Raises:
@@ -172,8 +264,8 @@ def part(path: str, pictures: Sequence[Picture], wanted: Wanted) -> Part:
             name = f"{path}/{picture.place}"
             return name, decode(name, stream, wanted)
 
-    x = stack(map(decoded, pictures), len(pictures))
-    return Part(x, None if "." in labels else np.array(labels))
+    x = stack(map(decoded, pictures), len(pictures), stored)
+    return Part(x, None if "." in labels else text_array(labels, path))
 
 
 def alike(parts: dict[str, Part]) -> dict[str, Part]:

@@ -10,7 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from reparam.data import folders, images
-from reparam.data.limits import check_expansion, opened, read_all, read_exactly, truncated
+from reparam.data.limits import (
+    TEXT_SHARE,
+    check_expansion,
+    opened,
+    read_all,
+    read_exactly,
+    reason,
+    require_regular,
+    reshaped,
+    truncated,
+)
 from reparam.data.matlab import read_mat
 from reparam.data.numpy_files import read_npy, read_npz
 from reparam.data.raw import Array, Part, Raw, Wanted, whole
@@ -44,7 +54,7 @@ def idx_array(path: Path) -> Array:
         values = np.frombuffer(read_exactly(stream, size, name), dtype)
         if stream.read(1):
             raise truncated(name, f"there is more than the {size} bytes that were announced")
-    return values.astype(dtype.newbyteorder("="), copy=False).reshape(shape)
+    return reshaped(values.astype(dtype.newbyteorder("="), copy=False), shape, name)
 
 
 def read_idx(path: Path, wanted: Wanted) -> Raw:
@@ -72,7 +82,7 @@ def amat_array(path: Path) -> Array:
     Raises:
         DataError: if it is empty, ragged, or not numbers.
     """
-    content = read_all(path)
+    content = read_all(path, TEXT_SHARE)
     found = bits(content)
     if found is not None:
         return found
@@ -86,7 +96,7 @@ def amat_array(path: Path) -> Array:
     except ValueError as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path} is not a text of numbers ({error}). Fetch or write it again.") from None
+        raise DataError(f"{path} is not a text of numbers ({reason(error)}). Fetch or write it again.") from None
 
 
 def bits(content: bytes) -> Array | None:
@@ -138,8 +148,9 @@ def read_path(path: Path, wanted: Wanted) -> Raw:
     """
     if path.is_dir():
         return read_idx_folder(path, wanted) if is_idx_folder(path) else folders.read_folder(path, wanted)
-    if not path.is_file():
+    if not path.exists():
         raise DataNotFoundError(f"There is no file or folder {path}.")
+    require_regular(path)
     name = path.name.lower()
     endings = [ending for ending in READERS if name.endswith(ending)]
     if endings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterable
 from typing import IO, cast
@@ -9,11 +10,16 @@ from typing import IO, cast
 import numpy as np
 from PIL import Image, ImageOps
 
-from reparam.data.limits import MEMORY_BYTES, Readable, readable_bytes, reason
+from reparam.data.limits import MEMORY_BYTES, MODEST_BYTES, Readable, bomb, check_expansion, readable_bytes, reason
 from reparam.data.raw import Array, Wanted
 from reparam.errors import DataError
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif")
+# Whatever a file is called, Pillow would try all it knows, and hand PostScript to an interpreter.
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
+DEFLATE_RATIO = 1032
+# A progressive JPEG is decoded once for each scan, however few bytes the scan has.
+JPEG, JPEG_SCAN, MOST_SCANS = b"\xff\xd8", b"\xff\xda", 100
 GREY_MODES = ("1", "L", "LA", "La", "F", "I")
 
 
@@ -21,17 +27,28 @@ def decode(name: str, stream: Readable, wanted: Wanted) -> Array:
     """One picture as uint8, (H, W) if grey and (H, W, 3) if not; of an animation the first frame.
 
     Raises:
-        DataError: if it is damaged, or so large that Pillow takes it for a decompression bomb.
+        DataError: if it is damaged, or so large that it must be a decompression bomb.
     """
+    file = cast(IO[bytes], stream)
     try:
+        stored = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        if file.read(2) == JPEG and file.read().count(JPEG_SCAN) > MOST_SCANS:
+            raise DataError(
+                f"{name} is stored in more than {MOST_SCANS} scans, which only a bomb needs. Save it again."
+            )
+        file.seek(0)
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.simplefilter("ignore", UserWarning)
-            with Image.open(cast(IO[bytes], stream)) as image:
+            with Image.open(file, formats=FORMATS) as image:
+                check_expansion(name, image.width * image.height, stored)
                 ImageOps.exif_transpose(image, in_place=True)
                 return to_array(image, wanted)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{name} is refused as a decompression bomb: {error}") from None
+    except DataError:
+        raise
     except Exception as error:  # Pillow's decoders raise errors of many kinds
         raise DataError(f"{name} is not a whole picture ({reason(error)}). Replace or remove it.") from None
 
@@ -55,16 +72,23 @@ def fitted(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
 
 
-def stack(pictures: Iterable[tuple[str, Array]], count: int) -> Array:
+def stack(pictures: Iterable[tuple[str, Array]], count: int, stored: int) -> Array:
     """Pictures of one size as (N, H, W), or (N, H, W, 3) if any has colour.
 
+    Args:
+        pictures: Names and values.
+        count: How many they are.
+        stored: Bytes of the files or of the archive that they come from.
+
     Raises:
-        DataError: if two sizes differ, or all together would not fit any memory.
+        DataError: if two sizes differ, or all together take more than half the memory, or far more than is stored.
     """
     found: list[Array] = []
     first = ""
     for name, picture in pictures:
         first = first or name
+        if picture.nbytes * count > max(8 * MODEST_BYTES, DEFLATE_RATIO * stored):  # packed twice
+            raise bomb(f"{name} with its {count - 1} others", picture.nbytes * count, stored)
         if found and picture.shape[:2] != found[0].shape[:2]:
             (h0, w0), (h, w) = found[0].shape[:2], picture.shape[:2]
             raise DataError(

@@ -8,14 +8,21 @@ from pathlib import Path
 from typing import Any, get_args
 
 from reparam.data.catalogue import DATASETS, canonical
+from reparam.data.columns import located
 from reparam.data.convert import from_object
 from reparam.data.formats import read_path
 from reparam.data.prepare import divided, undivided
 from reparam.data.raw import Raw, Wanted
 from reparam.data.records import Binarize, Data, DataSpec, Split
+from reparam.data.shards import gathered, is_streamable, only_in_blocks, opened_stream, weight
+from reparam.data.streaming import streamed
 from reparam.errors import DataError, DataNotFoundError, nearest
+from reparam.weighing import memory_bytes
 
 Size = int | tuple[int, int]
+
+STREAM: dict[bool | str, str] = {True: "on", False: "off", "on": "on", "off": "off", "auto": "auto"}
+SHARE = 0.25  # loading takes room for what is found, for what is stored, and for a part of it more
 
 
 def load_data(
@@ -28,6 +35,7 @@ def load_data(
     seed: int = 0,
     binarize: Binarize = "none",
     limit: int | None = None,
+    stream: bool | str = "auto",
 ) -> Data:
     """Reads data from a name, a path or a Python object.
 
@@ -51,6 +59,9 @@ def load_data(
         seed: Decides the random splits and subsets.
         binarize: How x is made binary when batches are drawn. A model's spec brings its own.
         limit: Keeps a random subset of at most so many examples of each split.
+        stream: True (``on``) leaves the data on disk and reads them block by block, False (``off``) loads them;
+            ``auto`` streams .npy, .parquet and .tar files that would take more than a quarter of the memory. Streamed
+            data are divided by whole blocks, and what their values mean is decided from a random sample of blocks.
 
     Raises:
         DataNotFoundError: if there is no such name or path.
@@ -60,16 +71,22 @@ def load_data(
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit={limit}; expected at least 1.")
+    given, source = source, located(source)
+    on_disk = streams(source, stream)
     if isinstance(source, Data) and spec is None and size is None:
         data = source if name is None else renamed(source, name)
         data = data if limit is None else replace(data, origin={})
+    elif on_disk:
+        found = opened_stream(source, wanted(size, spec))
+        data = streamed(replace(found, name=name or found.name), spec, extents(size), validation, seed)
     else:
         raw = read(source, wanted(size, spec)).named(name)
         data = divided(raw, spec, extents(size), validation, seed)
     data = binarized(data, binarize, fixed=spec is not None)
-    if isinstance(source, str | os.PathLike):
+    if isinstance(given, str | os.PathLike):
         origin = {"size": size, "validation": validation, "limit": limit, "seed": seed}
-        data = replace(data, origin={"source": os.fspath(source), **origin})
+        chosen = "on" if on_disk else "off"  # also where another machine has more memory, or less
+        data = replace(data, origin={"source": os.fspath(given), "stream": chosen, **origin})
     if limit is None:
         return data
     return replace(
@@ -100,17 +117,37 @@ def read(source: Any, how: Wanted) -> Raw:
     Raises:
         DataNotFoundError: if it is neither a name nor a path.
     """
+    if isinstance(source, str) and canonical(source) in DATASETS:
+        return DATASETS[canonical(source)].read(how)
+    source = located(source)
+    if only_in_blocks(source):
+        return gathered(opened_stream(source, how))
     if not isinstance(source, str | os.PathLike):
         return from_object(source, how)
     text = os.fspath(source)
-    if isinstance(source, str) and canonical(text) in DATASETS:
-        return DATASETS[canonical(text)].read(how)
-    if text.startswith("hf:"):
-        raise DataError(f"{text!r}: hub data sets are not read yet. Download the files and name their folder.")
     path = Path(text).expanduser()
     if not path.exists():
         raise DataNotFoundError(f"There is no data set or path {text!r}. {nearest(canonical(text), DATASETS)}")
     return read_path(path, how)
+
+
+def streams(source: Any, choice: bool | str) -> bool:
+    """True where a source is to be read block by block.
+
+    Raises:
+        DataError: if the choice is unknown, or the source cannot be streamed.
+    """
+    if choice not in STREAM:
+        raise DataError(f"stream={choice!r}; expected auto, on (True) or off (False).")
+    named = isinstance(source, str) and canonical(source) in DATASETS
+    if STREAM[choice] == "on" and (named or not is_streamable(source)):
+        raise DataError(
+            f"{source!r} cannot be streamed; expected .npy, .parquet or .tar files, a folder or a pattern of them, or "
+            "a data set of Hugging Face. Leave stream at auto."
+        )
+    if STREAM[choice] == "auto":
+        return not named and weight(source) > memory_bytes() * SHARE
+    return STREAM[choice] == "on"
 
 
 def extents(size: Size | None) -> tuple[int, int] | None:

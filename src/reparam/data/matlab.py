@@ -6,17 +6,19 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from reparam.data.limits import check_expansion, most_from, read_all, truncated
+from reparam.data.limits import LONG_TEXT, bomb, check_expansion, most_from, read_all, text_array, truncated
 from reparam.data.raw import Array, Raw, Wanted
 from reparam.data.roles import by_role
 from reparam.errors import DataError
 
 NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
-TEXT = {**NUMBERS, 16: "u1", 17: "u2", 18: "u4"}
+TEXT = {1: "u1", 2: "u1", 3: "u2", 4: "u2", 6: "u4", 16: "u1", 17: "u2", 18: "u4"}
+MOST_AXES = 32
 MATRIX, COMPRESSED = 14, 15
 CELL, CHAR = 1, 4
 CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
@@ -39,36 +41,52 @@ def elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
         at += step
 
 
-def inflate(data: bytes, name: str) -> bytes:
-    """Unpacks a compressed element."""
+def inflate(data: bytes, name: str, most: int) -> bytes:
+    """Unpacks a compressed element.
+
+    Raises:
+        DataError: if it holds more than ``most`` bytes.
+    """
     unpacker = zlib.decompressobj()
-    found = unpacker.decompress(data, most_from(len(data)))
+    found = unpacker.decompress(data, max(1, most))
     if unpacker.unconsumed_tail:
-        check_expansion(name, most_from(len(data)) + 1, len(data))
+        raise bomb(name, len(found) + 1, len(data))
     return found
 
 
-def matrix(data: bytes, order: str) -> tuple[str, Array | None]:
+def matrix(data: bytes, order: str, path: str, file_bytes: int) -> tuple[str, Array | None]:
     """Name and values of one matrix; None for what is neither numbers nor a list of names."""
-    pieces = list(elements(data, order))
-    (flags,) = struct.unpack_from(f"{order}I", pieces[0][1])
-    shape = tuple(int(extent) for extent in np.frombuffer(pieces[1][1], f"{order}i4"))
-    name, kind = pieces[2][1].decode("latin-1"), flags & 0xFF
+    pieces = elements(data, order)
+    (_, head), (_, extents), (_, name) = islice(pieces, 3)
+    (flags,) = struct.unpack_from(f"{order}I", head)
+    kind, named = flags & 0xFF, name[:LONG_TEXT].decode("latin-1")
     if kind == CELL:
-        names = [text(piece, order) for tag, piece in pieces[3:] if tag == MATRIX]
-        return name, np.array(names) if names and None not in names else None
-    if kind not in CLASSES or flags & COMPLEX_FLAG or len(pieces) < 4:
-        return name, None
-    stored, values = pieces[3]
+        return named, names(pieces, order, path)
+    stored, values = next(pieces, (0, b""))
+    if kind not in CLASSES or flags & COMPLEX_FLAG or not stored:
+        return named, None
+    shape = tuple(int(extent) for extent in np.frombuffer(extents[: 4 * MOST_AXES], f"{order}i4"))
     array = np.frombuffer(values, f"{order}{NUMBERS[stored]}")
     if min(shape) < 0 or array.size != math.prod(shape):
-        raise ValueError(f"matrix {name!r} announces shape {shape} and has {array.size} values")
-    return name, array.astype(CLASSES[kind]).reshape(shape, order="F")
+        raise ValueError(f"matrix {named!r} announces another shape than its {array.size} values have")
+    check_expansion(path, array.size * np.dtype(CLASSES[kind]).itemsize, file_bytes)
+    return named, array.astype(CLASSES[kind]).reshape(shape, order="F")
+
+
+def names(pieces: Iterator[tuple[int, bytes]], order: str, path: str) -> Array | None:
+    """The strings in a cell; None if it holds anything else."""
+    found = []
+    for tag, piece in pieces:
+        one = text(piece, order) if tag == MATRIX else None
+        if one is None:
+            return None
+        found.append(one)
+    return text_array(found, path) if found else None
 
 
 def text(data: bytes, order: str) -> str | None:
     """The string in a character matrix, or None if it is another matrix."""
-    pieces = list(elements(data, order))
+    pieces = list(islice(elements(data, order), 4))
     if len(pieces) < 4 or pieces[0][1][0 if order == "<" else 3] != CHAR:
         return None
     stored, values = pieces[3]
@@ -88,12 +106,15 @@ def mat_arrays(path: Path) -> dict[str, Array]:
     if order is None:
         raise truncated(str(path), "there is no MATLAB v5 header")
     found: dict[str, Array] = {}
+    left = most_from(len(data))
     try:
         for kind, content in elements(data[128:], order):
             if kind == COMPRESSED:
-                kind, content = next(elements(inflate(content, str(path)), order))
+                content = inflate(content, str(path), left)
+                left -= len(content)
+                kind, content = next(elements(content, order))
             if kind == MATRIX:
-                name, values = matrix(content, order)
+                name, values = matrix(content, order, str(path), len(data))
                 found |= {} if values is None else {name: values}
     except DataError:
         raise

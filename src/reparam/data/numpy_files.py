@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.lib import format as npy
 
-from reparam.data.limits import Readable, check_expansion, opened, read_exactly, truncated
+from reparam.data.limits import (
+    BROKEN_ZIP,
+    Readable,
+    check_expansion,
+    opened,
+    opened_member,
+    read_exactly,
+    reshaped,
+    some,
+    truncated,
+)
 from reparam.data.raw import Array, Raw, Wanted, whole
 from reparam.data.roles import by_role, roles
 from reparam.errors import DataError
@@ -36,17 +45,33 @@ def read_header(stream: Readable, name: str) -> tuple[tuple[int, ...], bool, np.
             f"{name} holds Python objects (a pickle), which are never read. Save plain arrays of numbers or text."
         )
     if dtype.kind not in "biufUS" or not dtype.itemsize or any(extent < 0 for extent in shape):
-        raise DataError(f"{name} holds {dtype} of shape {shape}; expected numbers or text.")
+        raise DataError(f"{name} holds {str(dtype)[:80]} of shape {str(shape)[:80]}; expected numbers or text.")
     return shape, fortran, dtype
 
 
 def read_array(stream: Readable, name: str, stored: int) -> Array:
     """One array from an .npy stream that takes ``stored`` bytes on disk."""
     shape, fortran, dtype = read_header(stream, name)
-    check_expansion(name, math.prod(shape) * dtype.itemsize, stored)
-    values = np.frombuffer(read_exactly(stream, math.prod(shape) * dtype.itemsize, name), dtype)
-    native = values.astype(dtype.newbyteorder("="), copy=False)
-    return native.reshape(shape, order="F" if fortran else "C")
+    size = math.prod(shape) * dtype.itemsize
+    check_expansion(name, size, stored)
+    values = np.frombuffer(read_exactly(stream, size, name), dtype)
+    # Half precision becomes single: numpy warns where it is compared with numbers beyond it.
+    native = values.astype("f4" if dtype.str[1:] == "f2" else dtype.newbyteorder("="), copy=False)
+    if dtype.kind == "U":
+        require_text(values, name)
+    return reshaped(native, shape, name, "F" if fortran else "C")
+
+
+def require_text(values: Array, name: str) -> None:
+    """Refuses texts with numbers in them that stand for no character.
+
+    Raises:
+        DataError: if there are some.
+    """
+    try:
+        values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes().decode("utf-32-le")
+    except ValueError as error:
+        raise truncated(name, error) from None
 
 
 def read_npy(path: Path, wanted: Wanted) -> Raw:
@@ -67,7 +92,7 @@ def npz_arrays(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Array]:
             members = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
             chosen = keys or tuple(roles(str(path), members).values())
             return {key: read_member(archive, members, key, path) for key in chosen}
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError) as error:
+    except BROKEN_ZIP as error:
         if isinstance(error, DataError):
             raise
         raise truncated(str(path), error) from None
@@ -76,13 +101,9 @@ def npz_arrays(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Array]:
 def read_member(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], key: str, path: Path) -> Array:
     """One array of an .npz file."""
     if key not in members:
-        raise DataError(f"{path} has no array {key!r}; it has {', '.join(sorted(members))}.")
+        raise DataError(f"{path} has no array {key!r}; it has {some(sorted(members))}.")
     item, name = members[key], f"{path}[{key!r}]"
-    check_expansion(name, item.file_size, item.compress_size)
-    try:
-        with archive.open(item) as stream:
-            array = read_array(stream, name, item.compress_size)
-            stream.read(1)  # reaching the end is what makes zipfile compare the checksum
-            return array
-    except (EOFError, OSError, zlib.error) as error:
-        raise truncated(name, error) from None
+    with opened_member(archive, item, name) as stream:
+        array = read_array(stream, name, item.compress_size)
+        stream.read(1)  # reaching the end is what makes zipfile compare the checksum
+        return array

@@ -184,7 +184,7 @@ def label_names(raw: Raw, split: str) -> list[str] | None:
         raise DataError(
             f"{raw.name} has {len(part.x)} examples but {len(values)} labels ({split}). Give one label each."
         )
-    if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.floor(values)).all():
+    if values.dtype.kind == "f" and (np.abs(values) < 2**63).all() and (values == np.floor(values)).all():
         values = values.astype(np.int64)
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")

@@ -93,4 +93,6 @@ def require_numbers(x: Array, name: str) -> Array:
         )
     if x.dtype.kind not in "biuf":
         raise DataError(f"{name} holds values of type {x.dtype}; expected numbers. Convert or leave out what is text.")
+    if x.dtype == np.float16:  # numpy warns where half precision is compared with numbers beyond it
+        return x.astype(np.float32)
     return x.astype(np.float64) if x.dtype.itemsize > 8 else x

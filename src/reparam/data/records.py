@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from reparam.errors import DataError
-from reparam.rng import generator
+from reparam.rng import generator, per_example
 from reparam.shapes import Shape, is_image
 
 Kind = Literal["binary", "levels", "unit", "real"]
@@ -82,6 +82,36 @@ class Batch:
         return {name: self.named[name] for name in names}
 
 
+def to_x(stored: Tensor, spec: DataSpec, draws: torch.Generator | None = None) -> Tensor:
+    """Scales stored values to x, and binarises if the spec says so.
+
+    Args:
+        stored: Some examples as they are stored.
+        spec: What they are.
+        draws: Generator of the dynamic binarisation, on their device.
+    """
+    x = stored.to(torch.get_default_dtype())
+    if spec.divisor != 1.0:
+        x = x / spec.divisor
+    if spec.binarize == "dynamic":
+        with per_example(0):
+            x = torch.rand(x.shape, generator=draws, device=x.device, dtype=x.dtype).lt(x).to(x.dtype)
+    elif spec.binarize == "threshold":
+        x = x.ge(0.5).to(x.dtype)
+    return x
+
+
+def drawn_once(spec: DataSpec) -> DataSpec:
+    """What examples are whose binarisation was drawn and stored."""
+    return replace(spec, kind="binary", binarize="none", divisor=1.0, levels=0)
+
+
+class Order(Protocol):
+    """The order of the examples in one epoch."""
+
+    def __getitem__(self, index: slice, /) -> Tensor: ...
+
+
 @dataclass(frozen=True)
 class Split:
     """One part of the data, kept on one device as stored (uint8 stays uint8).
@@ -103,6 +133,16 @@ class Split:
     def labels(self) -> Tensor | None:
         """Class numbers, (N,), or None."""
         return self.named.get("labels")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the examples are kept."""
+        return self.stored.device
+
+    def order(self, seed: int, epoch: int) -> Order:
+        """The numbers of all examples, shuffled for this epoch: slices of it make batches."""
+        shuffled = torch.randperm(len(self), generator=generator(seed, "epoch", epoch))
+        return shuffled.to(self.device)
 
     def to(self, device: torch.device | str) -> Split:
         """The same split on another device."""
@@ -128,13 +168,8 @@ class Split:
             index: Numbers of the examples, on this split's device, or a slice.
             draws: Generator of the dynamic binarisation, on this split's device.
         """
-        x = self.stored[index].to(torch.get_default_dtype())
-        if self.spec.divisor != 1.0:
-            x = x / self.spec.divisor
-        if self.spec.binarize == "dynamic":
-            x = torch.rand(x.shape, generator=draws, device=x.device, dtype=x.dtype).lt(x).to(x.dtype)
-        elif self.spec.binarize == "threshold":
-            x = x.ge(0.5).to(x.dtype)
+        found = self.stored[index] if isinstance(index, slice) else self.stored.index_select(0, index)
+        x = to_x(found, self.spec, draws)
         return Batch(x, {name: values[index] for name, values in self.named.items()})
 
     def batches(self, size: int) -> Iterator[Batch]:
@@ -148,8 +183,7 @@ class Split:
             return self
         draws = generator("binarize", *counters, device=self.stored.device)
         parts = [self.batch(slice(start, start + 4096), draws).x.to(torch.uint8) for start in range(0, len(self), 4096)]
-        spec = replace(self.spec, kind="binary", binarize="none", divisor=1.0, levels=0)
-        return replace(self, stored=torch.cat(parts), spec=spec)
+        return replace(self, stored=torch.cat(parts), spec=drawn_once(self.spec))
 
 
 @dataclass(frozen=True)

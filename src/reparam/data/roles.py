@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from reparam.data.limits import some
 from reparam.data.raw import SPLITS, Array, Part, Raw
 from reparam.errors import DataError
 
@@ -51,13 +52,15 @@ def roles(name: str, keys: Iterable[str]) -> dict[Role, str]:
     for key in keys:
         role = role_of(key)
         if role is not None and role in found:
-            raise DataError(f"{name} has both {found[role]!r} and {key!r}, which mean the same. Remove one of them.")
+            raise DataError(
+                f"{name} has both {some([found[role]])} and {some([key])}, which mean the same. Remove one of them."
+            )
         if role is not None:
             found[role] = key
     if not any(role == "x" for _, role in found):
         if len(keys) != 1:
             raise DataError(
-                f"{name} has {', '.join(map(repr, keys)) or 'no arrays'}; expected 'x' (and 'y'), or 'x_train', "
+                f"{name} has {some(keys) or 'no arrays'}; expected 'x' (and 'y'), or 'x_train', "
                 "'x_validation', 'x_test' (and 'y_train', ...). Rename the arrays."
             )
         found = {("all", "x"): keys[0]}

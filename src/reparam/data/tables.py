@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from reparam.data.limits import read_all, truncated
+from reparam.data.limits import TEXT_SHARE, check_expansion, read_all, reason, require_name, some, text_array, truncated
 from reparam.data.raw import Array, Part, Raw, Wanted
 from reparam.errors import DataError, MissingExtraError
 
 LABEL_COLUMNS = ("label", "class", "target", "y")
 COUNTED_HEADER = 5
+MOST_COLUMNS = 100_000
+LONGEST_NAME = 1000
 
 
 def is_number(cell: str) -> bool:
@@ -50,25 +52,42 @@ def read_csv(path: Path, wanted: Wanted) -> Raw:
         DataError: if it is empty or not text, or its rows differ in length.
     """
     try:
-        content = read_all(path).decode("utf-8-sig")
+        content = read_all(path, TEXT_SHARE).decode("utf-8-sig")
         separator = max(",;\t", key=content.partition("\n")[0].count)
         reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator)
-        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
+        rows = equal_rows(reader, str(path))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is not a text table ({error}). Save it as CSV in UTF-8.") from None
-    if not lines:
-        raise DataError(f"{path} has no rows.")
-    width = len(lines[0][1])
-    for number, row in lines:
-        if len(row) != width:
-            raise DataError(f"{path}: line {number} has {len(row)} cells, the first has {width}. Make all rows equal.")
-    rows = [row for _, row in lines]
+        raise DataError(f"{path} is not a text table ({reason(error)}). Save it as CSV in UTF-8.") from None
     names: tuple[str, ...] = ()
     if has_header(rows):
         names, rows = tuple(rows[0]), rows[1:]
+        if len(max(names, key=len)) > LONGEST_NAME:
+            raise DataError(f"{path} has a column whose name is longer than {LONGEST_NAME:,} characters. Shorten it.")
     if not rows:
         raise DataError(f"{path} has a header but no rows.")
     return table(path.name.split(".")[0], str(path), names, [list(column) for column in zip(*rows, strict=True)])
+
+
+def equal_rows(reader: Any, path: str) -> list[list[str]]:
+    """The rows of a csv.reader, less the empty ones.
+
+    Raises:
+        DataError: if there are none, or they differ in length.
+    """
+    rows: list[list[str]] = []
+    for row in reader:
+        if len(row) > MOST_COLUMNS:
+            raise DataError(f"{path} has {len(row):,} columns, expected at most {MOST_COLUMNS:,}. Save it as .npz.")
+        if rows and row and len(row) != len(rows[0]):
+            raise DataError(
+                f"{path}: line {reader.line_num} has {len(row)} cells, the first has {len(rows[0])}. "
+                "Make all rows equal."
+            )
+        if row:
+            rows.append([cell.strip() for cell in row])
+    if not rows:
+        raise DataError(f"{path} has no rows.")
+    return rows
 
 
 def numbers(cells: Any, where: str) -> Array | None:
@@ -83,7 +102,7 @@ def numbers(cells: Any, where: str) -> Array | None:
         bad = [row for row, cell in enumerate(cells) if not is_number(str(cell))]
     if any(str(cells[row]) for row in bad) and 2 * len(bad) > len(cells):
         return None
-    found = repr(str(cells[bad[0]])) if str(cells[bad[0]]) else "an empty cell"
+    found = some([str(cells[bad[0]])]) if str(cells[bad[0]]) else "an empty cell"
     raise DataError(f"{where}, row {bad[0]} (counted from 0) has {found}; expected a number. Fill it in or drop it.")
 
 
@@ -100,21 +119,28 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any]) 
     label = next((lowered.index(known) for known in LABEL_COLUMNS if known in lowered), None)
     if label is not None and fractions(columns[label]):
         label = None
-    values = {i: numbers(column, f"{path}: column {shown[i]!r}") for i, column in enumerate(columns) if i != label}
+    values = {
+        i: numbers(column, f"{path}: column {some([shown[i]])}") for i, column in enumerate(columns) if i != label
+    }
     texts = [i for i, column in values.items() if column is None]
     if label is None and len(texts) == 1:
         label = texts.pop()
     if texts:
         raise DataError(
-            f"{path}: the columns {', '.join(repr(shown[i]) for i in texts)} are text; expected numbers, and at most "
+            f"{path}: the columns {some(shown[i] for i in texts)} are text; expected numbers, and at most "
             "one column of labels. Encode them as numbers or leave them out."
         )
     kept = [i for i, column in values.items() if column is not None and not counts_rows(names, i, column)]
     if not kept:
         raise DataError(f"{path} has no column of numbers.")
     x = np.stack([np.asarray(values[i]) for i in kept], axis=1)
-    labels = None if label is None else np.array(columns[label])
+    labels = None if label is None else label_array(columns[label], path)
     return Raw(name, {"all": Part(x, labels)}, columns=tuple(names[i] for i in kept) if names else ())
+
+
+def label_array(cells: Any, path: str) -> Array:
+    """A column of labels as an array."""
+    return text_array(cells, path) if isinstance(cells, list) else np.array(cells)
 
 
 def fractions(cells: Any) -> bool:
@@ -134,15 +160,41 @@ def counts_rows(names: tuple[str, ...], i: int, column: Array) -> bool:
 def read_parquet(path: Path, wanted: Wanted) -> Raw:
     """A table in a .parquet file; needs pandas and pyarrow."""
     try:
-        import pandas as pd
-        import pyarrow as pa  # noqa: F401
+        import pandas as pd  # noqa: F401
+        from pyarrow import parquet
     except ImportError:
         raise MissingExtraError("Reading .parquet", "pandas with pyarrow", "tabular") from None
     try:
-        frame = pd.read_parquet(path, engine="pyarrow")
+        about, schema = parquet.read_metadata(path), parquet.read_schema(path)
+        check_expansion(str(path), 8 * values_in(about), path.stat().st_size)
+        texts = [field.name for field in schema if str(field.type).removeprefix("large_") in ("string", "binary")]
+        # Texts are kept as they are stored: each of them once. Few bytes could repeat a long one in every row.
+        read = parquet.read_table(path, read_dictionary=texts)
+        for name, column in zip(read.column_names, read.columns, strict=True):
+            require_short(column, f"{path}: column {some([name])}")
+        frame = read.to_pandas()
+    except DataError:
+        raise
     except Exception as error:  # pyarrow raises errors of many kinds, none of them common
         raise truncated(str(path), error) from None
     return from_frame(frame, path.stem, str(path))
+
+
+def values_in(about: Any) -> int:
+    """How many values the metadata of a .parquet file announce."""
+    groups = [about.row_group(i) for i in range(about.num_row_groups)]
+    return sum(group.column(i).num_values for group in groups for i in range(group.num_columns))
+
+
+def require_short(column: Any, where: str) -> None:
+    """Checks each text of an Arrow column that is stored as a dictionary.
+
+    Raises:
+        DataError: if one is no name but a long text.
+    """
+    for chunk in column.chunks if str(column.type).startswith("dictionary") else ():
+        for text in chunk.dictionary:
+            require_name(len(str(text)), len(column), where)
 
 
 def from_frame(frame: Any, name: str = "frame", path: str = "The frame") -> Raw:

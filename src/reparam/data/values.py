@@ -166,13 +166,14 @@ def conform(x: Array, scale: Scale | None, spec: DataSpec, name: str) -> Array:
     return (share * spec.divisor).astype(np.float32)
 
 
-def require_finite(x: Array, named: str, names: tuple[str, ...] = ()) -> None:
+def require_finite(x: Array, named: str, names: tuple[str, ...] = (), first: int = 0) -> None:
     """Refuses NaN and infinity, also what would become infinite in float32.
 
     Args:
         x: (N, ...).
         named: What messages call it.
         names: Names of the columns, if it is a table that has some.
+        first: Number of the first example in its source.
 
     Raises:
         DataError: naming the first bad example, and the column or position in it.
@@ -185,6 +186,6 @@ def require_finite(x: Array, named: str, names: tuple[str, ...] = ()) -> None:
     column = names[rest[0]] if names and len(rest) == 1 else rest[0] if len(rest) == 1 else None
     where = f"position {tuple(rest)}" if column is None else f"column {column!r}"
     raise DataError(
-        f"{named} has {x[(row, *rest)]} in row {row}, {where} (counted from 0), {int(bad.sum())} such values in all; "
-        "expected finite numbers. Fill them in or drop those rows."
+        f"{named} has {x[(row, *rest)]} in row {first + row}, {where} (counted from 0), {int(bad.sum())} such values "
+        "in all; expected finite numbers. Fill them in or drop those rows."
     )

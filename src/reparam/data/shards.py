@@ -1,0 +1,137 @@
+"""Which sources can be read block by block, and how they are opened."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from reparam.data.blocks import Blocks, Stream, npy_shards
+from reparam.data.columns import from_hub, has_pictures, is_hub, parquet_shards, readable
+from reparam.data.folders import alike, is_picture
+from reparam.data.raw import SPLITS, Array, Part, Raw, Wanted
+from reparam.data.roles import SPLIT_WORDS
+from reparam.data.tars import TarBlocks, has_labels
+from reparam.errors import DataError
+
+# About how many times its size a file takes in memory.
+WEIGHTS = {".npy": 1, ".parquet": 4, ".tar": 8}
+
+
+def shards_of(source: Any) -> list[Path]:
+    """The files of a source that can be read block by block: one, those that a pattern names, or those of a folder.
+
+    Raises:
+        DataError: if they are of several formats.
+    """
+    if not isinstance(source, str | os.PathLike):
+        return []
+    text = os.path.expanduser(os.fspath(source))
+    found = [Path(text)] if os.path.exists(text) else [Path(one) for one in glob.glob(text)]
+    if os.path.isdir(text):
+        found = inside(Path(text))
+    if not found or not all(entry.suffix in WEIGHTS for entry in found):
+        return []
+    endings = sorted({entry.suffix for entry in found})
+    if len(endings) > 1:
+        raise DataError(f"{source} holds files of several formats ({', '.join(endings)}). Keep one, or name a pattern.")
+    return sorted(found)
+
+
+def inside(folder: Path) -> list[Path]:
+    """The files of a folder that can be read block by block; none if it is one of pictures or of folders."""
+    try:
+        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except OSError:
+        return []  # the reader of folders says what is wrong
+    if any(entry.is_dir() or is_picture(PurePosixPath(entry.name)) for entry in entries):
+        return []
+    return [entry for entry in entries if entry.suffix in WEIGHTS]
+
+
+def weight(source: Any) -> int:
+    """About how many bytes a source takes in memory; 0 for what cannot be read block by block."""
+    if is_hub(source):
+        return sum(sum(part.lengths) * part.row_bytes for part in readable(source))
+    return sum(WEIGHTS[path.suffix] * path.stat().st_size for path in shards_of(source))
+
+
+def is_streamable(source: Any) -> bool:
+    """True for what can be read block by block."""
+    return is_hub(source) or bool(shards_of(source))
+
+
+def only_in_blocks(source: Any) -> bool:
+    """True for what no other reader knows: data sets of Hugging Face, shards, labelled archives, tables of pictures."""
+    paths = shards_of(source)
+    if len(paths) != 1 or not Path(source).is_file():
+        return bool(paths) or (is_hub(source) and bool(readable(source)))
+    return (paths[0].suffix == ".tar" and has_labels(paths[0])) or (
+        paths[0].suffix == ".parquet" and has_pictures(paths[0])
+    )
+
+
+def opened_stream(source: Any, wanted: Wanted) -> Stream:
+    """Opens a source to be read block by block.
+
+    Raises:
+        DataError: if it is damaged.
+        MissingExtraError: if it needs a package that is not installed.
+    """
+    if is_hub(source):
+        return from_hub(source, wanted)
+    paths = shards_of(source)
+    name = paths[0].stem if len(paths) == 1 else paths[0].resolve().parent.name
+    columns: tuple[str, ...] = ()
+    files: Sequence[Blocks]
+    if paths[0].suffix == ".npy":
+        files = npy_shards(paths)
+    elif paths[0].suffix == ".tar":
+        files = [TarBlocks(path, wanted) for path in paths]
+    else:
+        tables = parquet_shards(paths, wanted)
+        files, columns = tables, tables[0].columns.of_table
+    return Stream(name, by_split(paths, files), columns)
+
+
+def by_split(paths: Sequence[Path], files: Sequence[Blocks]) -> dict[str, list[Blocks]]:
+    """Sorts files into splits if the name of each begins with one, as in ``train-0001.npy``."""
+    words = [SPLIT_WORDS.get(re.split(r"[^a-z]", path.name.lower())[0], "") for path in paths]
+    if len(paths) == 1 or "" in words or "train" not in words:
+        return {"all": list(files)}
+    sorted_files = {split: [file for file, word in zip(files, words, strict=True) if word == split] for split in SPLITS}
+    return {split: own for split, own in sorted_files.items() if own}
+
+
+def gathered(stream: Stream) -> Raw:
+    """Everything in a source, in memory."""
+    parts = {split: gathered_part(files) for split, files in stream.parts.items()}
+    return Raw(stream.name, alike(parts), stream.columns, stream.classes)
+
+
+def gathered_part(files: Sequence[Blocks]) -> Part:
+    """All blocks of some files, in one."""
+    return together([file.read(number) for file in files for number in range(len(file.lengths))], files[0].name)
+
+
+def together(parts: Sequence[Part], name: str) -> Part:
+    """Blocks in one; grey pictures get three channels where others have colour.
+
+    Raises:
+        DataError: if they differ in shape.
+    """
+    named = {str(i): part for i, part in enumerate(parts)}
+    xs = [part.x for part in (alike(named) if {part.x.ndim for part in parts} == {3, 4} else named).values()]
+    shapes = sorted({x.shape[1:] for x in xs})
+    if len(shapes) > 1:
+        raise DataError(
+            f"{name}: some blocks have examples of shape {shapes[0]}, others of {shapes[1]}. Make them one shape "
+            "(pictures: --data.size 64, or size=64 in Python)."
+        )
+    labels: list[Array] = [part.labels for part in parts if part.labels is not None]
+    return Part(np.concatenate(xs), np.concatenate(labels) if len(labels) == len(parts) else None)

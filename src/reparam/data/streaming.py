@@ -1,0 +1,276 @@
+"""A source that is read block by block -> train, validation and test that stay on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reparam.data import images
+from reparam.data.blocks import Chain, Stream
+from reparam.data.prepare import UNKNOWN, class_numbers, described, held_out, prepared, shares
+from reparam.data.raw import BYTES, REAL, SPLITS, Array, Part, Raw, Scale, require_numbers
+from reparam.data.records import Data, DataSpec, Split
+from reparam.data.shards import together
+from reparam.data.streams import Stored, StreamedSplit
+from reparam.data.values import SLACK, arrange, conform, in_order, measure, require_finite, shaped
+from reparam.errors import DataError
+from reparam.rng import generator
+from reparam.shapes import Shape
+
+SAMPLE_BYTES = 32 << 20
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How blocks become stored values and class numbers, decided once for all of them.
+
+    Attributes:
+        raw: The source without its parts.
+        spec: What a model knows of the data.
+        found: What the values mean as they are found.
+        top: The largest value of bits as they are found, 1 or 255.
+        example: Shape of an example as it is found.
+        shape: The same with its axes in order.
+        size: Height and width that pictures are brought to.
+        values, numbers: The labels that occur, sorted, and the class number of each.
+    """
+
+    raw: Raw
+    spec: DataSpec
+    found: Scale
+    top: int
+    example: Shape
+    shape: Shape
+    size: tuple[int, int] | None
+    values: Array
+    numbers: Array
+
+    def x(self, x: Array, name: str, first: int) -> Tensor:
+        """The values of a block as they are stored.
+
+        Args:
+            x: The values as they are found.
+            name: What messages call the file.
+            first: Number of the block's first row in it.
+
+        Raises:
+            DataError: if they are not what the sample of the source was.
+        """
+        require_finite(require_numbers(x, name), name, self.raw.columns, first)
+        if x.ndim == 3 and len(self.example) == 3:  # grey pictures among coloured ones
+            x = np.repeat(x[..., None], 3, -1)
+        if x.shape[1:] != self.example:
+            raise DataError(
+                f"{name} has examples of shape {x.shape[1:]} from row {first} on, others have {self.example}. "
+                "Make them one shape."
+            )
+        x = in_order(x, self.raw, self.spec)
+        x, scale = self.meant(shaped(x, self.shape, name), name, first), self.found
+        if self.size is not None and x.shape[2:] != self.size:
+            if scale.kind == "binary":
+                x, scale = x * np.uint8(255), BYTES
+            x = images.resize(x, self.size)
+        return torch.from_numpy(np.ascontiguousarray(conform(x, scale, self.spec, name)))
+
+    def meant(self, x: Array, name: str, first: int) -> Array:
+        """The values of a block in the type that they are stored in, if they mean what those of the sample do.
+
+        Raises:
+            DataError: naming the first row that does not fit.
+        """
+        if self.found.kind == "real":
+            return x.astype(np.float32, copy=False)
+        if x.dtype != np.uint8 or self.found.kind == "binary":
+            self._check(x, name, first)
+        if self.found.kind == "unit":
+            return np.clip(x, 0, self.found.divisor).astype(np.float32)
+        return (x != 0).astype(np.uint8) if self.found.kind == "binary" else x.astype(np.uint8, copy=False)
+
+    def _check(self, x: Array, name: str, first: int) -> None:
+        if self.found.kind == "binary":
+            good, expected = (x == 0) | (x == self.top), f"only 0 and {self.top}"
+        elif self.found.kind == "levels":
+            good, expected = (x >= 0) & (x <= 255) & (x == np.floor(x)), "only whole numbers from 0 to 255"
+        else:
+            slack = SLACK * self.found.divisor
+            good = (x >= -slack) & (x <= self.found.divisor + slack)
+            expected = f"only numbers from 0 to {self.found.divisor:g}"
+        if not good.all():
+            row = int(np.argwhere(~good)[0][0])
+            raise DataError(
+                f"{name} has {x[row][~good[row]][0]} in row {first + row} (counted from 0), where a random sample of "
+                f"its blocks held {expected}. Mend that row, or read everything at once: data.stream off "
+                "(stream=False in Python)."
+            )
+
+    def classes_of(self, labels: Array) -> Tensor:
+        """Class numbers of labels."""
+        return torch.from_numpy(self.numbers[np.searchsorted(self.values, labels)])
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Some blocks of a source as they are stored.
+
+    Args:
+        chain: All blocks of the source.
+        numbers: Which of them.
+        reading: How they become stored values.
+        labelled: True if every row has a class number.
+    """
+
+    chain: Chain
+    numbers: Array
+    reading: Reading
+    labelled: bool
+
+    @cached_property
+    def lengths(self) -> Sequence[int]:
+        """Rows of each block."""
+        found: list[int] = self.chain.lengths[self.numbers].tolist()
+        return found
+
+    def read(self, number: int) -> Stored:
+        """The rows of a block, and their class numbers."""
+        file, own, first = self.chain.place(int(self.numbers[number]))
+        part = file.read(own)
+        x = self.reading.x(part.x, file.name, first)
+        return x, self.reading.classes_of(part.labels) if self.labelled and part.labels is not None else None
+
+    def labels(self, number: int) -> Tensor:
+        """The class numbers of a block alone."""
+        file, own, _ = self.chain.place(int(self.numbers[number]))
+        found = file.labels(own)
+        assert found is not None
+        return self.reading.classes_of(found)
+
+
+def streamed(
+    stream: Stream,
+    spec: DataSpec | None = None,
+    size: tuple[int, int] | None = None,
+    validation: float | int | None = None,
+    seed: int = 0,
+) -> Data:
+    """Makes train, validation and test of a source without loading it.
+
+    What the values mean, their scale and their moments are decided as for data in memory, but from a random sample of
+    the training blocks; a block that does not fit what was decided is refused when it is read. Splits are made of whole
+    blocks, chosen at random, where the source has none of its own.
+
+    Args:
+        stream: The source.
+        spec: What a model knows of its data; the source is made to fit.
+        size: Height and width of pictures.
+        validation: Share or number of the training examples for validation.
+        seed: Decides the splits and the sample.
+
+    Raises:
+        DataError: if the source is bad, has too few blocks for three splits, or does not fit the model.
+    """
+    chain = Chain([file for files in stream.parts.values() for file in files])
+    index = shared_blocks(stream, validation, seed)
+    sample = sampled(chain, index["train"], stream.name, seed)
+    values = distinct_labels(chain)
+    whole = Raw(stream.name, {"all": Part(np.zeros((len(values), 1)), values)}, stream.columns, stream.classes)
+    numbers, classes = class_numbers(whole, spec.classes if spec else ()) if len(values) else (values, ())
+    raw = replace(whole, parts={"all": sample})
+    reading = decided(raw, spec, size, classes, (values, numbers))
+    splits = {}
+    for name in SPLITS:
+        owners = np.unique(chain.owner[index[name]])
+        labelled = UNKNOWN not in numbers and all(chain.links[owner].labels(0) is not None for owner in owners)
+        rows = Settled(chain, index[name], reading, labelled)
+        # The floors above ask a split for what it answers, not for where its rows are.
+        splits[name] = cast(Split, StreamedSplit(rows, reading.spec))
+    return Data(splits["train"], splits["validation"], splits["test"])
+
+
+def shared_blocks(stream: Stream, validation: float | int | None, seed: int) -> dict[str, Array]:
+    """Numbers of the blocks of each split.
+
+    Raises:
+        DataError: if there are too few, or ``validation`` takes what is not there.
+    """
+    counts = {split: sum(len(file.lengths) for file in files) for split, files in stream.parts.items()}
+    rows = sum(sum(file.lengths) for file in stream.parts.get("train", stream.parts.get("all", ())))
+    if validation is not None and rows:
+        validation = held_out(validation, rows) / rows
+        if validation >= 1:
+            raise DataError(f"validation leaves nothing to train on: {stream.name} has {rows} training examples.")
+    missing = len(SPLITS) - len(counts)
+    blocks = counts.get("train", next(iter(counts.values())))
+    if blocks < missing + 1:
+        raise DataError(
+            f"{stream.name} has {blocks} block(s) for {missing + 1} splits. Write it in smaller row groups or more "
+            "files, or read everything at once: data.stream off (stream=False in Python)."
+        )
+    return shares(Raw(stream.name, {split: Part(np.empty(n)) for split, n in counts.items()}), validation, seed)
+
+
+def sampled(chain: Chain, numbers: Array, name: str, seed: int) -> Part:
+    """The contents of some blocks, chosen at random.
+
+    Raises:
+        DataError: if they are not finite numbers of one shape.
+    """
+    parts: list[Part] = []
+    for i in torch.randperm(len(numbers), generator=generator("sample", seed)).tolist():
+        file, own, first = chain.place(int(numbers[i]))
+        part = file.read(own)
+        require_finite(require_numbers(part.x, file.name), file.name, first=first)
+        parts.append(part)
+        if sum(part.x.nbytes for part in parts) >= SAMPLE_BYTES:
+            break
+    return replace(together(parts, name), labels=None)
+
+
+def distinct_labels(chain: Chain) -> Array:
+    """The labels that occur, sorted; they alone are read, block by block."""
+    found = np.empty(0)
+    for number in range(len(chain.lengths)):
+        file, own, _ = chain.place(number)
+        labels = file.labels(own)
+        if labels is not None:
+            found = np.unique(np.concatenate([found, np.unique(labels)]) if len(found) else labels)
+    return found
+
+
+def decided(
+    raw: Raw,
+    spec: DataSpec | None,
+    size: tuple[int, int] | None,
+    classes: tuple[str, ...],
+    labels: tuple[Array, Array],
+) -> Reading:
+    """Decides from a sample how all blocks are read.
+
+    Args:
+        raw: The source, with the sample as its only part.
+        spec: What a model knows of its data.
+        size: Height and width of pictures.
+        classes: Names of the classes.
+        labels: The labels that occur, and their class numbers.
+
+    Raises:
+        DataError: if the sample is bad, or does not fit the model.
+    """
+    sample = raw.parts["all"].x
+    ready, settled = prepared(raw, spec, size)
+    if spec is None:
+        spec = described(settled, settled.scale or REAL, ready, np.arange(len(ready)))
+    in_place = shaped(in_order(sample, raw, spec), spec.shape, raw.name) if size is None else arrange(sample, raw.name)
+    if spec.kind == "real" and size is None:
+        found = REAL
+    else:
+        found = measure(in_place, pictures=in_place.ndim > 2 or spec.kind != "real")[1]
+    spec = replace(spec, name=raw.name, classes=classes)
+    top = int(sample.max()) or 1 if found.kind == "binary" else 1
+    shape = tuple(in_place.shape[1:])
+    return Reading(raw, spec, found, top, tuple(sample.shape[1:]), shape, size, *labels)
