@@ -37,7 +37,9 @@ from reparam.networks import (
 from reparam.objectives import ELBO
 from reparam.posteriors import FullNormalPosterior, LaplacePosterior, NormalPosterior, PointPosterior
 from reparam.priors import LaplacePrior, NormalPrior
+from reparam.reading import parse_yaml, read_text, shown
 from reparam.training import TrainSettings
+from reparam.weighing import affordable
 
 PARTS: dict[str, dict[str, type]] = {
     "model": {"flat": VAE},
@@ -69,6 +71,9 @@ PARTS: dict[str, dict[str, type]] = {
     "objective": {"elbo": ELBO},
 }
 WRAPPER = "standardized"
+MOST_YAML = 50_000
+MOST_FAULTS = 20
+MOST_AXES = 8
 FROM_CONTEXT = ("data_shape", "latent_dim", "out_shape", "in_dim", "self")
 
 
@@ -109,18 +114,20 @@ def checked_part(section: str, value: Any) -> Any:
     """
     value = {"kind": value} if isinstance(value, str) else value
     if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
-        raise ValueError(f"expected a kind, or a mapping with a kind and its settings (got {value!r})")
+        raise ValueError(f"expected a kind, or a mapping with a kind and its settings (got {shown(value)})")
     kind = value["kind"]
     kinds = [name for name in PARTS[section] if name != WRAPPER]
     if kind not in kinds:
-        raise ValueError(f"there is no {section} {kind!r}. {nearest(kind, kinds)}")
+        raise ValueError(f"there is no {section} {shown(kind)}. {nearest(kind, kinds)}")
     known = settings_of(section, kind)
     checked = {"kind": kind}
     for name, setting in value.items():
         if name == "kind":
             continue
         if name not in known:
-            raise ValueError(f"{kind} has no setting {name!r}. {nearest(name, known) if known else ''}".strip())
+            raise ValueError(
+                f"{kind} has no setting {shown(name)}. {nearest(str(name), known) if known else ''}".strip()
+            )
         try:
             checked[name] = TypeAdapter(known[name].annotation).validate_python(setting)
         except ValidationError as error:
@@ -145,6 +152,7 @@ class DataConfig(Strict):
         validation: Share (below 1) or number of training examples cut off for validation, where the source has none.
         limit: Seeded random subset of each split.
         seed: Seed of random splits and subsets; apart from the run's seed, so that runs share a test split.
+        stream: ``on`` leaves the data on disk, ``off`` loads them, ``auto`` streams what is large beside the memory.
     """
 
     source: str = "digits"
@@ -153,6 +161,13 @@ class DataConfig(Strict):
     validation: Annotated[float, Field(gt=0)] | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
     seed: int = 0
+    stream: Literal["auto", "on", "off"] = "auto"
+
+    @field_validator("stream", mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        """YAML reads on and off as true and false."""
+        return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
 class ModelConfig(Strict):
@@ -212,11 +227,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: if the file is missing or is no mapping.
     """
     try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
+        values = parse_yaml(read_text(path, MOST_YAML))
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}).") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())}).") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -237,19 +250,19 @@ def _sentence(error: Any) -> str:
     message = message[:1].lower() + message[1:]
     if error["type"] == "value_error":
         return message
-    return f"{message} (got {error['input']!r})"
+    return f"{message} (got {shown(error['input'])})"
 
 
 def _readable(error: ValidationError, origin: str) -> str:
     lines = []
-    for fault in error.errors():
+    for fault in error.errors()[:MOST_FAULTS]:
         location = tuple(key for key in fault["loc"] if isinstance(key, str) and not key.startswith("function-"))
         if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             known = _known_keys(location[:-1])
             text = f"there is no such key. {nearest(str(location[-1]), known) if known else ''}".strip()
         else:
             text = _sentence(fault)
-        lines.append(f"{origin}: {'.'.join(map(str, location))}: {text}")
+        lines.append(f"{origin}: {'.'.join(location)[:200]}: {text}")
     return "\n".join(lines)
 
 
@@ -298,8 +311,12 @@ def build_model(config: ModelConfig, spec: DataSpec) -> VAE:
     """Puts a model together for these data.
 
     Raises:
-        PartError: if parts do not fit each other or the data.
+        PartError: if parts do not fit each other or the data, or the memory.
     """
+    return affordable(lambda: _composed(config, spec))
+
+
+def _composed(config: ModelConfig, spec: DataSpec) -> VAE:
     context: dict[str, Any] = {"data_shape": spec.shape, "latent_dim": config.latent_dim}
     if spec.levels and spec.binarize == "none":
         context["levels"] = spec.levels
@@ -349,11 +366,25 @@ def describe(part: Any, section: str) -> dict[str, Any]:
     return described
 
 
-def rebuild(described: Mapping[str, Any], section: str) -> Any:
-    """The part that :func:`describe` described."""
+def rebuild(described: Mapping[str, Any], section: str, weights: int | None = None) -> Any:
+    """The part that :func:`describe` described.
+
+    Args:
+        described: Kind and constructor arguments, perhaps a stranger's.
+        section: Its seam.
+        weights: How many weights it may have; None allows what the memory holds.
+    Raises:
+        PartError: if it has more, or is nothing that can be built.
+    """
+    return affordable(lambda: _rebuilt(described, section), weights)
+
+
+def _rebuilt(described: Mapping[str, Any], section: str) -> Any:
     arguments: dict[str, Any] = {}
     for name, value in described.items():
+        if name.endswith("_shape") and len(value) > MOST_AXES:
+            raise PartError(f"{name} has {len(value)} axes, expected at most {MOST_AXES}.")
         if isinstance(value, Mapping) and "kind" in value:
-            value = rebuild(value, name if name in PARTS else section)
+            value = _rebuilt(value, name if name in PARTS else section)
         arguments[name] = tuple(value) if isinstance(value, list) else value
     return constructor(section, arguments.pop("kind"))(**arguments)

@@ -1,6 +1,7 @@
 """Saving and loading models: config.json beside weights.safetensors, never a pickle."""
 
 import json
+import math
 import os
 import shutil
 from dataclasses import asdict
@@ -8,17 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from pydantic import TypeAdapter
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from reparam.config import describe, rebuild
 from reparam.data import DataSpec
 from reparam.errors import RunError, RunNotFoundError
 from reparam.models import VAE
+from reparam.reading import read_json
 from reparam.rng import seeded
+from reparam.shapes import numel
+from reparam.weighing import FAULTS
 
 FORMAT = 1
 FILES = {"config.json", "weights.safetensors"}
+MOST_VALUES = 1 << 28
+DAMAGE = (OSError, SafetensorError, *FAULTS)
 
 
 def save(model: VAE, folder: Path | str, spec: DataSpec | None = None) -> Path:
@@ -85,19 +92,28 @@ def load_with_spec(path: Path | str, device: torch.device | str = "cpu") -> tupl
     """
     folder = model_folder(path)
     try:
-        content: dict[str, Any] = json.loads((folder / "config.json").read_text())
+        content: dict[str, Any] = read_json(folder / "config.json")
         if content["format"] > FORMAT:
-            raise RunError(f"{folder}: written by a newer reparam (format {content['format']}). Upgrade reparam.")
-        with seeded("rebuild"):  # initial values are drawn and thrown away; the caller's generator stays as it is
-            model = rebuild(content["model"], "model")
-        model.load_state_dict(load_file(folder / "weights.safetensors"))
+            raise RunError(f"{folder}: written by a newer reparam (format {content['format']:.10g}). Upgrade reparam.")
         spec = _spec(content["data"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        weights = folder / "weights.safetensors"
+        with seeded("rebuild"):  # initial values are drawn and thrown away; the caller's generator stays as it is
+            model = rebuild(content["model"], "model", _stored(weights))
+        if numel(model.data_shape) > MOST_VALUES or (spec and spec.shape != model.data_shape):
+            raise ValueError(f"it is a model of examples of shape {str(model.data_shape)[:100]}")
+        model.load_state_dict(load_file(weights))
+    except DAMAGE as error:
         if isinstance(error, RunError):
             raise
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split())[:300]
         raise RunError(f"{folder}: the model is damaged ({type(error).__name__}: {reason}).") from None
     return model.to(device).eval(), spec
+
+
+def _stored(weights: Path) -> int:
+    """How many numbers the file holds; its header is checked against its size."""
+    with safe_open(weights, framework="pt") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - no mapping
 
 
 def load(path: Path | str, device: torch.device | str = "cpu") -> VAE:
@@ -114,4 +130,5 @@ def _spec(values: dict[str, Any] | None) -> DataSpec | None:
     if values is None:
         return None
     fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-    return DataSpec(**fields)
+    DataSpec(**fields)  # fails where a field is unknown or missing
+    return TypeAdapter(DataSpec).validate_python(fields)

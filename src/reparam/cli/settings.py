@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from reparam.errors import ConfigError, nearest
+from reparam.reading import parse_yaml
 
 SECTIONS = ("data", "model", "objective", "train")
 CARRIER = "--SECTION.KEY"
@@ -100,8 +99,8 @@ def value_of(text: str) -> Any:
     if "," in text and text.strip()[:1] not in "[{\"'":
         return [value_of(part) for part in text.split(",") if part.strip()]
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = parse_yaml(text)
+    except ValueError:
         raise ConfigError(f"{text!r} is no value: quote it, or close its brackets.") from None
     if isinstance(value, str):
         try:
