@@ -1,4 +1,4 @@
-"""Writing files so that each is complete, or as it was before."""
+"""Writing files so that each is complete, or as it was before, and by one process at a time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from reparam.errors import RunError
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -22,3 +29,27 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps others from training in a folder for a block; the lock of a process that was killed is gone with it.
+
+    Raises:
+        RunError: if another process holds it, or the folder cannot be written.
+    """
+    try:
+        file = (folder / ".lock").open("a")
+    except OSError as error:
+        raise RunError(f"The run folder {folder} cannot be written: {error.strerror}. Give another --out.") from None
+    with file:
+        try:
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                f"Another process is training in {folder} right now. Wait for its end, or give another --out."
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        yield

@@ -116,14 +116,23 @@ def test_resume(invoke: Invoke, tmp_path: Path) -> None:
     assert command_of(folder).startswith("reparam train ae --epochs 1")
 
 
-def test_interrupt_before_anything_is_saved(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(*_: object) -> None:
+@pytest.mark.parametrize(
+    ("place", "advice"),
+    [("reparam.runs.training.prepare", "Nothing was begun yet"), ("reparam.training.Trainer.run", "Go on with")],
+)
+def test_interrupt_before_anything_is_saved(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, advice: str
+) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(TrainingProgress, "__call__", stop)
-    answer = invoke("train", "--out", tmp_path / "run", "--epochs", 1, *SMALL)
+    with monkeypatch.context() as patched:
+        patched.setattr(place, stop)
+        answer = invoke("train", "--out", tmp_path / "run", "--epochs", 1, *SMALL)
     assert answer.code == 130
-    assert "reparam: stopped. Nothing was saved yet; remove" in answer.err
+    assert f"reparam: stopped. {advice}" in answer.err
+    if "resume" in answer.err:
+        assert invoke("resume", tmp_path / "run", "--no-report").code == 0
 
 
 def test_terminate_after_a_checkpoint(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,13 @@ def small(seed: int = 0) -> VAE:
 
 def test_a_run_folder_has_its_files(tmp_path: Path) -> None:
     done = run(tmp_path / "run")
-    assert {path.name for path in done.folder.iterdir()} == {"config.yaml", "metrics.jsonl", "checkpoints", "model"}  # type: ignore[union-attr]
+    assert {path.name for path in done.folder.iterdir()} == {
+        ".lock",
+        "config.yaml",
+        "metrics.jsonl",
+        "checkpoints",
+        "model",
+    }  # type: ignore[union-attr]
     config = parse_config(yaml.safe_load((tmp_path / "run" / "config.yaml").read_text()))
     assert config == done.config
     assert (config.recipe, config.seed, config.train.epochs) == ("vae", 3, 2)
@@ -160,11 +166,11 @@ class TestResume:
         bad[:] = float("nan")
         with pytest.raises(NotFiniteError, match="Step 0"):
             run(tmp_path / "bad", data=Data(Split(bad, data.spec), data.validation, data.test))
-        with pytest.raises(RunError):
-            resume(tmp_path / "bad", data=data, device="cpu")
+        assert resume(tmp_path / "bad", data=data, device="cpu").metrics  # from the first checkpoint, with better data
         newest = sorted((tmp_path / "whole" / "checkpoints").iterdir())[-1]
         (newest / "weights.safetensors").write_bytes(b"")
-        again = resume(tmp_path / "whole", data=data, device="cpu")
+        with pytest.warns(UserWarning, match="is damaged"):
+            again = resume(tmp_path / "whole", data=data, device="cpu")
         assert timeless(again.metrics) == timeless(whole.metrics)
         assert equal(weights(again.model), weights(whole.model))
 

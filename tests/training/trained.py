@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from reparam.data import Data
-from reparam.objectives import ELBO
+from reparam.objectives import ELBO, Objective
 from reparam.recipes import build
+from reparam.trace import Bound, Player, Progress, Trace
 from reparam.training import Trainer, TrainSettings
 from tests.contracts.members import tiny_data
 
@@ -51,3 +52,25 @@ def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 def timeless(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of metrics without what depends on the clock."""
     return [{k: v for k, v in row.items() if k not in ("wall_s", "samples_per_s")} for row in rows]
+
+
+class Duel(Objective):
+    """Two players: the model maximises its ELBO less a critic's score of z; the critic moves its own bias only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.critic = nn.Linear(2, 1)
+
+    def bound(self, trace: Trace, progress: Progress) -> Bound:
+        score = self.critic(trace.z[0])[:, 0]
+        return Bound(trace.elbo - 0.1 * score, {"elbo": trace.elbo})
+
+    def judge(self, model: Any, batch: Any) -> Bound:
+        score = self.critic(model.encode(batch.x))[:, 0]
+        return Bound(-(score - 1).square(), {"score": score})
+
+    def players(self, model: Any) -> tuple[Player, ...]:
+        return (
+            Player("model", tuple(model.parameters()), lambda batch, progress: self(model, batch, progress)),
+            Player("critic", tuple(self.critic.parameters()), lambda batch, progress: self.judge(model, batch)),
+        )

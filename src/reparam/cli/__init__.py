@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
@@ -85,7 +86,8 @@ def run(argv: Sequence[str]) -> int:
     """
     COMMAND.set(shlex.join(["reparam", *argv]))
     try:
-        with interrupts():
+        with interrupts(), warnings.catch_warnings():
+            warnings.showwarning = _warn
             tokens = gathered(argv)
             app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
             sys.stdout.flush()
@@ -99,6 +101,11 @@ def run(argv: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         return _failed(failure_of(error, app), error if "--debug" in argv else None)
     return 0
+
+
+def _warn(message: Warning | str, *place: object, **more: object) -> None:
+    """A warning as one line, without the place in our source that gave it."""
+    complain(str(message))
 
 
 def _failed(failure: Failure, shown: BaseException | None) -> int:

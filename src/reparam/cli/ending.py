@@ -8,6 +8,7 @@ from typing import Any
 from reparam.cli.console import print_json, print_line, print_table, say
 from reparam.cli.options import Reporting
 from reparam.cli.progress import CountingProgress, command_of
+from reparam.processes import speaks
 from reparam.report import write_report
 from reparam.report.numbers import headline_numbers
 from reparam.runs import Run
@@ -16,7 +17,7 @@ SAMPLES, LIMIT = 100, 1000
 
 
 def conclude(run: Run, folder: Path, common: Reporting, report: bool = True) -> None:
-    """Judges a trained run quickly, writes its report, and prints the numbers.
+    """Judges a trained run quickly, writes its report, and prints the numbers; of several processes, the first does.
 
     Args:
         run: Trained just now.
@@ -24,6 +25,8 @@ def conclude(run: Run, folder: Path, common: Reporting, report: bool = True) -> 
         common: The options of every verb.
         report: Write the report.
     """
+    if not speaks():
+        return
     if run.spec.binarize != "none":
         say(f"grey values are made binary ({run.spec.binarize}) for this likelihood")
     say(f"judging on the test split (at most {LIMIT:,} items, {SAMPLES} samples each for log p(x))")

@@ -57,9 +57,9 @@ def resumable(folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        if any((folder / "checkpoints").glob("step-*")):
+        if (folder / "config.yaml").exists():
             raise type(stop)(f"Go on with: reparam resume {folder}") from None
-        raise type(stop)(f"Nothing was saved yet; remove {folder} and start again.") from None
+        raise type(stop)("Nothing was begun yet.") from None
 
 
 def failure_of(error: BaseException, app: App) -> Failure:

@@ -1,9 +1,19 @@
 """Training: one loop over players, whatever they minimise."""
 
-from reparam.training.checkpoint import newest_checkpoint
+from reparam.training.checkpoint import about, has_checkpoints, newest_checkpoint
 from reparam.training.ema import EMA
 from reparam.training.log import MetricsLog, read_metrics
 from reparam.training.loop import Outcome, Trainer
 from reparam.training.settings import TrainSettings
 
-__all__ = ["EMA", "MetricsLog", "Outcome", "TrainSettings", "Trainer", "newest_checkpoint", "read_metrics"]
+__all__ = [
+    "EMA",
+    "MetricsLog",
+    "Outcome",
+    "TrainSettings",
+    "Trainer",
+    "about",
+    "has_checkpoints",
+    "newest_checkpoint",
+    "read_metrics",
+]

@@ -1,8 +1,11 @@
-"""Checkpoints: each complete or absent."""
+"""Checkpoints: each complete or absent, and never one that was damaged since."""
 
+import hashlib
 import json
 import os
 import shutil
+import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +16,61 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from reparam.errors import RunError
+from reparam.reading import parse_json, read_text
 
 KEEP = 2
+STATE = "state.json"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is needed to go on: tensors by group (``weights``, ``optimizer``, ``ema``, ...) and small numbers."""
+    """What is needed to go on: tensors by group (``weights``, ``optimizer``, ``ema``, ...) and small values."""
 
     tensors: dict[str, dict[str, Tensor]]
     state: dict[str, Any]
+
+
+def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
+    """Writes a checkpoint aside, syncs it, and renames it into place; older ones but one are removed.
+
+    ``state.json`` is written last and holds the checksum of every file, its own content included.
+
+    Raises:
+        RunError: if it cannot be written (disk full, read-only folder); earlier checkpoints stay as they are.
+    """
+    final = folder / "checkpoints" / f"step-{step:09d}"
+    aside = final.with_name(f".{final.name}.{os.getpid()}")
+    try:
+        if not folder.is_dir():
+            raise FileNotFoundError(0, "the run folder is no longer there")
+        aside.parent.mkdir(exist_ok=True)
+        _remove_leftovers(aside.parent)
+        aside.mkdir()
+        for group, tensors in checkpoint.tensors.items():
+            save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, _file(aside, group))
+        checksums = {path.name: _checksum(path) for path in sorted(aside.iterdir())}
+        (aside / STATE).write_text(_sealed({"state": checkpoint.state, "checksums": checksums}))
+        for path in (*aside.iterdir(), aside):
+            _sync(path)
+        if final.exists():  # of a run that went another way after it was resumed
+            os.replace(final, final.with_name(f".{final.name}.old"))
+        os.replace(aside, final)
+        _sync(final.parent)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or error
+        raise RunError(
+            f"The checkpoint of step {step} could not be written to {final.parent}: {reason}. "
+            f"What was saved before stays; mend that and go on with: reparam resume {folder}"
+        ) from None
+    _remove_leftovers(final.parent)
+    for old in _checkpoints(folder)[:-KEEP]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def _file(folder: Path, group: str) -> Path:
+    return folder / f"{group}.safetensors"
 
 
 def _sync(path: Path) -> None:
@@ -33,45 +81,73 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
-    """Writes a checkpoint aside, syncs it, and renames it into place; older ones but one are removed.
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _sealed(content: dict[str, Any]) -> str:
+    """JSON that carries the checksum of the rest of itself."""
+    text = json.dumps(content, sort_keys=True)
+    return json.dumps(content | {"checksum": hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}, indent=1)
+
+
+def _opened(text: str) -> dict[str, Any]:
+    """The content that was sealed.
 
     Raises:
-        RunError: if it cannot be written (disk full, read-only folder); earlier checkpoints stay as they are.
+        ValueError: if one character of it changed.
     """
-    final = folder / "checkpoints" / f"step-{step:09d}"
-    aside = final.with_name(f".{final.name}.{os.getpid()}")
-    try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        for group, tensors in checkpoint.tensors.items():
-            save_file(
-                {name: t.detach().contiguous().clone() for name, t in tensors.items()}, aside / f"{group}.safetensors"
-            )
-        (aside / "state.json").write_text(json.dumps(checkpoint.state, indent=1))
-        for path in aside.iterdir():
-            _sync(path)
-        shutil.rmtree(final, ignore_errors=True)
-        os.replace(aside, final)
-        _sync(final.parent)
-    except (OSError, SafetensorError) as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise RunError(f"The checkpoint of step {step} could not be written to {final.parent}: {error}.") from None
-    for old in _checkpoints(folder)[:-KEEP]:
-        shutil.rmtree(old, ignore_errors=True)
-    return final
+    content: dict[str, Any] = parse_json(text)
+    if not (isinstance(content, dict) and all(isinstance(content.get(name), dict) for name in ("state", "checksums"))):
+        raise ValueError(f"{STATE} holds something else")
+    if _sealed({name: value for name, value in content.items() if name != "checksum"}) != text:
+        raise ValueError(f"the checksum of {STATE} does not fit")
+    return content
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Removes what a killed run had begun to write; the lock on the run folder says that nobody else is writing."""
+    for path in folder.glob(".step-*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    return sorted(path for path in (folder / "checkpoints").glob("step-*") if (path / "state.json").exists())
+    return sorted(path for path in (folder / "checkpoints").glob("step-*") if path.is_dir())
 
 
 def newest_checkpoint(folder: Path, device: torch.device | str = "cpu") -> Checkpoint | None:
-    """The newest checkpoint that can be read, or None."""
+    """The newest checkpoint that is whole, or None; each damaged one that is passed over gives a warning."""
     for path in reversed(_checkpoints(folder)):
         try:
-            tensors = {file.stem: load_file(file, device=str(device)) for file in path.glob("*.safetensors")}
-            return Checkpoint(tensors, json.loads((path / "state.json").read_text()))
-        except Exception:
-            continue
+            return _read(path, device)
+        except (OSError, ValueError, LookupError, TypeError, SafetensorError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            warnings.warn(f"{path} is damaged ({reason}); an older checkpoint is used.", stacklevel=2)
     return None
+
+
+def _read(path: Path, device: torch.device | str) -> Checkpoint:
+    content = _opened(read_text(path / STATE))
+    tensors = {}
+    for name, checksum in content["checksums"].items():
+        file = path / Path(name).name
+        if _checksum(file) != checksum:
+            raise ValueError(f"the checksum of {name} does not fit")
+        tensors[file.stem] = load_file(file, device=str(device))
+    return Checkpoint(tensors, content["state"])
+
+
+def has_checkpoints(folder: Path) -> bool:
+    """True where something was saved, whole or damaged."""
+    return bool(_checkpoints(folder))
+
+
+def about(folder: Path) -> dict[str, Any]:
+    """What the newest readable checkpoint was told to keep about its run; empty where there is none."""
+    for path in reversed(_checkpoints(folder)):
+        with suppress(OSError, ValueError):
+            found = _opened(read_text(path / STATE))["state"].get("about")
+            if isinstance(found, dict):
+                return found
+    return {}

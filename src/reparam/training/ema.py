@@ -6,11 +6,16 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+EVERY = 10
+
 
 class EMA:
     r"""Keeps an average of a module's parameters, warming its decay up so that early weights are forgotten.
 
     .. math:: \bar\theta \leftarrow d \bar\theta + (1 - d) \theta, \qquad d = \min(\mathrm{decay}, (1 + t)/(10 + t))
+
+    After the first hundred steps it moves every tenth step, by d to the power of ten: the same average in time, at a
+    tenth of its cost.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
@@ -19,11 +24,13 @@ class EMA:
         self.current: list[Tensor] = list(self.parameters)
         self.average = [parameter.detach().clone() for parameter in self.parameters]
 
-    @torch.no_grad()
     def update(self, step: int) -> None:
         """Moves the average towards the weights, after step number ``step`` (from 1)."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self.average, self.current, 1 - decay)
+        steps = 1 if step <= EVERY**2 else EVERY
+        if step % steps == 0:
+            decay = min(self.decay, (1 + step) / (10 + step)) ** steps
+            with torch.no_grad():
+                torch._foreach_lerp_(self.average, self.current, 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -2,27 +2,34 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from reparam.data import Batch, Data, Split
+from reparam import processes
+from reparam.data import Batch, Data, Order, Split
 from reparam.errors import NotFiniteError, RunError
-from reparam.rng import counted_seed, generator, seeded
+from reparam.rng import counted_seed, part_of_batch, seeded
 from reparam.threads import fastest_threads, threads
-from reparam.trace import Bound, Playable, Player, Progress
+from reparam.trace import Playable, Player, Progress
 from reparam.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
+from reparam.training.compiling import compiled, uncompiled, worth_compiling
 from reparam.training.ema import EMA
+from reparam.training.faults import Faults
 from reparam.training.log import MetricsLog, Row
-from reparam.training.optim import flatten_state, make_optimizer, rate_factor, restore_state
+from reparam.training.optim import Update, rate_factor
 from reparam.training.settings import TrainSettings
+from reparam.training.stopping import StopRequest, stop_request
+from reparam.training.sums import Sums
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 LOGS_PER_TRAINING = 200
+AGREE = 10
 
 
 @dataclass(frozen=True)
@@ -47,10 +54,14 @@ class _State:
     halvings: int = 0
     seconds: float = 0.0
     threads: int = 0
+    skipped: int = 0
 
 
 class Trainer:
     """Trains a model by an objective on data that stay on one device.
+
+    Where ``torchrun`` started several processes, each trains on its share of every batch; the result is that of one
+    process with the whole batch. The first one writes.
 
     Args:
         model: Filled with trained (averaged) weights of the best validation by ``keep``.
@@ -61,6 +72,7 @@ class Trainer:
         folder: Where metrics and checkpoints go; None keeps them in memory.
         keep: Called whenever validation finds the best ELBO so far, with the averaged weights in the model.
         progress: Called with each new row and the total number of steps.
+        about: Kept in each checkpoint, for those who must build the model before they can go on.
     """
 
     def __init__(
@@ -74,26 +86,37 @@ class Trainer:
         folder: Path | None = None,
         keep: Callable[[], None] | None = None,
         progress: Callable[[Row, int], None] | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         if settings.epochs is None and settings.max_minutes is None:
             raise RunError("The training has no end: give epochs or max_minutes.")
+        self.processes = processes.current()
         self.model, self.objective, self.settings, self.seed = model, objective, settings, seed
         self.folder, self.progress = folder, progress or (lambda row, total: None)
         self.keep = keep or (lambda: None)
-        self.device = data.train.stored.device
+        self.about = dict(about or {})
+        self.device = data.train.device
         self.train = data.train
         self.validation = data.validation.fixed(seed, "validation").subset(settings.validation_limit, seed)
         self.batch_size = min(settings.batch_size, len(self.train))
+        self.own = self.processes.share(self.batch_size)
         self.steps_per_epoch = max(1, len(self.train) // self.batch_size)
         self.players: tuple[Player, ...] = objective.players(model)
-        self.optimizers = [make_optimizer(player, settings) for player in self.players]
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "float16")
         self.ema = EMA(model, settings.ema) if settings.ema else None
         self.state = _State()
-        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+        self._order: tuple[int, Order] = (-1, torch.empty(0))
+        self._begin()
+
+    def _begin(self) -> None:
+        """Fresh optimisers, sums and faults."""
+        self.updates = [Update(player, self.settings, self.processes) for player in self.players]
+        self.sums = Sums()
+        self.faults = Faults(self.settings.skip_nonfinite, self.device, self.state.skipped)
 
     def run(self, resume: bool = False, replan: bool = False) -> Outcome:
         """Trains to the end, from the start or from the newest checkpoint.
+
+        Ctrl-C and SIGTERM wait for the end of the step and for a checkpoint, where there is a folder.
 
         Args:
             resume: Go on from the newest checkpoint.
@@ -102,116 +125,134 @@ class Trainer:
             NotFiniteError: if a term becomes NaN or infinite; checkpoints and the best model stay.
             RunError: if a checkpoint cannot be written, or there is none to go on from.
         """
-        with seeded(self.seed, "training"), self._modes():
+        with self._prepared():
             if resume:
                 self._restore(replan)
             else:
                 self.state.planned_steps = self.state.total_steps = self._plan()
-            log = MetricsLog(self.folder, self.state.step, self.settings.tensorboard)
+            log = MetricsLog(self.folder if self.processes.writes else None, self.state.step, self.settings.tensorboard)
             try:
-                with threads(self.state.threads or torch.get_num_threads()):
-                    stopped_early = self._steps(log)
+                if not resume or replan:
+                    self._save(log)  # the plan stands from the first moment on
+                with (
+                    compiled(self.model, worth_compiling(self.settings, self.device, self.state.planned_steps)),
+                    threads(self.state.threads or torch.get_num_threads()),
+                    stop_request(self.folder is not None or self.processes.world > 1) as stop,
+                ):
+                    stopped_early = self._steps(log, stop)
             finally:
                 log.close()
         return Outcome(self.state.step, self.state.best_elbo, stopped_early, log.rows)
 
     @contextmanager
-    def _modes(self) -> Iterator[None]:
-        """Training mode for a block; the modes found before come back after it."""
+    def _prepared(self) -> Iterator[None]:
+        """Training mode and generators of our own for a block; what was found before comes back after it."""
         found = self.model.training, self.objective.training
         self.model.train()
         self.objective.train()
         try:
-            yield
+            with seeded(self.seed, "training"), part_of_batch(self.processes.rank, self.processes.world):
+                yield
         finally:
             self.model.train(found[0])
             self.objective.train(found[1])
 
-    def take_steps(self, count: int) -> dict[str, float]:
+    def take_steps(self, number: int) -> dict[str, float]:
         """Takes some steps without logging, validating or saving; returns the means of their terms."""
-        sums = _Sums()
-        with seeded(self.seed, "training"), self._modes():
-            for _ in range(count):
-                self._step(sums)
+        held, self.sums = self.sums, Sums()
+        with self._prepared():
+            for _ in range(number):
+                self._step()
                 self.state.step += 1
-        return sums.means()
+        means = self.sums.means(self.processes)
+        self.sums = held
+        return means
 
-    def _steps(self, log: MetricsLog) -> bool:
-        state, total = self.state, self.state.total_steps
+    def _steps(self, log: MetricsLog, stop: StopRequest) -> bool:
+        """Steps to the end of the plan; True where validation stalled before."""
+        state, total, settings = self.state, self.state.total_steps, self.settings
         every_log = max(1, total // LOGS_PER_TRAINING)
-        every_validation = math.ceil(total / self.settings.validations)
-        started, sums, since = time.perf_counter() - state.seconds, _Sums(), state.step
-        lap = time.perf_counter()
-        while state.step < total:
-            rate = self._step(sums)
+        every_validation = math.ceil(total / settings.validations)
+        clock = time.perf_counter
+        started, since, lap, saved = clock() - state.seconds, state.step, clock(), clock()
+        while state.step < total and not self._stalled:
+            rate = self._step()
             state.step += 1
-            state.seconds = time.perf_counter() - started
+            now = clock()
+            state.seconds = now - started
             judged = state.step % every_validation == 0 or state.step == total
-            if state.step % every_log == 0 or judged:  # nothing is left in the sums when a checkpoint is written
-                speed = (state.step - since) * self.batch_size / max(1e-9, time.perf_counter() - lap)
-                self._report(log, "train", sums.means() | {"learning_rate": rate, "samples_per_s": speed})
-                sums, since, lap = _Sums(), state.step, time.perf_counter()
+            if state.step % every_log == 0 or judged:
+                speed = (state.step - since) * self.batch_size / max(1e-9, now - lap)
+                self._report(log, "train", self._means() | {"learning_rate": rate, "samples_per_s": speed})
+                since, lap = state.step, clock()
             if judged:
                 self._validate(log)
-                self._save()
-                if self.settings.patience is not None and state.stale >= self.settings.patience:
-                    return True
-                lap = time.perf_counter()
-        return False
+                lap = clock()
+            stopping = self._agreed(stop)
+            if stopping or state.step == total or self._stalled or now - saved >= settings.checkpoint_seconds:
+                self._save(log)
+                saved = lap = clock()
+            if stopping:
+                break
+        return self._stalled
+
+    @property
+    def _stalled(self) -> bool:
+        return self.settings.patience is not None and self.state.stale >= self.settings.patience
+
+    def _agreed(self, stop: StopRequest) -> bool:
+        """True where the training shall stop now; several processes ask each other now and then."""
+        if self.processes.world == 1:
+            return bool(stop)
+        return self.state.step % AGREE == 0 and self.processes.any(bool(stop))
+
+    def _means(self) -> dict[str, float]:
+        """Means of the terms since the last row."""
+        self.faults.read(self.state.step)
+        self.state.skipped = self.faults.count
+        means = self.sums.means(self.processes)
+        self.sums = Sums()
+        return means | ({"skipped": self.state.skipped} if self.state.skipped else {})
 
     def _report(self, log: MetricsLog, split: str, values: dict[str, float]) -> None:
         epoch = self.state.step / self.steps_per_epoch
         row: Row = {"step": self.state.step, "epoch": round(epoch, 3), "split": split}
         row |= values | {"wall_s": round(self.state.seconds, 3)}
         log.write(row)
-        self.progress(row, self.state.total_steps)
+        if self.processes.writes:
+            self.progress(row, self.state.total_steps)
 
-    def _step(self, sums: "_Sums") -> float:
+    def _step(self) -> float:
         """Lets each player play once on the next batch; returns the learning rate."""
         state = self.state
         progress = Progress(state.step, state.total_steps, state.planned_steps)
         rate = self.settings.learning_rate * rate_factor(self.settings, progress, state.halvings)
         _seed_draws(self.device, counted_seed(self.seed, "step", state.step))
         batch = self._batch(state.step)
-        for player, optimizer in zip(self.players, self.optimizers, strict=True):
-            optimizer.param_groups[0]["lr"] = rate
-            optimizer.zero_grad(set_to_none=True)
+        for player, update in zip(self.players, self.updates, strict=True):
             with self._autocast():
                 bound = player.play(batch, progress)
                 loss = bound.loss
-            self._require_finite(player, bound, loss)
-            self.scaler.scale(loss).backward()
-            if self.settings.clip is not None:
-                self.scaler.unscale_(optimizer)
-                torch.nn.utils.clip_grad_norm_(player.parameters, self.settings.clip)
-            self.scaler.step(optimizer)
-            sums.add(bound, loss)
-        self.scaler.update()
+            with torch.no_grad():
+                finite = update.step(loss, rate)
+                if self.faults.see(state.step, player, bound, loss, finite):
+                    self.sums.add(bound, loss, finite if self.faults.allowed else True)
         if self.ema:
             self.ema.update(state.step + 1)
         return rate
 
     def _batch(self, step: int) -> Batch:
-        """The batch of a step: each epoch has an order of its own, drawn from the seed and the epoch's number."""
+        """This process's part of a step's batch, in the order that the epoch's number and the seed give."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if self._order[0] != epoch:
-            order = torch.randperm(len(self.train), generator=generator(self.seed, "epoch", epoch))
-            self._order = (epoch, order.to(self.device))
-        return self.train.batch(self._order[1][position * self.batch_size : (position + 1) * self.batch_size])
+            self._order = (epoch, self.train.order(self.seed, epoch))
+        first = position * self.batch_size
+        return self.train.batch(self._order[1][first + self.own.start : first + self.own.stop])
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.settings.precision == "float32":
             return nullcontext()
         return torch.autocast(self.device.type, DTYPES[self.settings.precision])
-
-    def _require_finite(self, player: Player, bound: Bound, loss: Tensor) -> None:
-        if self.device.type == "cpu" and not math.isfinite(loss.item()):
-            bad = [name for name, values in bound.terms.items() if not values.isfinite().all()]
-            names = f" ({', '.join(bad)})" if bad else ""
-            raise NotFiniteError(
-                f"Step {self.state.step}: the loss of player {player.name!r} is {loss.item()}{names}. "
-                "Lower train.learning_rate or train.clip; what was saved before stays."
-            )
 
     def _validate(self, log: MetricsLog) -> None:
         values = self._judge(self.validation)
@@ -229,12 +270,13 @@ class Trainer:
     @torch.no_grad()
     def _judge(self, split: Split) -> dict[str, float]:
         """Mean terms over a split, with the averaged weights and the objective at its final weights."""
-        sums = _Sums()
-        with self._averaged(), seeded(self.seed, "judge"), self._evaluating():
+        sums = Sums()
+        with self._averaged(), seeded(self.seed, "judge"), self._evaluating(), part_of_batch(0, 1):
             for batch in split.batches(max(self.batch_size, 250)):
                 bound = self.objective(self.model, batch, Progress())
-                sums.add(bound, bound.loss, len(batch))
+                sums.add(bound, bound.loss)
         means = sums.means()
+        means["elbo"] = self.processes.agreed(means["elbo"])  # what follows from it, all must do alike
         if not math.isfinite(means["elbo"]):
             raise NotFiniteError(
                 f"Step {self.state.step}: the validation ELBO is {means['elbo']}. Lower train.learning_rate."
@@ -245,7 +287,8 @@ class Trainer:
     def _evaluating(self) -> Iterator[None]:
         self.model.eval()
         try:
-            yield
+            with uncompiled(self.model):
+                yield
         finally:
             self.model.train()
 
@@ -259,7 +302,7 @@ class Trainer:
         if settings.max_minutes is None:
             assert by_epochs is not None
             return by_epochs
-        by_time = self.state.step + self._steps_within(60 * settings.max_minutes)
+        by_time = self.state.step + int(self.processes.agreed(self._steps_within(60 * settings.max_minutes)))
         return min(by_epochs, by_time) if by_epochs else by_time
 
     def _steps_within(self, seconds: float) -> int:
@@ -267,36 +310,42 @@ class Trainer:
         before = self._checkpoint()
         started = time.perf_counter()
         self.state.total_steps = 10**6
-        count = fastest_threads(lambda: self.take_steps(3)) if self.device.type == "cpu" else 0
-        with threads(count or torch.get_num_threads()):
+        alone = self.device.type == "cpu" and self.processes.world == 1
+        chosen = fastest_threads(lambda: self.take_steps(3)) if alone else 0
+        with threads(chosen or torch.get_num_threads()):
             per_step = self._seconds_per_step(min(20.0, 0.02 * seconds))
             lap = time.perf_counter()
             self._judge(self.validation)
             for_validations = (time.perf_counter() - lap) * self.settings.validations
         self._take_back(before)
-        self.state.threads = count
-        self.optimizers = [make_optimizer(player, settings=self.settings) for player in self.players]
+        self.state.threads = chosen
         left = 0.98 * seconds - for_validations - (time.perf_counter() - started)
         return max(1, int(left / per_step))
 
     def _seconds_per_step(self, seconds: float) -> float:
         """Time of one step, the mean over this many seconds and at least five steps."""
-        started, count = time.perf_counter(), 0
-        while count < 5 or time.perf_counter() - started < seconds:
+        started, number = time.perf_counter(), 0
+        while number < 5 or self.processes.agreed(time.perf_counter() - started) < seconds:
             self.take_steps(1)
-            count += 1
-        return (time.perf_counter() - started) / count
+            number += 1
+        return (time.perf_counter() - started) / number
 
     def _checkpoint(self) -> Checkpoint:
         weights = {f"model.{k}": v.clone() for k, v in self.model.state_dict().items()}
         weights |= {f"objective.{k}": v.clone() for k, v in self.objective.state_dict().items()}
-        tensors = {"weights": weights, "optimizer": flatten_state(self.optimizers)}
+        tensors = {"weights": weights, "optimizer": _numbered(update.optimizer.state() for update in self.updates)}
+        tensors["scale"] = _numbered(update.scale.state() if update.scale else {} for update in self.updates)
         if self.ema:
             tensors["ema"] = {name: tensor.clone() for name, tensor in self.ema.state().items()}
-        return Checkpoint(tensors, dict(vars(self.state)) | {"scaler": self.scaler.state_dict()})
+        tensors["sums"] = self.sums.state()
+        there = {name: group for name, group in tensors.items() if group}
+        return Checkpoint(there, dict(vars(self.state)) | {"about": self.about})
 
-    def _save(self) -> None:
-        if self.folder:
+    def _save(self, log: MetricsLog) -> None:
+        if self.folder and self.processes.writes:
+            self.faults.read(self.state.step)
+            self.state.skipped = self.faults.count
+            log.sync()
             save_checkpoint(self.folder, self.state.step, self._checkpoint())
 
     def _take_back(self, checkpoint: Checkpoint) -> None:
@@ -306,38 +355,40 @@ class Trainer:
         if self.ema:
             self.ema.load(checkpoint.tensors["ema"])
         state = dict(checkpoint.state)
-        self.scaler.load_state_dict(state.pop("scaler"))
+        state.pop("about")
         self.state = _State(**state)
+        self._begin()
+        self.sums.load(checkpoint.tensors.get("sums", {}))
+        for number, update in enumerate(self.updates):
+            update.optimizer.load(_of_number(checkpoint.tensors["optimizer"], number))
+            if update.scale:
+                update.scale.load(_of_number(checkpoint.tensors["scale"], number))
 
     def _restore(self, replan: bool) -> None:
-        checkpoint = newest_checkpoint(self.folder, self.device) if self.folder else None
+        """Goes back to the newest checkpoint, which every process reads for itself."""
+        folder = self.folder
+        checkpoint = newest_checkpoint(folder, self.device) if folder else None
         if checkpoint is None:
-            raise RunError(f"There is no readable checkpoint in {self.folder}; start the training again.")
+            raise RunError(f"There is no readable checkpoint in {folder}; start the training again.")
         self._take_back(checkpoint)
         if replan or self.settings.max_minutes is None:
-            self.state.total_steps = self._plan()
-            self.state.stale = 0
-        restore_state(self.optimizers, checkpoint.tensors.get("optimizer", {}))
-
-
-class _Sums:
-    """Sums terms over batches on the device; read once, when a row is written."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.weights: dict[str, int] = {}
-
-    @torch.no_grad()
-    def add(self, bound: Bound, loss: Tensor, weight: int = 1) -> None:
-        for name, value in (*((n, v.mean()) for n, v in bound.terms.items()), ("loss", loss.detach())):
-            self.sums[name] = self.sums.get(name, 0.0) + weight * value
-            self.weights[name] = self.weights.get(name, 0) + weight
-
-    def means(self) -> dict[str, float]:
-        return {name: (value / self.weights[name]).item() for name, value in self.sums.items()}
+            found, self.state.total_steps = self.state.total_steps, self._plan()
+            if self.state.total_steps != found:
+                self.state.stale = 0
 
 
 def _seed_draws(device: torch.device, seed: int) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
+
+
+def _numbered(states: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The states of all players in one, by ``player.name``."""
+    return {f"{number}.{name}": tensor.clone() for number, state in enumerate(states) for name, tensor in state.items()}
+
+
+def _of_number(states: dict[str, Tensor], number: int) -> dict[str, Tensor]:
+    """The state of one player again."""
+    prefix = f"{number}."
+    return {name.removeprefix(prefix): tensor for name, tensor in states.items() if name.startswith(prefix)}

@@ -1,26 +1,176 @@
-"""One optimiser for each player, and the learning rate over the steps."""
+"""One optimiser for each player, one step of it, and the learning rate over the steps."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from reparam.processes import Processes
 from reparam.trace import Player, Progress
 from reparam.training.settings import TrainSettings
 
-OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+EPS = 1e-8
 
 
-def make_optimizer(player: Player, settings: TrainSettings) -> torch.optim.Optimizer:
-    """Fused Adam or AdamW over the player's parameters."""
-    return OPTIMIZERS[settings.optimizer](
-        player.parameters,
-        lr=settings.learning_rate,
-        betas=settings.betas,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
+class Adam:
+    """Adam, or AdamW, in one call of PyTorch's fused kernel for all parameters.
+
+    It gives what ``torch.optim.Adam(fused=True)`` gives, bit for bit, and leaves out what that does in Python at every
+    step, which costs as much as a layer of a small network.
+
+    Args:
+        parameters: What it moves.
+        betas: Decays of the first and second moments.
+        weight_decay: Share of each weight that a step of learning rate 1 takes away.
+        decoupled: AdamW's weight decay, which stays out of the gradient.
+    """
+
+    def __init__(
+        self, parameters: Sequence[Tensor], betas: tuple[float, float], weight_decay: float, decoupled: bool
+    ) -> None:
+        self.parameters = list(parameters)
+        self.first = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.second = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.steps = [parameter.new_zeros((), dtype=torch.float32) for parameter in self.parameters]
+        self.fixed = {"beta1": betas[0], "beta2": betas[1], "weight_decay": weight_decay, "eps": EPS}
+        self.kernel: Callable[..., None] = torch._fused_adamw_ if decoupled else torch._fused_adam_
+
+    def step(
+        self,
+        gradients: Sequence[Tensor | None],
+        rate: float,
+        scale: Tensor | None = None,
+        skip: Tensor | None = None,
+    ) -> None:
+        """Moves every parameter that has a gradient; to be called without recording gradients.
+
+        Args:
+            gradients: One for each parameter; None leaves that one alone.
+            rate: Learning rate.
+            scale: (), what the gradients are divided by.
+            skip: (), 1.0 to leave the step out; read by the kernel, so that nothing waits for it.
+        """
+        lists: list[Sequence[Any]] = [self.parameters, gradients, self.first, self.second]
+        steps = self.steps
+        if any(gradient is None for gradient in gradients):
+            chosen = [number for number, gradient in enumerate(gradients) if gradient is not None]
+            lists = [[values[n] for n in chosen] for values in lists]
+            steps = [steps[n] for n in chosen]
+        torch._foreach_add_(steps, 1.0)
+        self.kernel(
+            *lists, [], steps, lr=rate, amsgrad=False, maximize=False, grad_scale=scale, found_inf=skip, **self.fixed
+        )
+        if skip is not None:
+            torch._foreach_sub_(steps, [skip] * len(steps))
+
+    def state(self) -> dict[str, Tensor]:
+        """The moments and the counts of steps, by number of parameter."""
+        groups = {"first": self.first, "second": self.second, "step": self.steps}
+        return {f"{number}.{name}": value for name, group in groups.items() for number, value in enumerate(group)}
+
+    @torch.no_grad()
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Takes back what :meth:`state` gave, whatever the memory layout."""
+        for name, value in self.state().items():
+            value.copy_(state[name])
+
+
+class Update:
+    """Moves one player's parameters down the gradient of its loss, and no parameter of anybody else.
+
+    The gradient is averaged over the processes and its norm is clipped. A loss or a gradient that is not finite moves
+    nothing: on the CPU it is seen at once, elsewhere the optimiser's kernel sees it and nothing waits for it.
+
+    Args:
+        player: Whose parameters.
+        settings: Optimiser, learning rate, clipping and precision.
+        processes: Who else works on the same batch.
+    """
+
+    def __init__(self, player: Player, settings: TrainSettings, processes: Processes) -> None:
+        self.player, self.clip, self.processes = player, settings.clip, processes
+        self.device = next((parameter.device for parameter in player.parameters), torch.device("cpu"))
+        self.optimizer = Adam(
+            player.parameters, settings.betas, settings.weight_decay, decoupled=settings.optimizer == "adamw"
+        )
+        self.scale = LossScale(self.device) if settings.precision == "float16" else None
+
+    def step(self, loss: Tensor, rate: float) -> Tensor | bool:
+        """Takes one step with this learning rate, without recording gradients; True, or (), where it was taken."""
+        with torch.enable_grad():
+            scaled = loss if self.scale is None else loss * self.scale.value
+        gradients = torch.autograd.grad(scaled, self.player.parameters, allow_unused=True)
+        present = [gradient for gradient in gradients if gradient is not None]
+        if self.processes.world > 1:
+            loss = loss.clone()
+            self.processes.average([*present, loss])
+        step = self._step_here if self.device.type == "cpu" else self._step_there
+        return step(gradients, present, loss, rate)
+
+    def _step_here(self, gradients: Sequence[Tensor | None], present: list[Tensor], loss: Tensor, rate: float) -> bool:
+        norm = math.sqrt(sum(torch.dot(flat, flat).item() for flat in map(_in_memory_order, present)))
+        scale = 1.0 if self.scale is None else self.scale.value.item()
+        finite = math.isfinite(norm)
+        if finite:
+            divisor = scale if self.clip is None else scale * max(1.0, norm / (scale * self.clip))
+            if divisor != 1.0:
+                torch._foreach_div_(present, divisor)
+            self.optimizer.step(gradients, rate)
+        if self.scale is not None:
+            self.scale.update(torch.tensor(finite))
+            return math.isfinite(loss.item())  # an overflow of the gradient is the scale's affair
+        return finite and math.isfinite(loss.item())
+
+    def _step_there(
+        self, gradients: Sequence[Tensor | None], present: list[Tensor], loss: Tensor, rate: float
+    ) -> Tensor:
+        norm = torch.stack([torch.dot(flat, flat) for flat in map(_in_memory_order, present)]).sum().sqrt()
+        scale = norm.new_ones(()) if self.scale is None else self.scale.value.clone()
+        finite = torch.isfinite(norm)
+        divisor = scale if self.clip is None else scale * torch.clamp_min(norm / (scale * self.clip), 1.0)
+        if self.scale is not None:
+            self.scale.update(finite)
+        self.optimizer.step(gradients, rate, divisor.float(), finite.logical_not().float())
+        return torch.isfinite(loss) if self.scale is not None else finite & torch.isfinite(loss)
+
+
+class LossScale:
+    """Keeps float16 gradients away from zero and infinity: halved after an overflow, doubled after long peace.
+
+    Source:
+        Mixed precision training (Micikevicius et al., 2018), arXiv:1710.03740, section 3.2.
+    """
+
+    def __init__(self, device: torch.device, first: float = 2.0**16, peace: int = 2000) -> None:
+        self.value = torch.tensor(first, device=device)
+        self.calm = torch.zeros((), device=device)
+        self.peace = peace
+
+    def update(self, finite: Tensor) -> None:
+        """Takes note of a step."""
+        self.calm = torch.where(finite, self.calm + 1, 0.0)
+        self.value = torch.where(finite, self.value, self.value / 2)
+        self.value = torch.where(self.calm >= self.peace, self.value * 2, self.value)
+        self.calm = torch.where(self.calm >= self.peace, 0.0, self.calm)
+
+    def state(self) -> dict[str, Tensor]:
+        """The scale and the steps since it changed."""
+        return {"scale": self.value, "calm": self.calm}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Takes back what :meth:`state` gave."""
+        self.value, self.calm = state["scale"], state["calm"]
+
+
+def _in_memory_order(tensor: Tensor) -> Tensor:
+    """All values as a vector, without a copy where they lie side by side in whatever order."""
+    if tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
+        tensor = tensor.permute(0, 2, 3, 1)
+    elif tensor.dim() == 2 and not tensor.is_contiguous():
+        tensor = tensor.t()
+    return tensor.reshape(-1)
 
 
 def rate_factor(settings: TrainSettings, progress: Progress, halvings: int) -> float:
@@ -32,28 +182,3 @@ def rate_factor(settings: TrainSettings, progress: Progress, halvings: int) -> f
     if settings.schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * max(0.0, fraction - warmup) / max(1e-9, 1 - warmup)))
     return 0.5**halvings if settings.schedule == "plateau" else 1.0
-
-
-def flatten_state(optimizers: Iterable[torch.optim.Optimizer]) -> dict[str, Tensor]:
-    """The optimisers' tensors by ``player.parameter.key``."""
-    tensors = {}
-    for number, optimizer in enumerate(optimizers):
-        for parameter, state in optimizer.state_dict()["state"].items():
-            for key, value in state.items():
-                tensors[f"{number}.{parameter}.{key}"] = torch.as_tensor(value)
-    return tensors
-
-
-def restore_state(optimizers: Iterable[torch.optim.Optimizer], tensors: dict[str, Tensor]) -> None:
-    """Takes back what :func:`flatten_state` gave."""
-    for number, optimizer in enumerate(optimizers):
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            player, index, key = name.split(".", 2)
-            if int(player) == number:
-                like = parameters[int(index)]
-                if tensor.shape == like.shape:  # fused kernels walk both in memory order
-                    tensor = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
-                state.setdefault(int(index), {})[key] = tensor
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -32,7 +32,11 @@ class TrainSettings:
         patience: Validations without a better ELBO before training stops; None for never.
         validations: How often to validate during the whole training.
         validation_limit: Examples in a seeded random subset of the validation split.
+        skip_nonfinite: How many steps with a loss or a gradient that is not finite may be left out before training
+            stops; metrics count them as ``skipped``.
+        checkpoint_seconds: Seconds from one checkpoint to the next; one is written at the end and when stopped, too.
         precision: ``float32``, or mixed ``bfloat16`` or ``float16``.
+        compile: Run encoder and decoder as compiled graphs: ``on``, ``off``, or ``auto`` (long trainings on a GPU).
         tensorboard: Also write TensorBoard files, where it is installed.
     """
 
@@ -51,5 +55,8 @@ class TrainSettings:
     patience: Count | None = None
     validations: Count = 20
     validation_limit: Count = 2000
+    skip_nonfinite: Annotated[int, Field(ge=0)] = 0
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    compile: Literal["auto", "on", "off"] = "auto"
     tensorboard: bool = True

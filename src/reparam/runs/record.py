@@ -1,0 +1,122 @@
+"""The record of a run, and how to open it again and judge it."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reparam import store
+from reparam.config import Config
+from reparam.data import Data, DataSpec, load_data
+from reparam.errors import RunError
+from reparam.evaluation import evaluate
+from reparam.models import VAE
+from reparam.reading import read_json
+from reparam.runs.settings import choose_device, config_by_hand, load_for, read_config, write_text
+from reparam.training import read_metrics
+from reparam.training.log import Row
+
+SAME_ITEMS = ("n", "seed", "binarize")
+
+
+@dataclass
+class Run:
+    """A training that was done, or is under way, and what came out of it.
+
+    Attributes:
+        folder: The run folder; None for a run kept in memory.
+        model: The model of the best validation ELBO, in evaluation mode.
+        spec: What its data are.
+        config: Everything needed to run it again.
+        metrics: The rows of metrics.jsonl.
+        data: The data it was trained on, where they are at hand.
+    """
+
+    folder: Path | None
+    model: VAE
+    spec: DataSpec
+    config: Config
+    metrics: list[Row]
+    data: Data | None = None
+
+    def load_data(self, source: Any = None) -> Data:
+        """The run's own data, or another source prepared the same way, on the model's device."""
+        if source is None and self.data is not None:
+            return self.data
+        chosen = self.config.data
+        device = next(self.model.parameters()).device
+        if source is not None:
+            return load_data(source, spec=self.spec, size=chosen.size).to(device)
+        return load_for(self.config).to(device)
+
+    def evaluate(
+        self,
+        split: str = "test",
+        metrics: Iterable[str] = ("elbo", "reconstruction", "nll"),
+        *,
+        samples: int = 500,
+        limit: int | None = None,
+        seed: int = 0,
+        source: Any = None,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> dict[str, Any]:
+        """Judges the model; numbers on the run's own test split are kept in evaluation.json.
+
+        Args:
+            split: train, validation or test.
+            metrics: ``elbo``, ``reconstruction``, ``nll``.
+            samples: Importance samples per example for ``nll``.
+            limit: Seeded random subset of this many examples.
+            seed: Seed of the subset and the draws.
+            source: Other data, prepared as the run's own.
+            progress: Called with a metric's name, examples done, and examples in all.
+        """
+        chosen = self.load_data(source).split(split)
+        found = evaluate(self.model, chosen, metrics, samples=samples, limit=limit, seed=seed, progress=progress)
+        result = {"split": split, "data": chosen.spec.name if source is None else str(source)} | found
+        if self.folder and source is None and split == "test":
+            kept = self.evaluation
+            if any(kept.get(name) != result.get(name) for name in SAME_ITEMS):
+                kept = {}  # numbers of other items do not belong beside these
+            write_text(self.folder / "evaluation.json", json.dumps(kept | result, indent=1) + "\n")
+        return result
+
+    @property
+    def evaluation(self) -> dict[str, Any]:
+        """What evaluation.json holds so far.
+
+        Raises:
+            RunError: if it is damaged.
+        """
+        path = self.folder / "evaluation.json" if self.folder else None
+        if path is None or not path.exists():
+            return {}
+        try:
+            found: dict[str, Any] = read_json(path)
+            if not isinstance(found, dict):
+                raise ValueError(f"it holds a {type(found).__name__}")
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read: {error}. Remove it, and evaluate the run again.") from None
+        return found
+
+
+def open_run(path: Path | str, device: str = "auto") -> Run:
+    """A run from its folder, or from its model folder, to judge and use its model.
+
+    A model folder that lies in no run (from :func:`reparam.save`) gives a run without a folder: nothing is written.
+
+    Raises:
+        RunNotFoundError: if there is no run, or it has no model yet.
+        RunError: if the model does not say what its data are.
+    """
+    folder = Path(path)
+    model, spec = store.load_with_spec(folder, choose_device(device))
+    if spec is None:
+        raise RunError(f"{folder}: its model does not say what its data are. Save it with its spec.")
+    if not (folder / "config.yaml").exists() and folder.name == "model" and (folder.parent / "config.yaml").exists():
+        folder = folder.parent
+    if (folder / "config.yaml").exists():
+        return Run(folder, model, spec, read_config(folder), read_metrics(folder))
+    named = {"source": spec.name, "binarize": spec.binarize}
+    return Run(None, model, spec, config_by_hand(named, {"kind": "elbo"}, {}, 0), [])

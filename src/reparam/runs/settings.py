@@ -1,0 +1,120 @@
+"""The settings of a run: read from its folder, resolved for its data, or written down for a model made by hand."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reparam.config import Config, describe, merged, parse_config, read_yaml
+from reparam.data import Data, load_data
+from reparam.errors import ConfigError, PartError, RunError, RunNotFoundError, UnknownNameError, nearest
+from reparam.files import replacing
+from reparam.objectives import Objective
+from reparam.recipes import require_recipe, resolve
+
+FROM_PYTHON = ""
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file: complete, or as it was before."""
+    with replacing(path) as aside:
+        aside.write_text(text)
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` takes a GPU where there is one.
+
+    Raises:
+        UnknownNameError: if the name is none of auto, cpu, cuda, mps.
+        RunError: if that device is not here.
+    """
+    if name not in DEVICES:
+        raise UnknownNameError(f"There is no device {name!r}. {nearest(name, DEVICES)}")
+    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(device for device in ("cuda", "mps", "cpu") if here[device])
+    if not here[name]:
+        raise RunError(f"This machine has no {name} device that PyTorch can use. Use --device cpu or auto.")
+    return torch.device(name)
+
+
+def load_for(config: Config) -> Data:
+    """The data that a run was trained on.
+
+    Raises:
+        RunError: if they were given from Python.
+    """
+    if not config.data.source:
+        raise RunError("This run was trained on data given from Python. Give them again (data=), or name a source.")
+    return load_data(**config.data.model_dump())
+
+
+def read_config(folder: Path) -> Config:
+    """The configuration of a run folder.
+
+    Raises:
+        RunNotFoundError: if it is none.
+    """
+    path = folder / "config.yaml"
+    if not path.exists():
+        raise RunNotFoundError(f"{folder} is no run folder (there is no config.yaml in it).")
+    return parse_config(read_yaml(path), str(path))
+
+
+def prepare(
+    recipe: str, over: Mapping[str, Any], data: Data | None = None, origin: str = "settings"
+) -> tuple[Config, Data]:
+    """Loads the data that the settings name and resolves the recipe for them.
+
+    Args:
+        recipe: A recipe by name.
+        over: The user's settings by section.
+        data: Data already loaded, instead of ``data.source``.
+        origin: Where the settings came from, for error messages.
+    Raises:
+        ConfigError: if a setting is unknown or has a wrong value.
+        DataError: if the data cannot be read.
+    """
+    require_recipe(recipe)
+    if data is None:
+        data = load_data(**(_data_settings(over, origin) | {"binarize": "none"}))
+        if "stream" in data.origin:  # what auto chose here holds wherever the run goes on
+            over = merged(over, {"data": {"stream": data.origin["stream"]}})
+    else:
+        told = set(over.get("data") or {}) - {"binarize"}
+        if told:
+            raise ConfigError(f"{origin}: data.{min(told)}: the data are given already. Pass it to load_data instead.")
+        over = merged({"data": {"source": FROM_PYTHON, **data.origin}}, over)
+    config = resolve(recipe, data, over, origin)
+    return config, load_data(data, binarize=config.data.binarize)
+
+
+def _data_settings(over: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """The data settings, checked before the recipe is known in full."""
+    stub = {"recipe": "vae", "data": over.get("data") or {}, "model": None, "objective": "elbo"}
+    return parse_config(stub, origin).data.model_dump()
+
+
+def config_by_hand(
+    data: Mapping[str, Any], objective: Mapping[str, Any] | None, settings: Mapping[str, Any], seed: int
+) -> Config:
+    """The configuration of a model that no recipe made."""
+    values = {
+        "recipe": "custom",
+        "data": data,
+        "model": None,
+        "objective": objective,
+        "train": settings,
+        "seed": seed,
+    }
+    return parse_config(values, "fit")
+
+
+def described(objective: Objective) -> dict[str, Any] | None:
+    """What config.yaml says of an objective; None for one that is not ours."""
+    try:
+        return describe(objective, "objective")
+    except PartError:
+        return None

@@ -1,0 +1,260 @@
+"""Training into a folder or in memory, and going on with it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reparam import processes, store
+from reparam.config import Config, build_model, build_part, describe, merged, parse_config, rebuild
+from reparam.data import Data, DataSpec, load_data
+from reparam.errors import ConfigError, RunError, nearest
+from reparam.files import locked
+from reparam.models import VAE
+from reparam.objectives import ELBO, Objective
+from reparam.processes import Processes, joined
+from reparam.recipes import default_epochs
+from reparam.rng import seeded
+from reparam.runs.record import Run
+from reparam.runs.settings import (
+    FROM_PYTHON,
+    choose_device,
+    config_by_hand,
+    described,
+    load_for,
+    prepare,
+    read_config,
+    write_text,
+)
+from reparam.training import Outcome, Trainer, TrainSettings, about, has_checkpoints
+from reparam.training.log import Row
+
+Progressed = Callable[[Row, int], None]
+
+
+def train(
+    recipe: str = "vae",
+    over: Mapping[str, Any] | None = None,
+    *,
+    out: Path | str | None = None,
+    data: Data | None = None,
+    device: str = "auto",
+    progress: Progressed | None = None,
+    origin: str = "settings",
+) -> Run:
+    """Trains a recipe.
+
+    Args:
+        recipe: A recipe by name.
+        over: The user's settings by section, as in config.yaml: ``{"model": {"latent_dim": 8}}``.
+        out: The run folder; None keeps the run in memory.
+        data: Data already loaded, instead of ``data.source``.
+        device: auto, cpu, cuda or mps.
+        progress: Called with each row of metrics and the total number of steps.
+        origin: Where the settings came from, for error messages.
+    Raises:
+        ReparamError: with one sentence, for whatever is wrong.
+    """
+    chosen = choose_device(device)
+    config, data = prepare(recipe, over or {}, data, origin)
+    model, objective = _built(config, data)
+    return _train(model.to(chosen), data.to(chosen), objective, config, out, progress)
+
+
+def _built(config: Config, data: Data) -> tuple[VAE, Objective]:
+    """The model with its first weights, and its objective."""
+    assert config.model is not None
+    with seeded(config.seed, "build"):
+        model = build_model(config.model, data.spec)
+    assert config.objective is not None
+    return model, build_part("objective", config.objective, {})
+
+
+def fit(
+    model: VAE,
+    data: Data,
+    objective: Objective | None = None,
+    *,
+    out: Path | str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progressed | None = None,
+    **settings: Any,
+) -> Run:
+    """Trains a model that was put together by hand.
+
+    Args:
+        model: Any model that fills a Trace; trained in place.
+        data: From :func:`~reparam.load_data`; grey values are binarised afresh in each epoch where the model needs it.
+        objective: The ELBO when None.
+        out: The run folder; None keeps the run in memory.
+        seed: Every draw follows from it.
+        device: auto, cpu, cuda or mps.
+        progress: Called with each row of metrics and the total number of steps.
+        **settings: Fields of :class:`~reparam.training.TrainSettings`, such as ``epochs=20``.
+    Raises:
+        ConfigError: if a setting is unknown or has a wrong value.
+    """
+    chosen = choose_device(device)
+    objective = objective or ELBO()
+    known = {field.name for field in fields(TrainSettings)}
+    for name in settings:
+        if name not in known:
+            raise ConfigError(f"fit: there is no setting {name!r}. {nearest(name, known)}")
+    if model.binary and data.spec.effective_kind in ("levels", "unit"):
+        data = data.binarized("dynamic")
+    origin = {"source": FROM_PYTHON, **data.origin, "binarize": data.spec.binarize}
+    config = config_by_hand(origin, described(objective), settings, seed)
+    if config.train.epochs is None and config.train.max_minutes is None:
+        epochs = default_epochs(len(data.train), config.train.batch_size)
+        config = config.model_copy(update={"train": replace(config.train, epochs=epochs)})
+    return _train(model.to(chosen), data.to(chosen), objective, config, out, progress)
+
+
+def _train(
+    model: VAE, data: Data, objective: Objective, config: Config, out: Path | str | None, progress: Progressed | None
+) -> Run:
+    folder = Path(out) if out is not None else None
+    if folder is not None:
+        describe(model, "model")  # a model that cannot be saved is refused before it is trained
+    with joined(data.train.device) as group, _alone_in(folder, group):
+        if folder is not None and group.writes:
+            _start_folder(folder, config)
+        trainer = _trainer(model, data, objective, config, folder, progress)
+        return _finish(trainer, trainer.run(), data, config)
+
+
+@contextmanager
+def _alone_in(folder: Path | None, group: Processes) -> Iterator[None]:
+    """Keeps other trainings out of the folder, which is made if it is not there."""
+    if folder is None or not group.writes:
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"The run folder {folder} cannot be written: {error.strerror}. Give another --out.") from None
+    with locked(folder):
+        yield
+
+
+def _start_folder(folder: Path, config: Config) -> None:
+    if (folder / "config.yaml").exists() and any((folder / part).exists() for part in ("model", "checkpoints")):
+        raise RunError(f"{folder} already holds a run. Go on with 'reparam resume {folder}', or give another --out.")
+    try:
+        write_text(folder / "config.yaml", config.to_yaml())
+    except OSError as error:
+        raise RunError(f"The run folder {folder} cannot be written: {error.strerror}. Give another --out.") from None
+
+
+class _Keeper:
+    """Keeps the best model in memory and, where there is a run folder, on disk."""
+
+    def __init__(self, model: VAE, spec: DataSpec, folder: Path | None) -> None:
+        self.model, self.spec, self.folder = model, spec, folder
+        self.best: dict[str, torch.Tensor] | None = None
+
+    def __call__(self) -> None:
+        self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+        if self.folder is not None:
+            store.save(self.model, self.folder / "model", self.spec)
+            (self.folder / "evaluation.json").unlink(missing_ok=True)  # it judged an earlier model
+
+
+def _trainer(
+    model: VAE, data: Data, objective: Objective, config: Config, folder: Path | None, progress: Progressed | None
+) -> Trainer:
+    writes = processes.current().writes
+    keeper = _Keeper(model, data.spec, folder if writes else None)
+    objective.to(data.train.device)
+    return Trainer(
+        model,
+        data,
+        objective,
+        config.train,
+        seed=config.seed,
+        folder=folder,
+        keep=keeper,
+        progress=progress,
+        about={"model": describe(model, "model")} if folder else None,
+    )
+
+
+def _finish(trainer: Trainer, outcome: Outcome, data: Data, config: Config) -> Run:
+    keeper = trainer.keep
+    model = trainer.model
+    if isinstance(keeper, _Keeper) and keeper.best is not None:
+        model.load_state_dict(keeper.best)
+    elif trainer.folder is not None:
+        model.load_state_dict(store.load(trainer.folder).state_dict())
+    model.eval()
+    folder = trainer.folder if trainer.processes.writes else None
+    return Run(folder, model, data.spec, config, outcome.metrics, data)  # type: ignore[arg-type]
+
+
+def resume(
+    folder: Path | str,
+    *,
+    epochs: int | None = None,
+    max_minutes: float | None = None,
+    data: Data | None = None,
+    objective: Objective | None = None,
+    device: str = "auto",
+    progress: Progressed | None = None,
+) -> Run:
+    """Goes on with a run that was killed, ran out of time, or shall have more epochs.
+
+    Args:
+        folder: The run folder.
+        epochs: A new total number of epochs.
+        max_minutes: More minutes from here on.
+        data: The run's data, where they were given from Python and have no source to load again.
+        objective: The run's objective, where it is none of reparam's own.
+        device: auto, cpu, cuda or mps.
+        progress: Called with each row of metrics and the total number of steps.
+    Raises:
+        RunNotFoundError: if there is no run.
+        RunError: if it has no checkpoint that can be read.
+    """
+    folder, chosen = Path(folder), choose_device(device)
+    config = read_config(folder)
+    if epochs is not None or max_minutes is not None:
+        longer = {"train": {"epochs": epochs, "max_minutes": max_minutes}}
+        config = parse_config(merged(config.model_dump(mode="json"), longer), "resume")
+    data = load_for(config) if data is None else load_data(data, binarize=config.data.binarize)
+    model, found = _begun(folder, config, data, objective)
+    with joined(chosen) as group, _alone_in(folder, group):
+        trainer = _trainer(model.to(chosen), data.to(chosen), found, config, folder, progress)
+        if group.writes:
+            write_text(folder / "config.yaml", config.to_yaml())
+        outcome = trainer.run(resume=has_checkpoints(folder), replan=max_minutes is not None)
+        return _finish(trainer, outcome, data.to(chosen), config)
+
+
+def _begun(folder: Path, config: Config, data: Data, objective: Objective | None) -> tuple[VAE, Objective]:
+    """The model and the objective of a run that was begun; as at the first step where it was killed before that.
+
+    Raises:
+        RunError: if nothing can be made from what is there.
+    """
+    kept = about(folder)
+    if "model" in kept:
+        with seeded("rebuild"):  # the weights come from the checkpoint
+            model: VAE = rebuild(kept["model"], "model")
+        return model, objective or _rebuilt_objective(config, folder)
+    if has_checkpoints(folder) or (folder / "model").exists() or config.model is None:
+        raise RunError(f"There is no readable checkpoint in {folder}; start the training again.")
+    built, own = _built(config, data)
+    return built, objective or own
+
+
+def _rebuilt_objective(config: Config, folder: Path) -> Objective:
+    if config.objective is None:
+        raise RunError(
+            f"{folder} was trained by an objective of your own. Go on with reparam.resume(..., objective=...)."
+        )
+    objective: Objective = build_part("objective", config.objective, {})
+    return objective

@@ -1,0 +1,53 @@
+"""Sums of terms, kept on the device and read when a row is written."""
+
+import torch
+from torch import Tensor
+
+from reparam.processes import Processes
+from reparam.trace import Bound
+
+
+class Sums:
+    """Sums each term over batches, example by example; nothing is read from the device before :meth:`means`."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+
+    def add(self, bound: Bound, loss: Tensor, finite: Tensor | bool = True) -> None:
+        """Adds the terms of a batch, one value per example each, and its loss; zeros where it was not ``finite``."""
+        count = len(bound.value)
+        for name, value in bound.terms.items():
+            self._add(name, value.detach(), count, finite)
+        self._add("loss", loss.detach() * count, count, finite)
+
+    def _add(self, name: str, value: Tensor, count: int, finite: Tensor | bool) -> None:
+        if isinstance(finite, Tensor):
+            value = value.where(finite, 0.0)
+        held = self.values.get(name)
+        if held is None:
+            self.values[name] = value.clone()
+        elif held.shape == value.shape:
+            held.add_(value)
+        else:
+            self.values[name] = held.sum() + value.sum()
+        self.counts[name] = self.counts.get(name, 0) + count
+
+    def means(self, processes: Processes | None = None) -> dict[str, float]:
+        """The mean of each term over all examples, of all processes."""
+        if not self.values:
+            return {}
+        sums = torch.stack([value.sum() for value in self.values.values()])
+        both = torch.cat([sums, sums.new_tensor([float(self.counts[name]) for name in self.values])])
+        totals, counts = (processes or Processes()).total(both).cpu().double().chunk(2)
+        return dict(zip(self.values, (totals / counts).tolist(), strict=True))
+
+    def state(self) -> dict[str, Tensor]:
+        """The sums and the counts by name."""
+        counts = {f"count.{name}": torch.tensor(count) for name, count in self.counts.items()}
+        return {f"sum.{name}": value.clone() for name, value in self.values.items()} | counts
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Takes back what :meth:`state` gave."""
+        self.values = {name.removeprefix("sum."): value for name, value in state.items() if name.startswith("sum.")}
+        self.counts = {name: int(state[f"count.{name}"]) for name in self.values}

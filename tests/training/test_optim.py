@@ -1,0 +1,87 @@
+"""The optimiser is PyTorch's, bit for bit; the loss scale does what PyTorch's scaler does."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from reparam.processes import Processes
+from reparam.trace import Bound, Player
+from reparam.training.optim import Adam, LossScale, Update
+from tests.training.trained import settings
+
+
+def shapes() -> list[Tensor]:
+    """Weights of every layout: a vector, a matrix, and an image's filters with channels last."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = [torch.randn(shape, generator=generator) for shape in ((5,), (4, 3), (2, 3, 3, 3))]
+    drawn[2] = drawn[2].contiguous(memory_format=torch.channels_last)
+    return drawn
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_equals_that_of_torch(decoupled: bool, weight_decay: float) -> None:
+    ours, theirs = ([nn.Parameter(value) for value in shapes()] for _ in range(2))
+    own = Adam(ours, (0.9, 0.99), weight_decay, decoupled)
+    kind = torch.optim.AdamW if decoupled else torch.optim.Adam
+    other = kind(theirs, lr=0.1, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True)
+    generator = torch.Generator().manual_seed(1)
+    for step in range(20):
+        gradients: list[Tensor | None] = [torch.empty_like(p).normal_(generator=generator) for p in ours]
+        if step % 3 == 1:
+            gradients[1] = None
+        rate = 0.1 / (1 + step)
+        for parameter, gradient in zip(theirs, gradients, strict=True):
+            parameter.grad = None if gradient is None else gradient.clone()
+        other.param_groups[0]["lr"] = rate
+        other.step()
+        with torch.no_grad():
+            own.step(gradients, rate)
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_state_comes_back_whatever_its_layout() -> None:
+    first, second = (Adam([nn.Parameter(value) for value in shapes()], (0.9, 0.99), 0.0, False) for _ in range(2))
+    with torch.no_grad():
+        first.step([torch.ones_like(p) * torch.arange(p.numel()).view(p.shape) for p in first.parameters], 0.1)
+    second.load({name: tensor.contiguous() for name, tensor in first.state().items()})
+    assert all(torch.equal(tensor, second.state()[name]) for name, tensor in first.state().items())
+    assert second.first[2].stride() == first.first[2].stride()
+
+
+def update(parameter: nn.Parameter, **given: Any) -> Update:
+    """One player who moves one parameter."""
+    player = Player("one", (parameter,), lambda batch, progress: Bound(parameter))
+    return Update(player, settings(**given), Processes())
+
+
+@pytest.mark.parametrize(
+    "loss", [lambda p: p.sum() / 0, lambda p: (p - 1).sqrt().sum() * 0 + float("nan"), lambda p: (p - 1).sqrt().sum()]
+)
+def test_what_is_not_finite_moves_nothing(loss: Any) -> None:
+    """The last loss is finite (0), its gradient is not."""
+    parameter = nn.Parameter(torch.ones(3))
+    one = update(parameter)
+    value = loss(parameter)
+    with torch.no_grad():
+        assert not one.step(value, 0.1)
+    assert torch.equal(parameter, torch.ones(3))
+    assert not one.optimizer.first[0].any()
+
+
+def test_float16_steps_are_those_of_the_scaler() -> None:
+    """An overflow halves the scale and moves nothing; long peace doubles it."""
+    scale = LossScale(torch.device("cpu"), first=8.0, peace=3)
+    theirs = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=3)
+    parameter = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    for finite in (True, True, False, True, True, True, True, False, True):
+        scale.update(torch.tensor(finite))
+        parameter.grad = torch.tensor([1.0 if finite else float("inf")])
+        theirs.scale(torch.ones(1))
+        theirs.unscale_(optimizer)
+        theirs.step(optimizer)
+        theirs.update()
+        assert scale.value == theirs.get_scale()
