@@ -10,6 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
   "$$p" -c '$(FITS)' 2>/dev/null && echo "$$p" && break; done)
 BIN := .venv/bin
 STAMP := .venv/.installed
+BENCH := .bench-env
 ARGS ?=
 
 # The constraints hold for what pip installs and for the build backend alike. A relative path, because pip splits
@@ -71,10 +72,14 @@ help-pages: $(STAMP) ## write docs/cli.md from the commands' own help
 picture: $(STAMP) ## make the README's picture from a run: make picture RUN=runs/demo
 	@$(BIN)/python docs/make_picture.py $(or $(RUN),runs/demo) docs/images/overview.png
 
-bench: $(STAMP) ## time the package: see benchmarks/README.md
-	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/startup.py
-	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed.py $(ARGS)
+$(BENCH)/.installed: pyproject.toml constraints.txt benchmarks/requirements.txt
+	@$(BENCH)/bin/python -m pip --version >/dev/null 2>&1 || { echo "making $(BENCH)"; '$(PYTHON)' -m venv $(BENCH); }
+	@$(BENCH)/bin/python -m pip install --quiet --quiet -c constraints.txt -e . -r benchmarks/requirements.txt
+	@touch $@
 
-clean: ## remove what the tools made; .venv and runs/ stay
+bench: $(BENCH)/.installed ## time the package beside others, in an environment of its own: see benchmarks/README.md
+	@$(BENCH)/bin/python benchmarks/speed.py $(ARGS)
+
+clean: ## remove what the tools made; .venv, .bench-env and runs/ stay
 	@rm -rf site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache
 	@find src tests docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

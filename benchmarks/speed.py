@@ -1,93 +1,67 @@
-"""Times training steps of the public loop against a plain PyTorch loop, as ratios taken inside interleaved rounds.
+"""Measures the package against other code and against what is possible, and prints one table.
 
-    python benchmarks/speed.py [--rounds 7] [--steps 100]
+    python benchmarks/speed.py [--rows mlp,likelihood] [--rounds 7] [--quick] [--device auto] [--json FILE]
 
-Both train the VAE of Kingma & Welling (784-400-20, Bernoulli, batch 128, Adam) on the same random binary images, one
-thread. A round times one after the other, so that what else the machine does falls on both; the table gives the
-median ratio and its spread.
+Everything that is measured runs in a process of its own with one thread. A round runs one after the other, so that what
+else the machine does falls on all of them; the ratios are taken inside the rounds. "x ours" is a contender's time
+divided by the first one's of the same row: 3 means that the package is three times as fast.
 """
 
 import argparse
-import statistics
-import time
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
 
-import torch
-from torch import nn
-from torch.nn import functional as F
+from rows import GROUPS, ROWS, Setting
+from table import HEADING, say
 
-import reparam
-from reparam.data import Data, DataSpec, Split
-from reparam.training import Trainer, TrainSettings
-
-BATCH, ITEMS = 128, 10_000
+MOST_ROUNDS = 18  # a training is 20 laps long, the first one warms up
 
 
-def make_data() -> Data:
-    """Random binary images, stored as uint8."""
-    spec = DataSpec("random", (1, 28, 28), "binary")
-    images = torch.rand(ITEMS, 1, 28, 28, generator=torch.Generator().manual_seed(0)).lt(0.2).to(torch.uint8)
-    split = Split(images, spec)
-    return Data(split, split, split)
+def chosen_rows(text: str) -> list[str]:
+    """Names of rows, in the order of the table; a group stands for its rows.
+
+    Raises:
+        argparse.ArgumentTypeError: if one of them is unknown.
+    """
+    wanted = {row for name in text.split(",") for row in GROUPS.get(name, (name,))}
+    if wanted - ROWS.keys():
+        unknown = ", ".join(sorted(wanted - ROWS.keys()))
+        raise argparse.ArgumentTypeError(f"there is no row {unknown}; expected {', '.join([*ROWS, *GROUPS])}")
+    return [row for row in ROWS if row in wanted]
 
 
-class PlainLoop:
-    """What a careful person writes by hand: float data in memory, fused Adam, logits."""
-
-    def __init__(self, data: Data) -> None:
-        self.x = data.train.stored.flatten(1).float()
-        self.encoder = nn.Sequential(nn.Linear(784, 400), nn.ReLU(), nn.Linear(400, 40))
-        self.decoder = nn.Sequential(nn.Linear(20, 400), nn.ReLU(), nn.Linear(400, 784))
-        parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
-        self.optimizer = torch.optim.Adam(parameters, lr=1e-3, fused=True)
-
-    def steps(self, count: int) -> None:
-        """Takes that many steps."""
-        for _ in range(count):
-            x = self.x[torch.randint(ITEMS, (BATCH,))]
-            loc, log_scale = self.encoder(x).chunk(2, -1)
-            z = loc + log_scale.exp() * torch.randn_like(loc)
-            distortion = F.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="sum")
-            rate = 0.5 * (loc**2 + (2 * log_scale).exp() - 1 - 2 * log_scale).sum()
-            self.optimizer.zero_grad(set_to_none=True)
-            ((distortion + rate) / BATCH).backward()
-            self.optimizer.step()
-
-
-class PublicLoop:
-    """The same model through the package's own loop, with logging, clipping and averaged weights."""
-
-    def __init__(self, data: Data) -> None:
-        model = reparam.build("vae", data, latent_dim=20, network={"kind": "mlp", "hidden_dims": [400]})
-        self.trainer = Trainer(model, data, reparam.ELBO(), TrainSettings(epochs=1, batch_size=BATCH))
-
-    def steps(self, count: int) -> None:
-        """Takes that many steps."""
-        self.trainer.take_steps(count)
+def found_device(name: str) -> str:
+    """The device that ``auto`` means here; asked in a process of its own, because this one stays small."""
+    if name != "auto":
+        return name
+    question = "import torch; print('cuda' if torch.cuda.is_available() else 'cpu')"
+    return subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def main() -> None:
-    """Prints one table."""
+    """Prints the table, line by line, and writes it to a file where one is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=100)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    data = make_data()
-    loops = {"plain loop": PlainLoop(data), "reparam": PublicLoop(data)}
-    times: dict[str, list[float]] = {name: [] for name in loops}
-    for number in range(arguments.rounds + 1):
-        for name, loop in loops.items():
-            started = time.perf_counter()
-            loop.steps(arguments.steps)
-            if number:
-                times[name].append((time.perf_counter() - started) / arguments.steps)
-    print(f"{'loop':<12} {'ms/step':>8} {'ratio':>7} {'spread':>13}")
-    for name, values in times.items():
-        ratios = [plain / value for plain, value in zip(times["plain loop"], values, strict=True)]
-        low, high = min(ratios), max(ratios)
-        print(
-            f"{name:<12} {1e3 * statistics.median(values):8.2f} {statistics.median(ratios):7.2f} {low:6.2f}-{high:.2f}"
-        )
+    parser.add_argument("--rows", type=chosen_rows, default="all", help=", ".join([*ROWS, *GROUPS]))
+    parser.add_argument("--rounds", type=int, choices=range(1, MOST_ROUNDS + 1), metavar="N")
+    parser.add_argument("--quick", action="store_true", help="small sizes and two rounds: does everything run?")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    given = parser.parse_args()
+    setting = Setting(found_device(given.device), given.rounds or (2 if given.quick else 7), given.quick)
+    say(f"device {setting.device}, {setting.rounds} rounds")
+    print(HEADING)
+    lines = []
+    for row in given.rows:
+        for line in ROWS[row](setting):
+            print(line.text(), flush=True)
+            lines.append(line)
+    if given.json:
+        records = [line.record() for line in lines]
+        told = {"device": setting.device, "torch": version("torch"), "lines": records}
+        given.json.write_text(json.dumps(told, indent=1) + "\n")
 
 
 if __name__ == "__main__":
