@@ -15,6 +15,15 @@ except ImportError:  # Windows has no such locks
     fcntl = None  # type: ignore[assignment]
 
 
+def synced(path: Path) -> None:
+    """Waits until a file, or the list of files in a folder, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A place aside to write to; what was written there appears under the right name at the end, or not at all."""
@@ -22,6 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
     aside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield aside
+        synced(aside)
         os.replace(aside, path)
     except OSError as error:
         error.filename = str(path)  # the name the user gave

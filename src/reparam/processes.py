@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from reparam.errors import RunError
+from reparam.launch import launched
 
 PATIENCE = timedelta(minutes=30)
 
@@ -78,6 +79,22 @@ class Processes:
         dist.all_reduce(summed)
         return summed
 
+    def gather(self, tensor: Tensor) -> Tensor:
+        """The tensors of all processes, (world, ...)."""
+        if self.world == 1:
+            return tensor.unsqueeze(0)
+        found = [torch.empty_like(tensor) for _ in range(self.world)]
+        dist.all_gather(found, tensor.contiguous())
+        return torch.stack(found)
+
+    def spread(self, tensors: Iterable[Tensor]) -> None:
+        """Gives each tensor the values that it has in the first process."""
+        if self.world > 1:
+            for tensor in tensors:
+                values = tensor.detach().contiguous()
+                dist.broadcast(values, 0)
+                tensor.detach().copy_(values)
+
     def agreed(self, number: float) -> float:
         """What the first process says."""
         if self.world == 1:
@@ -86,14 +103,11 @@ class Processes:
         dist.broadcast(said, 0)
         return said.item()
 
-    def any(self, flag: bool) -> bool:
-        """True if one of the processes says so."""
-        return flag if self.world == 1 else self.total(torch.tensor([float(flag)], device=_meeting_place())).item() > 0
-
-    def wait(self) -> None:
-        """Goes on when every process is here."""
-        if self.world > 1:
-            dist.barrier()
+    def any(self, *flags: bool) -> tuple[bool, ...]:
+        """For each flag, True if one of the processes says so."""
+        if self.world == 1:
+            return flags
+        return tuple((self.total(torch.tensor(flags, dtype=torch.float32, device=_meeting_place())) > 0).tolist())
 
 
 class _Sum(torch.autograd.Function):
@@ -123,16 +137,6 @@ def current() -> Processes:
 
 def _joined() -> bool:
     return dist.is_available() and dist.is_initialized()
-
-
-def launched() -> bool:
-    """True in a process that ``torchrun`` started beside others."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
-
-
-def speaks() -> bool:
-    """True in the process that talks to people: a single one, or the first of those that ``torchrun`` started."""
-    return not launched() or os.environ["RANK"] == "0"
 
 
 @contextmanager

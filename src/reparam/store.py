@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from reparam.config import describe, rebuild
 from reparam.data import DataSpec
 from reparam.errors import RunError, RunNotFoundError
+from reparam.files import synced
 from reparam.models import VAE
 from reparam.reading import read_json
 from reparam.rng import seeded
@@ -53,6 +54,8 @@ def save(model: VAE, folder: Path | str, spec: DataSpec | None = None) -> Path:
         (aside / "config.json").write_text(json.dumps(content, indent=1))
         weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
         save_file(weights, aside / "weights.safetensors")
+        for path in (*aside.iterdir(), aside):
+            synced(path)
         replaced = folder.with_name(f".{folder.name}.old")
         shutil.rmtree(replaced, ignore_errors=True)
         if folder.exists():

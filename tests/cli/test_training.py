@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reparam.cli.progress import TrainingProgress, clock, command_of
+from reparam.cli.progress import TrainingProgress, clock, command_of, terms
 from tests.cli.conftest import SMALL, Invoke
 
 
@@ -170,3 +170,18 @@ def test_control_c_of_a_process(tmp_path: Path) -> None:
 
 def test_clock() -> None:
     assert [clock(seconds) for seconds in (0.4, 61, 3723)] == ["0:00", "1:01", "1:02:03"]
+
+
+def test_a_run_that_was_not_judged_is_judged_on_resume(invoke: Invoke, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert invoke("train", "--epochs", 1, "--out", folder, "--no-report", *SMALL).code == 0
+    assert "finished already" in invoke("resume", folder, "--no-report").err
+    (folder / "evaluation.json").unlink()
+    answer = invoke("resume", folder)
+    assert answer.code == 0
+    assert "finished already" not in answer.err
+    assert (folder / "report.html").exists()
+
+
+def test_rows_without_a_finite_step() -> None:
+    assert terms({"step": 3, "split": "train", "skipped": 3}) == "no step was finite"

@@ -71,6 +71,56 @@ def test_what_is_not_finite_moves_nothing(loss: Any) -> None:
     assert not one.optimizer.first[0].any()
 
 
+@pytest.mark.parametrize("clip", [None, 1e-3])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda p, q: (p.t() * torch.arange(12.0).view(3, 4)).pow(2).mean() + q.sum() * 0,
+        lambda p, q: p.sum() + q.sum() * 0,
+        lambda p, q: (p + q).pow(3).sum(),
+        lambda p, q: torch.einsum("oi,bi->bo", p + q, torch.arange(6.0).view(2, 3)).pow(2).sum(),
+    ],
+)
+def test_the_layout_of_gradients_does_not_matter(loss: Any, clip: float | None) -> None:
+    """Transposed, expanded and shared gradients move weights as those of ``backward`` do."""
+    ours, theirs = ([nn.Parameter(torch.arange(12.0).view(4, 3) / n) for n in (5, 7)] for _ in range(2))
+    player = Player("both", tuple(ours), lambda batch, progress: Bound(ours[0]))
+    one = Update(player, settings(clip=clip), Processes())
+    other = torch.optim.Adam(theirs, lr=0.1, betas=(0.9, 0.99))
+    for _ in range(3):
+        value = loss(*ours)
+        with torch.no_grad():
+            assert one.step(value, 0.1)
+        other.zero_grad()
+        loss(*theirs).backward()
+        if clip is not None:
+            torch.nn.utils.clip_grad_norm_(theirs, clip)
+        other.step()
+    # Adam divides by its own size, so what clipping rounds (and its 1e-6) shows where gradients are tiny
+    assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-4) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_an_infinite_loss_with_a_finite_gradient_moves_nothing() -> None:
+    parameter = nn.Parameter(torch.ones(3))
+    value = parameter.sum() + float("inf")
+    with torch.no_grad():
+        assert not update(parameter).step(value, 0.1)
+    assert torch.equal(parameter, torch.ones(3))
+
+
+def test_float16_does_not_hide_what_no_scale_mends() -> None:
+    parameter = nn.Parameter(torch.zeros(3))
+    one = update(parameter, precision="float16")
+    taken = []
+    for _ in range(40):
+        value = parameter.square().sum().sqrt()  # its gradient at 0 is NaN
+        with torch.no_grad():
+            taken.append(bool(one.step(value, 0.1)))
+    assert taken[:20] == [True] * 20
+    assert not taken[-1]
+    assert torch.equal(parameter, torch.zeros(3))
+
+
 def test_float16_steps_are_those_of_the_scaler() -> None:
     """An overflow halves the scale and moves nothing; long peace doubles it."""
     scale = LossScale(torch.device("cpu"), first=8.0, peace=3)

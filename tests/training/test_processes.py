@@ -70,8 +70,10 @@ class TestEqual:
 
         def half() -> int:
             one = trainer(run, recipe="vae", data=source("vae"))
-            one._agreed = lambda stop: one.state.step == 5  # type: ignore[method-assign]
-            return one.run().steps
+            one._agreed = lambda stop, due: (one.state.step == 5, due)  # type: ignore[method-assign]
+            with pytest.raises(KeyboardInterrupt):
+                one.run()
+            return one.state.step
 
         def rest() -> list[dict[str, Any]]:
             return trainer(run, recipe="vae", data=source("vae")).run(resume=True).metrics
@@ -79,6 +81,38 @@ class TestEqual:
         assert set(in_processes(before, half, tmp_path / "a")) == {5}
         assert all(same(alone[-4:], each[-4:]) for each in in_processes(after, rest, tmp_path / "b"))
         assert same(alone, read_metrics(run))
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (2, 2)])
+def test_sums_between_two_rows_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int, after: int) -> None:
+    monkeypatch.setattr("reparam.training.loop.LOGS_PER_TRAINING", 2)
+    alone = rows("vae")
+    run = tmp_path / "run"
+    run.mkdir()
+
+    def half() -> None:
+        one = trainer(run, recipe="vae", data=source("vae"))
+        one._agreed = lambda stop, due: (one.state.step == 5, due)  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            one.run()
+
+    in_processes(before, half, tmp_path / "a")
+    found = in_processes(
+        after, lambda: trainer(run, recipe="vae", data=source("vae")).run(resume=True).metrics, tmp_path / "b"
+    )
+    assert same([row for row in alone if row["step"] > 5], [row for row in found[0] if row["step"] > 5])
+
+
+def test_all_begin_with_the_weights_of_the_first(tmp_path: Path) -> None:
+    def found() -> float:
+        one = trainer()
+        if current().rank:
+            torch.nn.init.constant_(next(one.model.parameters()), 9.0)
+        return float(one.run().metrics[-1]["loss"])
+
+    first, second = in_processes(2, found, tmp_path)
+    assert first == second == pytest.approx(trainer().run().metrics[-1]["loss"], rel=1e-4)  # float32, other order
 
 
 class TestGroup:
@@ -103,11 +137,11 @@ class TestGroup:
             image = torch.arange(24.0).reshape(1, 2, 3, 4).contiguous(memory_format=torch.channels_last) * (1 + rank)
             small = torch.tensor([float(rank)], dtype=torch.float64)
             current().average([image, small])
-            return [image.tolist(), small.tolist(), current().agreed(rank + 7), current().any(rank == 1)]
+            return [image.tolist(), small.tolist(), current().agreed(rank + 7), *current().any(rank == 1, False)]
 
-        for image, small, agreed, any_ in in_processes(2, averaged, tmp_path):
+        for image, small, agreed, one, none in in_processes(2, averaged, tmp_path):
             assert torch.equal(torch.tensor(image), torch.arange(24.0).reshape(1, 2, 3, 4) * 1.5)
-            assert (small, agreed, any_) == ([0.5], 7, True)
+            assert (small, agreed, one, none) == ([0.5], 7, True, False)
 
 
 class TestDraws:

@@ -51,7 +51,18 @@ def require_equal(one: Trainer, other: Trainer) -> None:
 
 def stop_at(one: Trainer, step: int) -> None:
     """Stops after this step, as a signal would."""
-    one._agreed = lambda stop: one.state.step == step  # type: ignore[method-assign]
+    one._agreed = lambda stop, due: (one.state.step == step, due)  # type: ignore[method-assign]
+
+
+def run_until(one: Trainer, step: int, resume: bool = False) -> None:
+    """Runs to this step and no further."""
+    stop_at(one, step)
+    if step < 40:
+        with pytest.raises(KeyboardInterrupt):
+            one.run(resume=resume)
+    else:
+        one.run(resume=resume)
+    assert one.state.step == step
 
 
 class TestEveryStep:
@@ -63,8 +74,7 @@ class TestEveryStep:
         for step in range(1, 41):
             part = make(tmp_path / "parts", **given, checkpoint_seconds=60)
             spoil(part) if step > 1 else None
-            stop_at(part, step)
-            assert part.run(resume=step > 1).steps == step
+            run_until(part, step, resume=step > 1)
         require_equal(part, whole)
 
     @pytest.mark.parametrize(
@@ -101,8 +111,7 @@ class TestEveryStep:
         whole = make(tmp_path / "whole")
         whole.run()
         first = make(tmp_path / "cut")
-        stop_at(first, 7)
-        first.run()
+        run_until(first, 7)
         assert first.sums.counts
         second = make(tmp_path / "cut")
         second.run(resume=True)
@@ -118,13 +127,12 @@ class TestPlans:
         assert steps == list(range(1, 13))
 
     def test_the_plan_is_kept_before_the_first_step(self, tmp_path: Path) -> None:
-        one = make(tmp_path, epochs=None, max_minutes=0.001)
-        stop_at(one, 1)
-        one.run()
+        one = make(tmp_path, epochs=None, max_minutes=0.02)
+        run_until(one, 1)
         first = sorted((tmp_path / "checkpoints").iterdir())[0]
         assert first.name == "step-000000000"
         planned = json.loads((first / "state.json").read_text())["state"]["total_steps"]
-        assert make(tmp_path, epochs=None, max_minutes=0.001).run(resume=True).steps == planned
+        assert make(tmp_path, epochs=None, max_minutes=0.02).run(resume=True).steps == planned
 
     def test_nothing_to_resume(self, tmp_path: Path) -> None:
         for one in (trainer(tmp_path), trainer()):
@@ -181,6 +189,25 @@ class TestSignals:
         assert kept is not None
         assert kept.state["step"] == 0
 
+    @pytest.mark.parametrize("handler", [lambda number, frame: None, signal.SIG_IGN])
+    def test_a_handler_that_returns(self, tmp_path: Path, handler: Any) -> None:
+        """Asked by a signal that the caller handles, training stops; a signal that is ignored stays ignored."""
+
+        def ask(row: dict[str, Any], total: int) -> None:
+            if row["step"] == 5:
+                signal.raise_signal(signal.SIGTERM)
+
+        before = signal.signal(signal.SIGTERM, handler)
+        try:
+            if handler is signal.SIG_IGN:
+                assert trainer(tmp_path, progress=ask).run().steps == 12
+            else:
+                with pytest.raises(KeyboardInterrupt):
+                    trainer(tmp_path, progress=ask).run()
+                assert newest_checkpoint(tmp_path).state["step"] == 5  # type: ignore[union-attr]
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
     def test_handlers_come_back(self, tmp_path: Path) -> None:
         before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
         trainer(tmp_path).run()
@@ -200,16 +227,31 @@ class TestDamage:
             assert resumed.run(resume=True).steps == 12
         assert equal(weights(resumed.model), weights(whole.model))
 
-    def test_one_changed_bit_anywhere_is_seen(self, tmp_path: Path) -> None:
+    def test_a_damaged_checkpoint_takes_no_place(self, tmp_path: Path) -> None:
+        run_until(make(tmp_path), 8)
+        newest = sorted((tmp_path / "checkpoints").iterdir())[-1]
+        (newest / "weights.safetensors").write_bytes(b"")
+        again = make(tmp_path)
+        stop_at(again, 8)
+        with pytest.warns(UserWarning, match="is damaged"), pytest.raises(KeyboardInterrupt):
+            again.run(resume=True)
+        names = [path.name for path in sorted((tmp_path / "checkpoints").iterdir())]
+        assert names == ["step-000000007", "step-000000008.001"]
+        assert newest_checkpoint(tmp_path).state["step"] == 8  # type: ignore[union-attr]
+
+    def test_one_changed_bit_or_a_cut_anywhere_is_seen(self, tmp_path: Path) -> None:
         make(tmp_path).run()
         older, newest = sorted((tmp_path / "checkpoints").iterdir())
         shutil.rmtree(older)
         dice = torch.Generator().manual_seed(0)
         for file in sorted(newest.iterdir()):
             whole = file.read_bytes()
-            for _ in range(20):
+            for _ in range(100):
                 at, bit = (int(torch.randint(n, (), generator=dice)) for n in (len(whole), 8))
                 file.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
+                with pytest.warns(UserWarning, match="is damaged"):
+                    assert newest_checkpoint(tmp_path) is None
+                file.write_bytes(whole[:at])
                 with pytest.warns(UserWarning, match="is damaged"):
                     assert newest_checkpoint(tmp_path) is None
             file.write_bytes(whole)

@@ -20,6 +20,7 @@ from cyclopts import App
 from reparam.cli.console import COMMAND, complain
 from reparam.cli.failures import Failure, failure_of, interrupts
 from reparam.cli.settings import gathered
+from reparam.launch import speaks
 
 VERBS = (
     (
@@ -109,7 +110,8 @@ def _warn(message: Warning | str, *place: object, **more: object) -> None:
 
 
 def _failed(failure: Failure, shown: BaseException | None) -> int:
-    complain(failure.sentence, shown)
+    if speaks() or shown is not None:  # of several processes, one tells what all of them met
+        complain(failure.sentence, shown)
     return failure.exit_code
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from reparam.cli.console import print_json, print_line, print_table, say
 from reparam.cli.options import Reporting
 from reparam.cli.progress import CountingProgress, command_of
-from reparam.processes import speaks
+from reparam.launch import speaks
 from reparam.report import write_report
 from reparam.report.numbers import headline_numbers
 from reparam.runs import Run

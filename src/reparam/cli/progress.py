@@ -88,6 +88,8 @@ class TrainingProgress:
 
 def terms(row: Mapping[str, Any]) -> str:
     """The ELBO of a row and its two terms; of a model without a rate, what there is to minimise."""
+    if "distortion" not in row:
+        return "no step was finite"
     if not row.get("rate"):
         return f"distortion {row['distortion']:,.2f}"
     return f"ELBO {row['elbo']:,.2f} (distortion {row['distortion']:,.2f}, rate {row['rate']:,.2f}) nats"

@@ -34,7 +34,8 @@ def resume(
     with resumable(run):
         with TrainingProgress(run) as progress:
             done = runs.resume(run, epochs=epochs, max_minutes=max_minutes, device=common.device, progress=progress)
-        if done.metrics and done.metrics[-1]["step"] == before:
+        over = done.metrics and done.metrics[-1]["step"] == before
+        if over and done.evaluation and ((run / "report.html").exists() or not report):
             epoch = done.metrics[-1]["epoch"]
             say(f"{run} was finished already, after epoch {epoch:g}. Give --epochs or --max-minutes.")
             if common.json:

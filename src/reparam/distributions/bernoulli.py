@@ -81,7 +81,9 @@ class JointBernoulli(Independent):
         dims = self.reinterpreted_batch_ndims
         if value.dim() > logits.dim():
             logits = logits.expand(value.shape[: value.dim() - logits.dim()] + logits.shape)
-        if not dims or _group(self.event_shape.numel()) < min(LEAST_FACTORS, self.event_shape.numel()):
+        size = self.event_shape.numel()
+        exact = logits.dtype in (torch.float32, torch.float64) and logits.numel() and value.is_floating_point()
+        if not dims or not exact or _group(size) < min(LEAST_FACTORS, size):
             terms = value * logits - F.softplus(logits)
             return terms.flatten(-dims).sum(-1) if dims else terms
         found: Tensor = _LogitsLogProb.apply(  # type: ignore[no-untyped-call]

@@ -2,7 +2,7 @@
 
 from reparam.networks.base import Decoder, Encoder
 from reparam.networks.bounded import bounded, full_precision
-from reparam.networks.conv import ConvDecoder, ConvEncoder
+from reparam.networks.conv import ConvDecoder, ConvEncoder, channels_last
 from reparam.networks.corruption import (
     Corruption,
     GaussianNoise,
@@ -28,5 +28,6 @@ __all__ = [
     "StandardizedEncoder",
     "Units",
     "bounded",
+    "channels_last",
     "full_precision",
 ]

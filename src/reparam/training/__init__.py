@@ -3,8 +3,9 @@
 from reparam.training.checkpoint import about, has_checkpoints, newest_checkpoint
 from reparam.training.ema import EMA
 from reparam.training.log import MetricsLog, read_metrics
-from reparam.training.loop import Outcome, Trainer
+from reparam.training.loop import Trainer
 from reparam.training.settings import TrainSettings
+from reparam.training.state import Outcome
 
 __all__ = [
     "EMA",

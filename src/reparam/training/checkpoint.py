@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from reparam.errors import RunError
+from reparam.files import synced
 from reparam.reading import parse_json, read_text
 
 KEEP = 2
@@ -33,12 +35,14 @@ class Checkpoint:
 def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     """Writes a checkpoint aside, syncs it, and renames it into place; older ones but one are removed.
 
-    ``state.json`` is written last and holds the checksum of every file, its own content included.
+    ``state.json`` is written last and holds the checksum of every file, its own content included. Those of later steps,
+    which were damaged when the run went on from an earlier one, are removed too.
 
     Raises:
         RunError: if it cannot be written (disk full, read-only folder); earlier checkpoints stay as they are.
     """
-    final = folder / "checkpoints" / f"step-{step:09d}"
+    name = f"step-{step:09d}"
+    final = _free(folder / "checkpoints" / name)
     aside = final.with_name(f".{final.name}.{os.getpid()}")
     try:
         if not folder.is_dir():
@@ -51,11 +55,9 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
         checksums = {path.name: _checksum(path) for path in sorted(aside.iterdir())}
         (aside / STATE).write_text(_sealed({"state": checkpoint.state, "checksums": checksums}))
         for path in (*aside.iterdir(), aside):
-            _sync(path)
-        if final.exists():  # of a run that went another way after it was resumed
-            os.replace(final, final.with_name(f".{final.name}.old"))
+            synced(path)
         os.replace(aside, final)
-        _sync(final.parent)
+        synced(final.parent)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(aside, ignore_errors=True)
         reason = getattr(error, "strerror", None) or error
@@ -63,22 +65,20 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
             f"The checkpoint of step {step} could not be written to {final.parent}: {reason}. "
             f"What was saved before stays; mend that and go on with: reparam resume {folder}"
         ) from None
-    _remove_leftovers(final.parent)
-    for old in _checkpoints(folder)[:-KEEP]:
-        shutil.rmtree(old, ignore_errors=True)
+    earlier = [path for path in _checkpoints(folder) if path.name < name]
+    for path in set(_checkpoints(folder)) - {final, *earlier[1 - KEEP :]}:
+        shutil.rmtree(path, ignore_errors=True)
     return final
+
+
+def _free(path: Path) -> Path:
+    """The path, or the next one after it in the order of names: what is whole is never written over."""
+    names = (path, *(path.with_name(f"{path.name}.{number:03d}") for number in range(1, 1000)))
+    return next(name for name in names if not name.exists())
 
 
 def _file(folder: Path, group: str) -> Path:
     return folder / f"{group}.safetensors"
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _checksum(path: Path) -> str:
@@ -151,3 +151,14 @@ def about(folder: Path) -> dict[str, Any]:
             if isinstance(found, dict):
                 return found
     return {}
+
+
+def numbered(states: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The states of all players in one, by ``player.name``."""
+    return {f"{number}.{name}": tensor.clone() for number, state in enumerate(states) for name, tensor in state.items()}
+
+
+def of_number(states: dict[str, Tensor], number: int) -> dict[str, Tensor]:
+    """The state of one player again."""
+    prefix = f"{number}."
+    return {name.removeprefix(prefix): tensor for name, tensor in states.items() if name.startswith(prefix)}

@@ -1,60 +1,38 @@
 """The training loop. It knows players, never what they are: one step lets each player play once."""
 
 import math
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from reparam import processes
 from reparam.data import Batch, Data, Order, Split
 from reparam.errors import NotFiniteError, RunError
+from reparam.networks import channels_last
 from reparam.rng import counted_seed, part_of_batch, seeded
 from reparam.threads import fastest_threads, threads
 from reparam.trace import Playable, Player, Progress
-from reparam.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
+from reparam.training.checkpoint import Checkpoint, newest_checkpoint, numbered, of_number, save_checkpoint
 from reparam.training.compiling import compiled, uncompiled, worth_compiling
 from reparam.training.ema import EMA
 from reparam.training.faults import Faults
 from reparam.training.log import MetricsLog, Row
 from reparam.training.optim import Update, rate_factor
 from reparam.training.settings import TrainSettings
+from reparam.training.state import Outcome, State
 from reparam.training.stopping import StopRequest, stop_request
 from reparam.training.sums import Sums
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 LOGS_PER_TRAINING = 200
 AGREE = 10
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a training ended."""
-
-    steps: int
-    best_elbo: float
-    stopped_early: bool
-    metrics: list[Row]
-
-
-@dataclass
-class _State:
-    """What changes during training, beside tensors; ``threads`` is 0 where their number was not measured."""
-
-    step: int = 0
-    total_steps: int = 0
-    planned_steps: int = 0
-    best_elbo: float = -math.inf
-    stale: int = 0
-    halvings: int = 0
-    seconds: float = 0.0
-    threads: int = 0
-    skipped: int = 0
+_ALONE = threading.RLock()  # torch's generators are one for the whole process
 
 
 class Trainer:
@@ -64,7 +42,8 @@ class Trainer:
     process with the whole batch. The first one writes.
 
     Args:
-        model: Filled with trained (averaged) weights of the best validation by ``keep``.
+        model: Filled with trained (averaged) weights of the best validation by ``keep``. The weights of its
+            convolutions are laid out channels last, which kernels prefer.
         data: Train and validation splits are used.
         objective: Names the players.
         settings: How to train; ``epochs`` or ``max_minutes`` must say how long.
@@ -101,9 +80,10 @@ class Trainer:
         self.batch_size = min(settings.batch_size, len(self.train))
         self.own = self.processes.share(self.batch_size)
         self.steps_per_epoch = max(1, len(self.train) // self.batch_size)
+        channels_last(model)
         self.players: tuple[Player, ...] = objective.players(model)
         self.ema = EMA(model, settings.ema) if settings.ema else None
-        self.state = _State()
+        self.state = State()
         self._order: tuple[int, Order] = (-1, torch.empty(0))
         self._begin()
 
@@ -126,6 +106,7 @@ class Trainer:
             RunError: if a checkpoint cannot be written, or there is none to go on from.
         """
         with self._prepared():
+            self.processes.spread((*self.model.state_dict().values(), *self.objective.state_dict().values()))
             if resume:
                 self._restore(replan)
             else:
@@ -139,10 +120,12 @@ class Trainer:
                     threads(self.state.threads or torch.get_num_threads()),
                     stop_request(self.folder is not None or self.processes.world > 1) as stop,
                 ):
-                    stopped_early = self._steps(log, stop)
+                    self._steps(log, stop)
             finally:
                 log.close()
-        return Outcome(self.state.step, self.state.best_elbo, stopped_early, log.rows)
+        if self.state.step < self.state.total_steps and not self._stalled:
+            raise KeyboardInterrupt  # whoever asked us to stop has a handler that returned
+        return Outcome(self.state.step, self.state.best_elbo, self._stalled, log.rows)
 
     @contextmanager
     def _prepared(self) -> Iterator[None]:
@@ -151,7 +134,7 @@ class Trainer:
         self.model.train()
         self.objective.train()
         try:
-            with seeded(self.seed, "training"), part_of_batch(self.processes.rank, self.processes.world):
+            with _ALONE, seeded(self.seed, "training"), part_of_batch(self.processes.rank, self.processes.world):
                 yield
         finally:
             self.model.train(found[0])
@@ -168,8 +151,8 @@ class Trainer:
         self.sums = held
         return means
 
-    def _steps(self, log: MetricsLog, stop: StopRequest) -> bool:
-        """Steps to the end of the plan; True where validation stalled before."""
+    def _steps(self, log: MetricsLog, stop: StopRequest) -> None:
+        """Steps to the end of the plan, or until validation stalls or somebody asks to stop."""
         state, total, settings = self.state, self.state.total_steps, self.settings
         every_log = max(1, total // LOGS_PER_TRAINING)
         every_validation = math.ceil(total / settings.validations)
@@ -188,23 +171,22 @@ class Trainer:
             if judged:
                 self._validate(log)
                 lap = clock()
-            stopping = self._agreed(stop)
-            if stopping or state.step == total or self._stalled or now - saved >= settings.checkpoint_seconds:
+            stopping, due = self._agreed(bool(stop), now - saved >= settings.checkpoint_seconds)
+            if stopping or due or state.step == total or self._stalled:
                 self._save(log)
                 saved = lap = clock()
             if stopping:
-                break
-        return self._stalled
+                return
 
     @property
     def _stalled(self) -> bool:
         return self.settings.patience is not None and self.state.stale >= self.settings.patience
 
-    def _agreed(self, stop: StopRequest) -> bool:
-        """True where the training shall stop now; several processes ask each other now and then."""
+    def _agreed(self, stop: bool, due: bool) -> tuple[bool, ...]:
+        """Whether to stop and to save now; several processes ask each other now and then, and do it together."""
         if self.processes.world == 1:
-            return bool(stop)
-        return self.state.step % AGREE == 0 and self.processes.any(bool(stop))
+            return stop, due
+        return self.processes.any(stop, due) if self.state.step % AGREE == 0 else (False, False)
 
     def _means(self) -> dict[str, float]:
         """Means of the terms since the last row."""
@@ -298,6 +280,7 @@ class Trainer:
     def _plan(self) -> int:
         """The last step: of the epochs, of what fits into the minutes from here on, or the smaller of the two."""
         settings = self.settings
+        self.state.minutes = settings.max_minutes
         by_epochs = settings.epochs * self.steps_per_epoch if settings.epochs else None
         if settings.max_minutes is None:
             assert by_epochs is not None
@@ -318,7 +301,7 @@ class Trainer:
             self._judge(self.validation)
             for_validations = (time.perf_counter() - lap) * self.settings.validations
         self._take_back(before)
-        self.state.threads = chosen
+        self.state.threads, self.state.minutes = chosen, self.settings.max_minutes
         left = 0.98 * seconds - for_validations - (time.perf_counter() - started)
         return max(1, int(left / per_step))
 
@@ -333,20 +316,23 @@ class Trainer:
     def _checkpoint(self) -> Checkpoint:
         weights = {f"model.{k}": v.clone() for k, v in self.model.state_dict().items()}
         weights |= {f"objective.{k}": v.clone() for k, v in self.objective.state_dict().items()}
-        tensors = {"weights": weights, "optimizer": _numbered(update.optimizer.state() for update in self.updates)}
-        tensors["scale"] = _numbered(update.scale.state() if update.scale else {} for update in self.updates)
+        tensors = {"weights": weights, "optimizer": numbered(update.optimizer.state() for update in self.updates)}
+        tensors["scale"] = numbered(update.scale.state() if update.scale else {} for update in self.updates)
         if self.ema:
             tensors["ema"] = {name: tensor.clone() for name, tensor in self.ema.state().items()}
-        tensors["sums"] = self.sums.state()
+        tensors["sums"] = self.sums.state(self.processes)
         there = {name: group for name, group in tensors.items() if group}
         return Checkpoint(there, dict(vars(self.state)) | {"about": self.about})
 
     def _save(self, log: MetricsLog) -> None:
-        if self.folder and self.processes.writes:
-            self.faults.read(self.state.step)
-            self.state.skipped = self.faults.count
+        if not self.folder:
+            return
+        self.faults.read(self.state.step)
+        self.state.skipped = self.faults.count
+        checkpoint = self._checkpoint()  # all processes gather their sums
+        if self.processes.writes:
             log.sync()
-            save_checkpoint(self.folder, self.state.step, self._checkpoint())
+            save_checkpoint(self.folder, self.state.step, checkpoint)
 
     def _take_back(self, checkpoint: Checkpoint) -> None:
         for prefix, module in (("model.", self.model), ("objective.", self.objective)):
@@ -356,13 +342,13 @@ class Trainer:
             self.ema.load(checkpoint.tensors["ema"])
         state = dict(checkpoint.state)
         state.pop("about")
-        self.state = _State(**state)
+        self.state = State(**state)
         self._begin()
-        self.sums.load(checkpoint.tensors.get("sums", {}))
+        self.sums.load(checkpoint.tensors.get("sums", {}), self.processes)
         for number, update in enumerate(self.updates):
-            update.optimizer.load(_of_number(checkpoint.tensors["optimizer"], number))
+            update.optimizer.load(of_number(checkpoint.tensors["optimizer"], number))
             if update.scale:
-                update.scale.load(_of_number(checkpoint.tensors["scale"], number))
+                update.scale.load(of_number(checkpoint.tensors["scale"], number))
 
     def _restore(self, replan: bool) -> None:
         """Goes back to the newest checkpoint, which every process reads for itself."""
@@ -371,7 +357,7 @@ class Trainer:
         if checkpoint is None:
             raise RunError(f"There is no readable checkpoint in {folder}; start the training again.")
         self._take_back(checkpoint)
-        if replan or self.settings.max_minutes is None:
+        if replan or self.state.minutes != self.settings.max_minutes or self.settings.max_minutes is None:
             found, self.state.total_steps = self.state.total_steps, self._plan()
             if self.state.total_steps != found:
                 self.state.stale = 0
@@ -381,14 +367,3 @@ def _seed_draws(device: torch.device, seed: int) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
-
-
-def _numbered(states: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The states of all players in one, by ``player.name``."""
-    return {f"{number}.{name}": tensor.clone() for number, state in enumerate(states) for name, tensor in state.items()}
-
-
-def _of_number(states: dict[str, Tensor], number: int) -> dict[str, Tensor]:
-    """The state of one player again."""
-    prefix = f"{number}."
-    return {name.removeprefix(prefix): tensor for name, tensor in states.items() if name.startswith(prefix)}

@@ -12,13 +12,14 @@ from reparam.trace import Player, Progress
 from reparam.training.settings import TrainSettings
 
 EPS = 1e-8
+SMALLEST_SCALE = 2.0**-14
 
 
 class Adam:
     """Adam, or AdamW, in one call of PyTorch's fused kernel for all parameters.
 
     It gives what ``torch.optim.Adam(fused=True)`` gives, bit for bit, and leaves out what that does in Python at every
-    step, which costs as much as a layer of a small network.
+    step, which costs as much as a layer of a small network. Gradients must be laid out like their parameters.
 
     Args:
         parameters: What it moves.
@@ -101,7 +102,8 @@ class Update:
         """Takes one step with this learning rate, without recording gradients; True, or (), where it was taken."""
         with torch.enable_grad():
             scaled = loss if self.scale is None else loss * self.scale.value
-        gradients = torch.autograd.grad(scaled, self.player.parameters, allow_unused=True)
+        found = torch.autograd.grad(scaled, self.player.parameters, allow_unused=True)
+        gradients = [_laid_out(*pair) for pair in zip(found, self.player.parameters, strict=True)]
         present = [gradient for gradient in gradients if gradient is not None]
         if self.processes.world > 1:
             loss = loss.clone()
@@ -112,28 +114,31 @@ class Update:
     def _step_here(self, gradients: Sequence[Tensor | None], present: list[Tensor], loss: Tensor, rate: float) -> bool:
         norm = math.sqrt(sum(torch.dot(flat, flat).item() for flat in map(_in_memory_order, present)))
         scale = 1.0 if self.scale is None else self.scale.value.item()
-        finite = math.isfinite(norm)
+        sound = math.isfinite(loss.item())
+        finite = sound and math.isfinite(norm)
         if finite:
             divisor = scale if self.clip is None else scale * max(1.0, norm / (scale * self.clip))
-            if divisor != 1.0:
-                torch._foreach_div_(present, divisor)
+            if divisor != 1.0:  # not in place: two parameters may have been given one tensor
+                gradients = [None if gradient is None else gradient / divisor for gradient in gradients]
             self.optimizer.step(gradients, rate)
-        if self.scale is not None:
-            self.scale.update(torch.tensor(finite))
-            return math.isfinite(loss.item())  # an overflow of the gradient is the scale's affair
-        return finite and math.isfinite(loss.item())
+        if self.scale is None:
+            return finite
+        self.scale.update(torch.tensor(math.isfinite(norm)))
+        return sound and (finite or scale > SMALLEST_SCALE)  # an overflow of the gradient is the scale's affair
 
     def _step_there(
         self, gradients: Sequence[Tensor | None], present: list[Tensor], loss: Tensor, rate: float
     ) -> Tensor:
         norm = torch.stack([torch.dot(flat, flat) for flat in map(_in_memory_order, present)]).sum().sqrt()
         scale = norm.new_ones(()) if self.scale is None else self.scale.value.clone()
-        finite = torch.isfinite(norm)
+        sound = torch.isfinite(loss)
+        finite = sound & torch.isfinite(norm)
         divisor = scale if self.clip is None else scale * torch.clamp_min(norm / (scale * self.clip), 1.0)
-        if self.scale is not None:
-            self.scale.update(finite)
         self.optimizer.step(gradients, rate, divisor.float(), finite.logical_not().float())
-        return torch.isfinite(loss) if self.scale is not None else finite & torch.isfinite(loss)
+        if self.scale is None:
+            return finite
+        self.scale.update(torch.isfinite(norm))
+        return sound & (finite | (scale > SMALLEST_SCALE))
 
 
 class LossScale:
@@ -151,7 +156,7 @@ class LossScale:
     def update(self, finite: Tensor) -> None:
         """Takes note of a step."""
         self.calm = torch.where(finite, self.calm + 1, 0.0)
-        self.value = torch.where(finite, self.value, self.value / 2)
+        self.value = torch.where(finite, self.value, (self.value / 2).clamp_min(SMALLEST_SCALE))
         self.value = torch.where(self.calm >= self.peace, self.value * 2, self.value)
         self.calm = torch.where(self.calm >= self.peace, 0.0, self.calm)
 
@@ -162,6 +167,13 @@ class LossScale:
     def load(self, state: dict[str, Tensor]) -> None:
         """Takes back what :meth:`state` gave."""
         self.value, self.calm = state["scale"], state["calm"]
+
+
+def _laid_out(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
+    """The gradient in the memory layout of its parameter, which the kernel takes for granted."""
+    if gradient is None or gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def _in_memory_order(tensor: Tensor) -> Tensor:

@@ -23,7 +23,8 @@ class StopRequest:
     def watch(self) -> None:
         """Takes the signals over."""
         for number in SIGNALS:
-            self._before[number] = signal.signal(number, self._receive)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._receive)
 
     def release(self) -> None:
         """Gives the signals back to whom they belonged."""

@@ -42,12 +42,17 @@ class Sums:
         totals, counts = (processes or Processes()).total(both).cpu().double().chunk(2)
         return dict(zip(self.values, (totals / counts).tolist(), strict=True))
 
-    def state(self) -> dict[str, Tensor]:
-        """The sums and the counts by name."""
-        counts = {f"count.{name}": torch.tensor(count) for name, count in self.counts.items()}
-        return {f"sum.{name}": value.clone() for name, value in self.values.items()} | counts
+    def state(self, processes: Processes) -> dict[str, Tensor]:
+        """The sums and the counts by name, of each process."""
+        counts = {f"count.{name}": processes.gather(torch.tensor(count)) for name, count in self.counts.items()}
+        return {f"sum.{name}": processes.gather(value) for name, value in self.values.items()} | counts
 
-    def load(self, state: dict[str, Tensor]) -> None:
-        """Takes back what :meth:`state` gave."""
-        self.values = {name.removeprefix("sum."): value for name, value in state.items() if name.startswith("sum.")}
-        self.counts = {name: int(state[f"count.{name}"]) for name in self.values}
+    def load(self, state: dict[str, Tensor], processes: Processes) -> None:
+        """Takes back what :meth:`state` gave; of another number of processes, the first one takes all."""
+        for name in (key.removeprefix("sum.") for key in state if key.startswith("sum.")):
+            values, counts = state[f"sum.{name}"], state[f"count.{name}"]
+            if len(values) == processes.world:
+                self.values[name], self.counts[name] = values[processes.rank].clone(), int(counts[processes.rank])
+            else:
+                here = float(processes.writes)
+                self.values[name], self.counts[name] = here * values.sum(), int(here * counts.sum())
