@@ -27,8 +27,11 @@ def fastest_threads(work: Callable[[], object], repeats: int = 3) -> int:
         work: Something short and typical; it is run ``2 * repeats + 2`` times at most.
         repeats: Timed runs of each; the best one counts.
     """
+    counts = sorted({1, torch.get_num_threads()})
+    if len(counts) == 1:
+        return counts[0]
     best: dict[int, float] = {}
-    for count in sorted({1, torch.get_num_threads()}):
+    for count in counts:
         with threads(count):
             work()
             times = []
