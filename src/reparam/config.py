@@ -1,4 +1,4 @@
-"""Typed configuration: YAML <-> Config -> parts, with one table from kind to constructor."""
+"""Typed configuration: YAML <-> Config -> parts."""
 
 import inspect
 from collections.abc import Mapping
@@ -11,87 +11,20 @@ from torch import nn
 
 from reparam.data import DataSpec
 from reparam.distributions.kl import KLMethod
-from reparam.errors import ConfigError, PartError, UnknownNameError, nearest
-from reparam.likelihoods import (
-    BernoulliLikelihood,
-    CategoricalLikelihood,
-    ContinuousBernoulliLikelihood,
-    DiscretizedLogisticLikelihood,
-    LaplaceLikelihood,
-    NormalLikelihood,
-    ReconstructionTerm,
-    StandardizedLikelihood,
-)
+from reparam.errors import ConfigError, PartError, nearest
+from reparam.likelihoods import StandardizedLikelihood
 from reparam.models import VAE
-from reparam.networks import (
-    ConvDecoder,
-    ConvEncoder,
-    GaussianNoise,
-    MaskingNoise,
-    MLPDecoder,
-    MLPEncoder,
-    SaltAndPepperNoise,
-    StandardizedCorruption,
-    StandardizedEncoder,
-)
-from reparam.objectives import ELBO
-from reparam.posteriors import FullNormalPosterior, LaplacePosterior, NormalPosterior, PointPosterior
-from reparam.priors import LaplacePrior, NormalPrior
+from reparam.networks import StandardizedCorruption, StandardizedEncoder
+from reparam.objectives import Objective
+from reparam.parts import PARTS, WRAPPER, constructor, settings_of
 from reparam.reading import parse_yaml, read_text, shown
+from reparam.rng import seeded
 from reparam.training import TrainSettings
 from reparam.weighing import affordable
 
-PARTS: dict[str, dict[str, type]] = {
-    "model": {"flat": VAE},
-    "encoder": {"mlp": MLPEncoder, "conv": ConvEncoder, "standardized": StandardizedEncoder},
-    "decoder": {"mlp": MLPDecoder, "conv": ConvDecoder},
-    "posterior": {
-        "normal": NormalPosterior,
-        "full-normal": FullNormalPosterior,
-        "laplace": LaplacePosterior,
-        "point": PointPosterior,
-    },
-    "prior": {"normal": NormalPrior, "laplace": LaplacePrior},
-    "likelihood": {
-        "bernoulli": BernoulliLikelihood,
-        "continuous-bernoulli": ContinuousBernoulliLikelihood,
-        "normal": NormalLikelihood,
-        "laplace": LaplaceLikelihood,
-        "categorical": CategoricalLikelihood,
-        "discretized-logistic": DiscretizedLogisticLikelihood,
-        "reconstruction": ReconstructionTerm,
-        "standardized": StandardizedLikelihood,
-    },
-    "corruption": {
-        "mask": MaskingNoise,
-        "gaussian": GaussianNoise,
-        "salt-and-pepper": SaltAndPepperNoise,
-        "standardized": StandardizedCorruption,
-    },
-    "objective": {"elbo": ELBO},
-}
-WRAPPER = "standardized"
 MOST_YAML = 50_000
 MOST_FAULTS = 20
 MOST_AXES = 8
-FROM_CONTEXT = ("data_shape", "latent_dim", "out_shape", "in_dim", "self")
-
-
-def constructor(section: str, kind: str) -> type:
-    """The class behind a kind.
-
-    Raises:
-        UnknownNameError: if there is no such kind; the nearest one is named.
-    """
-    if kind not in PARTS[section]:
-        raise UnknownNameError(f"There is no {section} {kind!r}. {nearest(kind, PARTS[section])}")
-    return PARTS[section][kind]
-
-
-def settings_of(section: str, kind: str) -> dict[str, inspect.Parameter]:
-    """The settings a user can give to a part: its constructor's arguments less those the build fills in."""
-    parameters = inspect.signature(constructor(section, kind)).parameters
-    return {name: p for name, p in parameters.items() if name not in FROM_CONTEXT}
 
 
 class Part(BaseModel):
@@ -343,6 +276,18 @@ def _composed(config: ModelConfig, spec: DataSpec) -> VAE:
         kl=config.kl,
         corruption=corruption,
     )
+
+
+def build_objective(part: Part, model: VAE, seed: int) -> Objective:
+    """An objective for a model, with the first weights of the networks it owns.
+
+    Raises:
+        PartError: from the constructor.
+    """
+    context = {"latent_dim": model.latent_dim, "data_shape": model.data_shape}
+    with seeded(seed, "objective"):
+        objective: Objective = build_part("objective", part, context)
+    return objective
 
 
 def describe(part: Any, section: str) -> dict[str, Any]:

@@ -113,11 +113,13 @@ class Progress:
     """How far training has come; schedules read it.
 
     ``planned_steps`` is the plan the training began with: a warm-up that is over stays over when more steps are added.
+    ``examples`` is the size of the training split, for bounds on the aggregate posterior; 0 where it is not known.
     """
 
     step: int = 0
     total_steps: int = 0
     planned_steps: int = 0
+    examples: int = 0
 
     @property
     def fraction(self) -> float:
@@ -153,7 +155,9 @@ class Model(Protocol):
 
     conditions: tuple[str, ...]
 
-    def trace(self, x: Tensor, samples: int = 1, *, q: Distribution | None = None, **named: Any) -> Trace: ...
+    def trace(
+        self, x: Tensor, samples: int = 1, *, q: Distribution | None = None, fixed_q: bool = False, **named: Any
+    ) -> Trace: ...
 
     def infer(self, x: Tensor, **named: Any) -> Distribution: ...
 

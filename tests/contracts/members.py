@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from reparam.config import FROM_CONTEXT, PARTS, WRAPPER, constructor
 from reparam.data import Data, DataSpec, Split
+from reparam.parts import FROM_CONTEXT, PARTS, WRAPPER, constructor
 from reparam.shapes import Shape
 
 Settings = Mapping[str, Any]

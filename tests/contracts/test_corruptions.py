@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from reparam.config import WRAPPER
 from reparam.errors import PartError
 from reparam.networks import Corruption, GaussianNoise, MaskingNoise, SaltAndPepperNoise, StandardizedCorruption
+from reparam.parts import WRAPPER
 from tests.contracts.members import SHAPES, Settings, make, members
 
 MANY = 40_000

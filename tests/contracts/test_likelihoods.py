@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from reparam.config import PARTS, WRAPPER
 from reparam.distributions import is_density, is_discrete
 from reparam.errors import PartError, ShapeError
 from reparam.likelihoods import Likelihood
+from reparam.parts import PARTS, WRAPPER
 from reparam.shapes import Shape
 from tests.contracts.members import ROWS, SHAPES, SUPPORT, Settings, dead, make, members, row, values
 

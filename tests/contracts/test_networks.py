@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from reparam.config import PARTS, constructor
 from reparam.errors import PartError, ShapeError
 from reparam.networks import StandardizedEncoder
+from reparam.parts import PARTS, constructor
 from reparam.shapes import Shape
 from tests.contracts.members import ROWS, SHAPES, VECTORS, Settings, dead, make, row, seeded_, takes
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.distributions import Distribution
 
-from reparam.config import PARTS
 from reparam.distributions import has_closed_form, kl_groups
 from reparam.errors import PartError
+from reparam.parts import PARTS
 from tests.contracts.members import Settings, make, members, seeded_
 
 L = 3

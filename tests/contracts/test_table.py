@@ -2,7 +2,7 @@
 
 import pytest
 
-from reparam.config import PARTS
+from reparam.parts import PARTS
 from tests.contracts.members import ROWS, SUPPORT
 
 

@@ -13,6 +13,7 @@ ORDER = [
     ["networks", "distributions", "data", "trace"],
     ["posteriors", "priors", "likelihoods", "objectives", "training", "evaluation", "latents"],
     ["models"],
+    ["parts"],
     ["config"],
     ["recipes"],
     ["store"],

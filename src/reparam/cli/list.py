@@ -70,7 +70,8 @@ def _metrics() -> Rows:
 
 
 def _parts() -> Rows:
-    from reparam.config import PARTS, WRAPPER, DataConfig, ModelConfig, settings_of
+    from reparam.config import DataConfig, ModelConfig
+    from reparam.parts import PARTS, WRAPPER, settings_of
     from reparam.training import TrainSettings
 
     rows = []

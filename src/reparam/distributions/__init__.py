@@ -1,6 +1,7 @@
 """Densities that torch.distributions lacks, and KL divergences per latent group."""
 
 from reparam.distributions.bernoulli import JointBernoulli
+from reparam.distributions.detaching import detached
 from reparam.distributions.energy import Energy
 from reparam.distributions.independent import is_density, is_discrete, joint
 from reparam.distributions.kl import has_closed_form, kl_groups
@@ -18,6 +19,7 @@ __all__ = [
     "OptimalScale",
     "PointMass",
     "Rescaled",
+    "detached",
     "has_closed_form",
     "is_density",
     "is_discrete",

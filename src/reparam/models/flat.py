@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam.distributions import kl_groups
+from reparam.distributions import detached, kl_groups
 from reparam.distributions.kl import KLMethod
 from reparam.errors import PartError, RefusedError, ShapeError, nearest
 from reparam.likelihoods import Likelihood
@@ -125,7 +125,15 @@ class VAE(nn.Module):
             )
         return x, False
 
-    def trace(self, x: Float[Tensor, "..."], samples: int = 1, *, q: Distribution | None = None, **named: Any) -> Trace:
+    def trace(
+        self,
+        x: Float[Tensor, "..."],
+        samples: int = 1,
+        *,
+        q: Distribution | None = None,
+        fixed_q: bool = False,
+        **named: Any,
+    ) -> Trace:
         """One pass: draws K codes for each example and gives every log density there, nats.
 
         A de-noising model is given a damaged copy, in training and when it is judged; :meth:`infer` never damages x.
@@ -134,6 +142,7 @@ class VAE(nn.Module):
             x: Examples; one item counts as a batch of one.
             samples: Number of draws K.
             q: What :meth:`infer` gave for x, to encode once and draw many times.
+            fixed_q: ``log_q`` passes gradients to z and none to the parameters of q, as some estimators want it.
         """
         x, single = self._batch(x)
         if q is None:
@@ -146,18 +155,30 @@ class VAE(nn.Module):
             z = q.rsample(torch.Size([samples]))
         p_x = self.decode(z)
         p_z = None if self.prior is None else self.prior(infer=self.infer)
+        penalty = getattr(q, "penalty", None)
         if p_z is None:
             zero = z.new_zeros(z.shape[:-1])
-            return Trace(z, q, None, p_x, kl=zero[..., None], log_q=zero, log_p_z=zero, log_p_x=_log_prob(p_x, x))
+            return Trace(
+                z,
+                q,
+                None,
+                p_x,
+                kl=zero[..., None],
+                log_q=zero,
+                log_p_z=zero,
+                log_p_x=_log_prob(p_x, x),
+                penalty=penalty,
+            )
         return Trace(
             z,
             q,
             p_z,
             p_x,
             kl=lambda: kl_groups(q, p_z, z, self.kl),
-            log_q=_log_prob(q, z),
+            log_q=_log_prob(detached(q) if fixed_q else q, z),
             log_p_z=_log_prob(p_z, z),
             log_p_x=_log_prob(p_x, x),
+            penalty=penalty,
         )
 
     def infer(self, x: Float[Tensor, "..."], **named: Any) -> Distribution:

@@ -18,6 +18,8 @@ class Objective(nn.Module, ABC):
         PartError: if samples < 1.
     """
 
+    fixed_q = False  # True for estimators whose log q must pass no gradient to the parameters of q
+
     def __init__(self, samples: int = 1) -> None:
         super().__init__()
         if samples < 1:
@@ -30,8 +32,14 @@ class Objective(nn.Module, ABC):
 
     def forward(self, model: Model, batch: HasNamedValues, progress: Progress) -> Bound:
         """Traces a batch and bounds it."""
+        return self.bound(self.trace(model, batch), progress)
+
+    def trace(self, model: Model, batch: HasNamedValues) -> Trace:
+        """One pass of the model over a batch, with as many draws as this objective wants."""
         named: dict[str, Any] = batch.pick(model.conditions)
-        return self.bound(model.trace(batch.x, samples=self.samples, **named), progress)
+        if self.fixed_q:
+            named["fixed_q"] = True
+        return model.trace(batch.x, samples=self.samples, **named)
 
     def players(self, model: Model) -> tuple[Player, ...]:
         """Who moves which parameters: by default one player who moves the model's and the objective's own."""

@@ -11,6 +11,7 @@ from reparam.data import Data, load_data
 from reparam.errors import ConfigError, PartError, RunError, RunNotFoundError, UnknownNameError, nearest
 from reparam.files import replacing
 from reparam.objectives import Objective
+from reparam.parts import FROM_CONTEXT
 from reparam.recipes import require_recipe, resolve
 
 FROM_PYTHON = ""
@@ -113,8 +114,9 @@ def config_by_hand(
 
 
 def described(objective: Objective) -> dict[str, Any] | None:
-    """What config.yaml says of an objective; None for one that is not ours."""
+    """What config.yaml says of an objective, less what the model tells; None for one that is not ours."""
     try:
-        return describe(objective, "objective")
+        found = describe(objective, "objective")
+        return {name: value for name, value in found.items() if name not in FROM_CONTEXT}
     except PartError:
         return None

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from reparam import processes, store
-from reparam.config import Config, build_model, build_part, describe, merged, parse_config, rebuild
+from reparam.config import Config, build_model, build_objective, describe, merged, parse_config, rebuild
 from reparam.data import Data, DataSpec, load_data
 from reparam.errors import ConfigError, RunError, nearest
 from reparam.files import locked
@@ -70,7 +70,7 @@ def _built(config: Config, data: Data) -> tuple[VAE, Objective]:
     with seeded(config.seed, "build"):
         model = build_model(config.model, data.spec)
     assert config.objective is not None
-    return model, build_part("objective", config.objective, {})
+    return model, build_objective(config.objective, model, config.seed)
 
 
 def fit(
@@ -244,17 +244,16 @@ def _begun(folder: Path, config: Config, data: Data, objective: Objective | None
     if "model" in kept:
         with seeded("rebuild"):  # the weights come from the checkpoint
             model: VAE = rebuild(kept["model"], "model")
-        return model, objective or _rebuilt_objective(config, folder)
+        return model, objective or _rebuilt_objective(config, folder, model)
     if has_checkpoints(folder) or (folder / "model").exists() or config.model is None:
         raise RunError(f"There is no readable checkpoint in {folder}; start the training again.")
     built, own = _built(config, data)
     return built, objective or own
 
 
-def _rebuilt_objective(config: Config, folder: Path) -> Objective:
+def _rebuilt_objective(config: Config, folder: Path, model: VAE) -> Objective:
     if config.objective is None:
         raise RunError(
             f"{folder} was trained by an objective of your own. Go on with reparam.resume(..., objective=...)."
         )
-    objective: Objective = build_part("objective", config.objective, {})
-    return objective
+    return build_objective(config.objective, model, config.seed)

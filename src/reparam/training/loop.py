@@ -207,7 +207,7 @@ class Trainer:
     def _step(self) -> float:
         """Lets each player play once on the next batch; returns the learning rate."""
         state = self.state
-        progress = Progress(state.step, state.total_steps, state.planned_steps)
+        progress = Progress(state.step, state.total_steps, state.planned_steps, len(self.train))
         rate = self.settings.learning_rate * rate_factor(self.settings, progress, state.halvings)
         _seed_draws(self.device, counted_seed(self.seed, "step", state.step))
         batch = self._batch(state.step)
@@ -255,7 +255,7 @@ class Trainer:
         sums = Sums()
         with self._averaged(), seeded(self.seed, "judge"), self._evaluating(), part_of_batch(0, 1):
             for batch in split.batches(max(self.batch_size, 250)):
-                bound = self.objective(self.model, batch, Progress())
+                bound = self.objective(self.model, batch, Progress(examples=len(self.train)))
                 sums.add(bound, bound.loss)
         means = sums.means()
         means["elbo"] = self.processes.agreed(means["elbo"])  # what follows from it, all must do alike

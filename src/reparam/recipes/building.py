@@ -1,0 +1,57 @@
+"""What the recipes are made of: settings that fit the data."""
+
+from collections.abc import Callable
+from typing import Any
+
+from reparam.data import DataSpec
+from reparam.shapes import numel, spatial
+
+Values = dict[str, Any]
+Recipe = Callable[[DataSpec], Values]
+
+SMALLEST_IMAGE = 16
+
+
+def latent_dim(spec: DataSpec) -> int:
+    """Latent dimensions that fit an example of this size."""
+    if len(spec.shape) == 1:
+        return max(2, min(16, spec.shape[0] // 2))
+    return 40 if numel(spec.shape) >= 256 else 16
+
+
+def network(spec: DataSpec) -> str:
+    """The kind of network: convolutions for pictures and signals that are large enough, layers of units otherwise."""
+    return "conv" if len(spec.shape) > 1 and max(spatial(spec.shape)) >= SMALLEST_IMAGE else "mlp"
+
+
+def noise(spec: DataSpec) -> Values:
+    """The likelihood of the lectures for these data: Bernoulli for binary ones, Normal with a fixed sigma otherwise."""
+    if spec.effective_kind == "binary":
+        return {"kind": "bernoulli"}
+    return {"kind": "normal", "scale": 0.3 if spec.kind == "real" else 0.1}
+
+
+def variational(spec: DataSpec, likelihood: Values) -> Values:
+    """A VAE with a Normal posterior and prior, trained by the ELBO."""
+    kind = network(spec)
+    return {
+        "model": {
+            "latent_dim": latent_dim(spec),
+            "encoder": {"kind": kind},
+            "posterior": {"kind": "normal"},
+            "prior": {"kind": "normal"},
+            "decoder": {"kind": kind},
+            "likelihood": likelihood,
+            "kl": "auto",
+            "corruption": None,
+        },
+        "objective": {"kind": "elbo", "warmup": 0.05},
+    }
+
+
+def autoencoder(spec: DataSpec) -> Values:
+    """A plain autoencoder: a code without noise, and the squared error."""
+    values = variational(spec, {"kind": "reconstruction", "distance": "l2"})
+    values["model"] |= {"posterior": {"kind": "point"}, "prior": None}
+    values["objective"] = {"kind": "elbo"}
+    return values

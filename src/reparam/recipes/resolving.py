@@ -1,0 +1,89 @@
+"""From a recipe, the data and the user's settings to a full configuration."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from reparam.config import Config, build_model, merged, parse_config, with_networks
+from reparam.data import Data
+from reparam.data.records import Binarize
+from reparam.models import VAE
+from reparam.recipes.building import Values
+from reparam.recipes.table import require_recipe
+
+STEPS = 4000
+MOST_EPOCHS = 300
+LEARNING_RATES = {"conv": 4e-3, "mlp": 2e-3}
+
+
+def _section(over: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A section of the user's settings; empty where it is no mapping, which parse_config reports with the rest."""
+    section = over.get(name)
+    return section if isinstance(section, Mapping) else {}
+
+
+def binarization(name: str, data: Data, over: Mapping[str, Any]) -> Binarize:
+    """How the data are made binary: as told, as they are, as the likelihood needs it, or as in the literature."""
+    spec = data.spec
+    told = _section(over, "data").get("binarize")
+    if told is not None:
+        return told
+    if spec.binarize != "none":
+        return spec.binarize
+    chosen = _section(over, "model").get("likelihood")
+    kind = chosen.get("kind") if isinstance(chosen, Mapping) else chosen
+    if spec.kind in ("binary", "real"):
+        return "none"
+    if kind is not None:
+        return "dynamic" if kind == "bernoulli" else "none"
+    conventional = spec.conventional_binarize
+    likelihood = require_recipe(name)(data.binarized(conventional).spec)["model"]["likelihood"]
+    return conventional if likelihood["kind"] == "bernoulli" else "none"
+
+
+def default_epochs(count: int, batch_size: int) -> int:
+    """Epochs when nobody says how long: about 4,000 steps, from 20 to 300 epochs."""
+    return max(20, min(MOST_EPOCHS, math.ceil(STEPS / max(1, count // batch_size))))
+
+
+def resolve(name: str, data: Data, over: Mapping[str, Any] | None = None, origin: str = "settings") -> Config:
+    """The full configuration of a recipe for these data, with the user's settings laid over it.
+
+    Args:
+        name: A recipe.
+        data: What it will be trained on.
+        over: Settings by section, as in ``config.yaml``.
+        origin: Where they came from, for error messages.
+    Raises:
+        UnknownNameError: if there is no such recipe.
+        ConfigError: if a setting is unknown or has a wrong value.
+    """
+    recipe = require_recipe(name)
+    over = with_networks(over or {})
+    binarize = binarization(name, data, over)
+    base = recipe(data.binarized(binarize).spec)
+    base |= {"recipe": name, "data": {"binarize": binarize}, "seed": 0}
+    values = merged(base, over)
+    config = parse_config(values, origin)
+    defaults: Values = {}
+    if config.model is not None:
+        defaults["learning_rate"] = LEARNING_RATES.get(config.model.encoder.kind, LEARNING_RATES["mlp"])
+    if config.train.epochs is None and config.train.max_minutes is None:
+        defaults["epochs"] = default_epochs(len(data.train), config.train.batch_size)
+    return parse_config(values | {"train": defaults | dict(values.get("train", {}))}, origin)
+
+
+def build(name: str, data: Data, **settings: Any) -> VAE:
+    """A model by the name of its recipe, for these data.
+
+    Args:
+        name: A recipe.
+        data: Gives the shape and kind of x.
+        **settings: Settings of the ``model`` section, such as ``latent_dim=32``.
+    Raises:
+        UnknownNameError: if there is no such recipe.
+        ConfigError: if a setting is unknown or has a wrong value.
+    """
+    config = resolve(name, data, {"model": settings})
+    assert config.model is not None
+    return build_model(config.model, data.binarized(config.data.binarize).spec)

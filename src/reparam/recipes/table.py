@@ -1,0 +1,18 @@
+"""All recipes by name."""
+
+from reparam.errors import UnknownNameError, nearest
+from reparam.recipes.basic import BASIC
+from reparam.recipes.building import Recipe
+
+RECIPES: dict[str, Recipe] = BASIC
+
+
+def require_recipe(name: str) -> Recipe:
+    """The recipe of this name.
+
+    Raises:
+        UnknownNameError: if there is none; the nearest one is named.
+    """
+    if name not in RECIPES:
+        raise UnknownNameError(f"There is no recipe {name!r}. {nearest(name, RECIPES)}")
+    return RECIPES[name]
