@@ -109,6 +109,19 @@ class VAE(nn.Module):
         """True where a trace damages the encoder's input."""
         return self.corruption is not None
 
+    @property
+    def starts(self) -> bool:
+        """True where a part begins from data."""
+        return self.posterior.starts or (self.prior is not None and self.prior.starts)
+
+    @torch.no_grad()
+    def start(self, x: Float[Tensor, "N ..."]) -> None:
+        """Shows training examples to the parts that begin from data, once, before the first step."""
+        if self.posterior.starts:
+            self.posterior.start(self.encoder(x))
+        if self.prior is not None and self.prior.starts:
+            self.prior.start(x)
+
     def corrupt(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """A damaged copy of x, as in training; x itself where the model does not de-noise."""
         return x if self.corruption is None else self.corruption(x)

@@ -24,6 +24,7 @@ class Posterior(nn.Module, ABC):
     """
 
     needs_prior = True
+    starts = False  # True for those that begin from data
 
     def __init__(self, in_dim: int, latent_dim: int, arguments: int) -> None:
         super().__init__()
@@ -35,6 +36,9 @@ class Posterior(nn.Module, ABC):
     @abstractmethod
     def forward(self, h: Float[Tensor, "*B F"]) -> Distribution:
         """q(z|x) for each example."""
+
+    def start(self, h: Float[Tensor, "N F"]) -> None:
+        """Looks at the features of some training examples before the first step, once; most posteriors need not."""
 
     def numbers(self, h: Float[Tensor, "*B F"]) -> Float[Tensor, "*B N"]:
         """What the head gives, in full precision."""

@@ -21,6 +21,7 @@ class Prior(nn.Module, ABC):
         PartError: if latent_dim < 1.
     """
 
+    starts = False  # True for those that begin from data
     zero: Tensor
 
     def __init__(self, latent_dim: int) -> None:
@@ -29,6 +30,9 @@ class Prior(nn.Module, ABC):
             raise PartError(f"{type(self).__name__}: latent_dim is {latent_dim}, expected at least 1.")
         self.latent_dim = latent_dim
         self.register_buffer("zero", torch.zeros(latent_dim), persistent=False)
+
+    def start(self, x: Tensor) -> None:
+        """Looks at some training examples before the first step, once; most priors need not."""
 
     @abstractmethod
     def forward(self, infer: Callable[[Tensor], Distribution] | None = None) -> Distribution:

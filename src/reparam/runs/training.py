@@ -32,6 +32,7 @@ from reparam.runs.settings import (
 from reparam.training import Outcome, Trainer, TrainSettings, about, has_checkpoints
 from reparam.training.log import Row
 
+EXAMPLES = 2_000  # shown to parts that begin from data
 Progressed = Callable[[Row, int], None]
 
 
@@ -69,8 +70,16 @@ def _built(config: Config, data: Data) -> tuple[VAE, Objective]:
     assert config.model is not None
     with seeded(config.seed, "build"):
         model = build_model(config.model, data.spec)
+    _start(model, data, config.seed)
     assert config.objective is not None
     return model, build_objective(config.objective, model, config.seed)
+
+
+def _start(model: VAE, data: Data, seed: int) -> None:
+    """Shows some training examples to the parts that begin from data."""
+    if model.starts:
+        with seeded(seed, "start"):
+            model.start(data.train.subset(EXAMPLES, seed).batch(slice(None)).x.cpu())
 
 
 def fit(
@@ -111,6 +120,7 @@ def fit(
     if config.train.epochs is None and config.train.max_minutes is None:
         epochs = default_epochs(len(data.train), config.train.batch_size)
         config = config.model_copy(update={"train": replace(config.train, epochs=epochs)})
+    _start(model.cpu(), data, seed)
     return _train(model.to(chosen), data.to(chosen), objective, config, out, progress)
 
 
