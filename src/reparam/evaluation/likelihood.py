@@ -12,6 +12,7 @@ from torch import Tensor
 
 from reparam.distributions import is_density
 from reparam.errors import PartError, RefusedError
+from reparam.memory import keep_freed_memory
 from reparam.rng import seeded
 from reparam.threads import fastest_threads, threads
 from reparam.trace import Model, Trace
@@ -118,6 +119,7 @@ def importance_weighted(
     """
     if samples < 1 or len(x) < 1:
         raise PartError(f"log p(x): got {len(x)} examples and samples={samples}, expected at least 1 of each.")
+    keep_freed_memory()
     parts = []
     size = max(1, min(len(x), rows // 10))
     with (

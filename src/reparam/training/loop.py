@@ -14,6 +14,7 @@ from torch import nn
 from reparam import processes
 from reparam.data import Batch, Data, Order, Split
 from reparam.errors import NotFiniteError, RunError
+from reparam.memory import keep_freed_memory
 from reparam.networks import channels_last
 from reparam.rng import counted_seed, part_of_batch, seeded
 from reparam.threads import fastest_threads, threads
@@ -85,6 +86,7 @@ class Trainer:
         self.ema = EMA(model, settings.ema) if settings.ema else None
         self.state = State()
         self._order: tuple[int, Order] = (-1, torch.empty(0))
+        keep_freed_memory()
         self._begin()
 
     def _begin(self) -> None:
