@@ -1,8 +1,8 @@
 """Kills trainings at random moments and looks whether anything was lost.
 
-    python benchmarks/kill.py [--kills 200] [--seed 0] [--folder DIR]
+    python benchmarks/kill.py [--trainings 200] [--epochs 4] [--seed 0] [--folder DIR]
 
-Each training is killed (SIGKILL) at a random moment and resumed, as often as the dice say, until it reaches its end.
+Each training is killed (SIGKILL) at a random moment and resumed, some of them several times, as the dice say.
 Its weights, its optimiser and its averages must then equal those of the training that nobody killed, bit for bit, and
 its metrics.jsonl must be equal line for line but for what depends on the clock. A checkpoint is written after every
 step, so many kills fall into the middle of a write. Exit code 0 means that nothing was lost.
@@ -26,10 +26,9 @@ from safetensors.torch import load_file
 
 import reparam
 
-EPOCHS = 4
 CLOCK = ("wall_s", "samples_per_s")
 OVER = {
-    "train": {"epochs": EPOCHS, "batch_size": 128, "validations": 8, "checkpoint_seconds": 0, "tensorboard": False},
+    "train": {"batch_size": 128, "validations": 8, "checkpoint_seconds": 0, "tensorboard": False},
     "model": {"latent_dim": 4, "network": {"kind": "mlp", "hidden_dims": [32]}},
 }
 CASES = {"vae": "digits", "dae": "digits", "sigma-vae": "rows.npy"}
@@ -61,7 +60,7 @@ def ended(number: int, within: float | None = None) -> int | None:
         time.sleep(0.0005)
 
 
-def go_on(recipe: str, folder: Path) -> None:
+def go_on(recipe: str, folder: Path, epochs: int) -> None:
     """Trains, or goes on where something is left of a training."""
     if (folder / "config.yaml").exists():
         reparam.resume(folder, device="cpu")
@@ -69,12 +68,33 @@ def go_on(recipe: str, folder: Path) -> None:
     source = CASES[recipe]
     rows = {"source": str(folder.parent / source), "stream": "on"}  # read from disk, block by block
     data = rows if source.endswith(".npy") else {"source": source}
-    reparam.train(recipe, OVER | {"data": data}, out=folder, device="cpu")
+    train = OVER["train"] | {"epochs": epochs}
+    reparam.train(recipe, OVER | {"data": data, "train": train}, out=folder, device="cpu")
 
 
-def finished(recipe: str, folder: Path) -> None:
+def kill_on_its_way(recipe: str, folder: Path, epochs: int, seconds: float, dice: random.Random) -> tuple[int, int]:
+    """Kills a training at least once, and perhaps again on its way: how often, and how often inside a checkpoint."""
+    kills = inside = 0
+    while not kills or dice.random() < 0.5:
+        child = in_child(lambda: go_on(recipe, folder, epochs))
+        code = ended(child, dice.uniform(0, 0.7 * seconds))
+        if code is None:
+            os.kill(child, signal.SIGKILL)
+            ended(child)
+            kills += 1
+            inside += any((folder / "checkpoints").glob(".step-*"))
+        elif code != 0:
+            raise RuntimeError(f"{folder}: the training left with code {code}")
+        elif kills:
+            break
+        else:
+            shutil.rmtree(folder)  # it was done before its time: once more
+    return kills, inside
+
+
+def finished(recipe: str, folder: Path, epochs: int) -> None:
     """Trains to the end in a process of its own, which nobody kills."""
-    code = ended(in_child(lambda: go_on(recipe, folder)))
+    code = ended(in_child(lambda: go_on(recipe, folder, epochs)))
     if code != 0:
         raise RuntimeError(f"{folder}: the training left with code {code}")
 
@@ -108,7 +128,8 @@ def differences(whole: Path, killed: Path) -> list[str]:
 def main() -> int:
     """Kills, resumes, compares, and prints one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--trainings", type=int, default=200)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
@@ -119,36 +140,26 @@ def main() -> int:
     seconds = {}
     for recipe in CASES:
         started = time.monotonic()
-        finished(recipe, place / recipe)
+        finished(recipe, place / recipe, arguments.epochs)
         seconds[recipe] = time.monotonic() - started
-    kills = inside = trainings = equal = failed = 0
-    while kills < arguments.kills:
-        recipe = tuple(CASES)[trainings % len(CASES)]
-        folder = place / f"killed-{trainings}"
-        trainings += 1
-        while kills < arguments.kills:
-            child = in_child(lambda recipe=recipe, folder=folder: go_on(recipe, folder))  # type: ignore[misc]
-            code = ended(child, dice.uniform(0, 0.7 * seconds[recipe]))
-            if code is not None:
-                failed += code != 0
-                break
-            os.kill(child, signal.SIGKILL)
-            ended(child)
-            kills += 1
-            inside += any((folder / "checkpoints").glob(".step-*"))
-        finished(recipe, folder)
+    kills = inside = equal = 0
+    for number in range(arguments.trainings):
+        recipe = tuple(CASES)[number % len(CASES)]
+        folder = place / f"killed-{number}"
+        more = kill_on_its_way(recipe, folder, arguments.epochs, seconds[recipe], dice)
+        kills, inside = kills + more[0], inside + more[1]
+        finished(recipe, folder, arguments.epochs)
         wrong = differences(place / recipe, folder)
         equal += not wrong
         if wrong:
-            print(f"training {trainings} ({recipe}) differs: {', '.join(wrong)}; kept in {folder}")
+            print(f"training {number} ({recipe}) differs: {', '.join(wrong)}; kept in {folder}")
         else:
             shutil.rmtree(folder)
-    if failed:
-        print(f"{failed} trainings failed by themselves")
+    trainings = arguments.trainings
     print(f"{kills} kills, {inside} of them inside the write of a checkpoint; {equal} of {trainings} trainings equal")
-    if equal == trainings and not failed:
+    if equal == trainings:
         shutil.rmtree(place)
-    return int(equal != trainings or failed > 0)
+    return int(equal != trainings)
 
 
 if __name__ == "__main__":
