@@ -116,6 +116,16 @@ def test_resume(invoke: Invoke, tmp_path: Path) -> None:
     assert command_of(folder).startswith("reparam train ae --epochs 1")
 
 
+def test_resume_refuses_fewer_epochs(invoke: Invoke, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert invoke("train", "ae", "--epochs", 3, "--out", folder, "--no-report", *SMALL).code == 0
+    config = (folder / "config.yaml").read_text()
+    answer = invoke("resume", folder, "--epochs", 2)
+    assert answer.code == 2
+    assert "has done 3 epochs, 2 is fewer" in answer.err
+    assert (folder / "config.yaml").read_text() == config
+
+
 @pytest.mark.parametrize(
     ("place", "advice"),
     [("reparam.runs.training.prepare", "Nothing was begun yet"), ("reparam.training.Trainer.run", "Go on with")],

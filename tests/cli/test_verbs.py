@@ -128,6 +128,17 @@ def test_sample_of_a_table(invoke: Invoke, table: tuple[Path, Path], tmp_path: P
     assert "are no pictures. Write .npz or .csv." in answer.err
 
 
+def test_score_refuses_to_show_none(invoke: Invoke, table: tuple[Path, Path]) -> None:
+    answer = invoke("score", *table, "--samples", 2, "--top", -3)
+    assert (answer.code, "--top -3: expected a number above 0" in answer.err) == (2, True)
+
+
+@pytest.mark.parametrize("temperature", ["nan", "-1", "inf"])
+def test_sample_refuses_a_temperature(invoke: Invoke, vae: Path, temperature: str) -> None:
+    answer = invoke("sample", vae, f"--temperature={temperature}")
+    assert (answer.code, "expected a number above 0" in answer.err) == (2, True)
+
+
 def test_sample_refuses(invoke: Invoke, vae: Path, ae: Path) -> None:
     assert invoke("sample", vae, "-n", 0).code == 2
     assert invoke("sample", vae, "--out", "x.jpg").code == 2

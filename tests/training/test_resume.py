@@ -126,6 +126,12 @@ class TestPlans:
         steps = [row["step"] for row in read_metrics(tmp_path) if row["split"] == "train"]
         assert steps == list(range(1, 13))
 
+    @pytest.mark.parametrize("more", [{"ema": 0.9}, {"precision": "float16"}])
+    def test_what_was_off_so_far_begins_now(self, tmp_path: Path, more: dict[str, Any]) -> None:
+        make(tmp_path, epochs=2, ema=None).run()
+        second = make(tmp_path, **({"epochs": 4, "ema": None} | more))
+        assert second.run(resume=True).steps == 12
+
     def test_the_plan_is_kept_before_the_first_step(self, tmp_path: Path) -> None:
         one = make(tmp_path, epochs=None, max_minutes=0.02)
         run_until(one, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -73,5 +74,5 @@ def require_positive(option: str, value: float) -> None:
     Raises:
         ConfigError: if it is not.
     """
-    if not value > 0:
+    if not 0 < value < math.inf:
         raise ConfigError(f"{option} {value}: expected a number above 0.")

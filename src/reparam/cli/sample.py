@@ -38,6 +38,8 @@ def sample(
     opened = open_run(run, common.device)
     path = item_file(out, run, "samples", opened.spec, folder=True)
     require_positive("-n", n)
+    if temperature != 0:
+        require_positive("--temperature", temperature)
     with seeded(common.draws, "sample"):
         x = opened.model.sample(n, temperature, draw or path.suffix == ".csv")
     write_items(path, x, opened.spec)

@@ -38,6 +38,7 @@ def score(
     from reparam.runs import open_run
 
     require_positive("--samples", samples)
+    require_positive("--top", top)
     if out is not None:
         require_ending(out, (".csv", ".parquet", ".npz"))
     opened = open_run(run, common.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -88,9 +89,9 @@ def _absolute(over: dict[str, Any]) -> dict[str, Any]:
     from reparam.data.catalogue import DATASETS, canonical
 
     source = _source(over)
-    if source is None or canonical(source) in DATASETS or not Path(source).expanduser().exists():
+    if source is None or canonical(source) in DATASETS or not os.path.exists(os.path.expanduser(source)):
         return over
-    return over | {"data": over["data"] | {"source": str(Path(source).expanduser().resolve())}}
+    return over | {"data": over["data"] | {"source": os.path.realpath(os.path.expanduser(source))}}
 
 
 def _new_folder(recipe: str, over: dict[str, Any]) -> Path:

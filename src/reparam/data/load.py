@@ -125,7 +125,7 @@ def read(source: Any, how: Wanted) -> Raw:
     if not isinstance(source, str | os.PathLike):
         return from_object(source, how)
     text = os.fspath(source)
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))
     if not path.exists():
         raise DataNotFoundError(f"There is no data set or path {text!r}. {nearest(canonical(text), DATASETS)}")
     return read_path(path, how)

@@ -29,7 +29,7 @@ from reparam.runs.settings import (
     read_config,
     write_text,
 )
-from reparam.training import Outcome, Trainer, TrainSettings, about, has_checkpoints
+from reparam.training import Outcome, Trainer, TrainSettings, about, has_checkpoints, read_metrics
 from reparam.training.log import Row
 
 EXAMPLES = 2_000  # shown to parts that begin from data
@@ -236,12 +236,26 @@ def resume(
         config = parse_config(merged(config.model_dump(mode="json"), longer), "resume")
     data = load_for(config) if data is None else load_data(data, binarize=config.data.binarize)
     model, found = _begun(folder, config, data, objective)
+    if epochs is not None:
+        _require_more(folder, epochs)
     with joined(chosen) as group, _alone_in(folder, group):
         trainer = _trainer(model.to(chosen), data.to(chosen), found, config, folder, progress)
         if group.writes:
             write_text(folder / "config.yaml", config.to_yaml())
         outcome = trainer.run(resume=has_checkpoints(folder), replan=max_minutes is not None)
         return _finish(trainer, outcome, data.to(chosen), config)
+
+
+def _require_more(folder: Path, epochs: int) -> None:
+    """Checks that a new total of epochs is no fewer than were done.
+
+    Raises:
+        ConfigError: if it is.
+    """
+    rows = read_metrics(folder)
+    done = rows[-1]["epoch"] if rows else 0
+    if epochs < done:
+        raise ConfigError(f"resume: {folder} has done {done:g} epochs, {epochs} is fewer. Give a greater total.")
 
 
 def _begun(folder: Path, config: Config, data: Data, objective: Objective | None) -> tuple[VAE, Objective]:

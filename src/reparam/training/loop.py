@@ -341,7 +341,9 @@ class Trainer:
             weights = checkpoint.tensors["weights"].items()
             module.load_state_dict({k.removeprefix(prefix): v for k, v in weights if k.startswith(prefix)})
         if self.ema:
-            self.ema.load(checkpoint.tensors["ema"])
+            self.ema = EMA(self.model, self.ema.decay)  # begins with these weights, where it was off so far
+            if "ema" in checkpoint.tensors:
+                self.ema.load(checkpoint.tensors["ema"])
         state = dict(checkpoint.state)
         state.pop("about")
         self.state = State(**state)
@@ -349,7 +351,7 @@ class Trainer:
         self.sums.load(checkpoint.tensors.get("sums", {}), self.processes)
         for number, update in enumerate(self.updates):
             update.optimizer.load(of_number(checkpoint.tensors["optimizer"], number))
-            if update.scale:
+            if update.scale and "scale" in checkpoint.tensors:
                 update.scale.load(of_number(checkpoint.tensors["scale"], number))
 
     def _restore(self, replan: bool) -> None:
