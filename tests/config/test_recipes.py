@@ -126,3 +126,14 @@ def test_a_resolved_configuration_says_everything() -> None:
 def test_build_refuses_misspelt_settings(setting: str, value: Any) -> None:
     with pytest.raises(ConfigError):
         build("vae", grey(), **{setting: value})
+
+
+def test_weight_decay_belongs_to_its_optimiser() -> None:
+    """Who asks for another optimiser does not get the decay that was meant for AdamW."""
+    images = tiny_data("binary", (1, 28, 28))
+    ours = resolve("vae", images).train
+    assert (ours.optimizer, ours.weight_decay) == ("adamw", 0.025)
+    assert resolve("vae", images, {"train": {"optimizer": "adam"}}).train.weight_decay == 0
+    assert resolve("vae", images, {"train": {"optimizer": "adam", "weight_decay": 0.1}}).train.weight_decay == 0.1
+    assert resolve("vae", images, {"train": {"weight_decay": 0.1}}).train.optimizer == "adamw"
+    assert resolve("ae", images).train.optimizer == "adam"

@@ -8,7 +8,7 @@ from reparam.config import Config, build_model, merged, parse_config, with_netwo
 from reparam.data import Data
 from reparam.data.records import Binarize
 from reparam.models import VAE
-from reparam.recipes.building import Values
+from reparam.recipes.building import DECAY, Values
 from reparam.recipes.table import require_recipe
 
 STEPS = 4000
@@ -62,7 +62,10 @@ def resolve(name: str, data: Data, over: Mapping[str, Any] | None = None, origin
     over = with_networks(over or {})
     binarize = binarization(name, data, over)
     base = recipe(data.binarized(binarize).spec)
-    base |= {"recipe": name, "data": {"binarize": binarize}, "seed": 0}
+    base = {"train": {}} | base | {"recipe": name, "data": {"binarize": binarize}, "seed": 0}
+    told = _section(over, "train")
+    if "optimizer" in told and "weight_decay" not in told:
+        base["train"] = {name: value for name, value in base["train"].items() if name not in DECAY}
     values = merged(base, over)
     config = parse_config(values, origin)
     defaults: Values = {}
