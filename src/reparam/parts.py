@@ -25,7 +25,24 @@ from reparam.networks import (
     StandardizedCorruption,
     StandardizedEncoder,
 )
-from reparam.objectives import ELBO
+from reparam.objectives import (
+    ELBO,
+    AdversarialBound,
+    CapacityBound,
+    CovarianceBound,
+    DiscrepancyBound,
+    DoublyReparameterizedBound,
+    FactorBound,
+    ImportanceBound,
+    PartialImportanceBound,
+    RateConstraint,
+    ReconstructionConstraint,
+    RegularizedBound,
+    RenyiBound,
+    SlicedBound,
+    StickingTheLandingBound,
+    TotalCorrelationBound,
+)
 from reparam.posteriors import FullNormalPosterior, LaplacePosterior, NormalPosterior, PointPosterior
 from reparam.priors import LaplacePrior, NormalPrior
 
@@ -56,7 +73,24 @@ PARTS: dict[str, dict[str, type]] = {
         "salt-and-pepper": SaltAndPepperNoise,
         "standardized": StandardizedCorruption,
     },
-    "objective": {"elbo": ELBO},
+    "objective": {
+        "elbo": ELBO,
+        "iwae": ImportanceBound,
+        "piwae": PartialImportanceBound,
+        "dreg": DoublyReparameterizedBound,
+        "stl": StickingTheLandingBound,
+        "renyi": RenyiBound,
+        "capacity": CapacityBound,
+        "geco": ReconstructionConstraint,
+        "vib": RateConstraint,
+        "factor": FactorBound,
+        "beta-tc": TotalCorrelationBound,
+        "dip": CovarianceBound,
+        "mmd": DiscrepancyBound,
+        "sliced": SlicedBound,
+        "adversarial": AdversarialBound,
+        "rae": RegularizedBound,
+    },
 }
 WRAPPER = "standardized"
 FROM_CONTEXT = ("data_shape", "latent_dim", "out_shape", "in_dim", "self")

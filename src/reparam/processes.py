@@ -71,6 +71,14 @@ class Processes:
         summed: Tensor = _Sum.apply(value)  # type: ignore[no-untyped-call]
         return summed / self.world
 
+    def whole(self, value: Tensor, axis: int = 0) -> Tensor:
+        """The parts of all processes side by side along an axis, with their gradient."""
+        if self.world == 1:
+            return value
+        parts = [value if rank == self.rank else torch.zeros_like(value) for rank in range(self.world)]
+        summed: Tensor = _Sum.apply(torch.cat(parts, axis))  # type: ignore[no-untyped-call]
+        return summed
+
     def total(self, tensor: Tensor) -> Tensor:
         """The sum over the processes."""
         if self.world == 1:

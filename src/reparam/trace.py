@@ -165,6 +165,10 @@ class Model(Protocol):
 
     def parameters(self) -> Iterator[Parameter]: ...
 
+    def inference_parameters(self) -> Iterator[Parameter]: ...
+
+    def generative_parameters(self) -> Iterator[Parameter]: ...
+
 
 class Playable(Protocol):
     """What the training loop asks of an objective: who plays, and a Bound of a batch to validate by."""

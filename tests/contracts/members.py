@@ -29,11 +29,17 @@ MLP: tuple[Settings, ...] = (
     {"hidden_dims": (7, 7, 5), "layer": "gated"},
     {"hidden_dims": (6, 6, 8), "layer": "residual"},
 )
+SPECTRAL_MLP: tuple[Settings, ...] = (
+    {"hidden_dims": (9,), "spectral": True},
+    {"hidden_dims": (6, 8), "layer": "residual", "spectral": True},
+)
+SPECTRAL_CONV: tuple[Settings, ...] = ({"channels": (3, 4), "hidden_dim": 8, "spectral": True},)
+CRITIC: Settings = {"hidden_dims": (7, 6)}
 SCALES: tuple[Settings, ...] = tuple({"scale": scale} for scale in (0.3, "learned", "optimal", "predicted"))
 
 ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
     "encoder": {"mlp": MLP, "conv": CONV, WRAPPER: ({},)},
-    "decoder": {"mlp": MLP, "conv": CONV},
+    "decoder": {"mlp": (*MLP, *SPECTRAL_MLP), "conv": (*CONV, *SPECTRAL_CONV)},
     "posterior": {"normal": ({},), "full-normal": ({},), "laplace": ({},), "point": ({},)},
     "prior": {"normal": ({},), "laplace": ({},)},
     "likelihood": {
@@ -57,7 +63,22 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
             {},
             {"samples": 3, "beta": 4.0, "free_bits": 0.1},
             {"warmup": 0.5, "warmup_kind": "cyclic", "cycles": 2},
-        )
+        ),
+        "iwae": ({}, {"samples": 6, "groups": 3}, {"samples": 4, "elbo_share": 0.3}),
+        "piwae": ({"samples": 6, "groups": 2},),
+        "dreg": ({}, {"samples": 1}),
+        "stl": ({}, {"samples": 3, "beta": 2.0, "warmup": 0.5}),
+        "renyi": ({}, {"samples": 4, "alpha": -1.5}, {"alpha": 1.0}, {"alpha": 3.0}, {"alpha": "max"}),
+        "capacity": ({}, {"gamma": 5.0, "capacity": 0.5, "warmup": 1.0, "samples": 2}),
+        "geco": ({}, {"tau": -0.5, "samples": 2, "speed": 0.1, "decay": 0.5}),
+        "vib": ({}, {"target": 0.5, "samples": 2, "speed": 0.1, "decay": 0.0}),
+        "factor": (CRITIC, CRITIC | {"samples": 3, "gamma": 30.0, "warmup": 0.5, "free_bits": 0.1}),
+        "beta-tc": ({}, {"alpha": 0.5, "gamma": 2.0, "sampling": "weighted", "samples": 3, "warmup": 0.5}),
+        "dip": ({}, {"moments": "codes", "diagonal": 10.0, "samples": 2, "warmup": 0.5, "free_bits": 0.1}),
+        "mmd": ({}, {"alpha": 0.2, "weight": 50.0, "kernel": "rbf", "scales": (0.5, 2.0), "samples": 2}),
+        "sliced": ({}, {"alpha": 0.0, "projections": 7, "samples": 2, "free_bits": 0.1}),
+        "adversarial": (CRITIC, CRITIC | {"samples": 3, "weight": 10.0}),
+        "rae": tuple({"regularization": name} for name in ("l2", "gradient", "none")),
     },
 }
 SUPPORT = {

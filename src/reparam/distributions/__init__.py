@@ -3,7 +3,7 @@
 from reparam.distributions.bernoulli import JointBernoulli
 from reparam.distributions.detaching import detached
 from reparam.distributions.energy import Energy
-from reparam.distributions.independent import is_density, is_discrete, joint
+from reparam.distributions.independent import factors, is_density, is_discrete, joint
 from reparam.distributions.kl import has_closed_form, kl_groups
 from reparam.distributions.levels import CategoricalLevels, DiscretizedLogistic
 from reparam.distributions.optimal import OptimalScale
@@ -20,6 +20,7 @@ __all__ = [
     "PointMass",
     "Rescaled",
     "detached",
+    "factors",
     "has_closed_form",
     "is_density",
     "is_discrete",

@@ -8,6 +8,14 @@ def joint(base: Distribution, event_dim: int) -> Independent:
     return Independent(base, event_dim, validate_args=False)
 
 
+def factors(distribution: Distribution) -> Distribution | None:
+    """The factors over single dimensions, where the distribution factorises over its last axis; None otherwise."""
+    if isinstance(distribution, Independent) and distribution.reinterpreted_batch_ndims == 1:
+        found: Distribution = distribution.base_dist
+        return found
+    return None
+
+
 def is_density(distribution: Distribution) -> bool:
     """False for reconstruction terms without a normaliser (:class:`Energy`)."""
     base = getattr(distribution, "base_dist", distribution)

@@ -6,6 +6,7 @@ from typing import Literal
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal, kl_divergence
 
+from reparam.distributions.independent import factors
 from reparam.distributions.normal import kl_normal
 from reparam.errors import PartError
 
@@ -28,21 +29,19 @@ _OWN: dict[tuple[type, type, type | None], Callable[..., Tensor]] = {
 
 def _factors(q: Distribution, p: Distribution) -> tuple[Distribution, Distribution] | None:
     """The factors of q and p over single dimensions, where both factorise over their last axis."""
-    both = isinstance(q, Independent) and isinstance(p, Independent)
-    if both and q.reinterpreted_batch_ndims == 1 and p.reinterpreted_batch_ndims == 1:  # type: ignore[attr-defined]
-        return q.base_dist, p.base_dist  # type: ignore[attr-defined]
-    return None
+    of_q, of_p = factors(q), factors(p)
+    return None if of_q is None or of_p is None else (of_q, of_p)
 
 
 def _closed_form(q: Distribution, p: Distribution) -> Tensor | None:
     own = _OWN.get((type(q), type(p), type(getattr(p, "base_dist", None))))
     if own is not None:
         return own(q, p).unsqueeze(-1)
-    factors = _factors(q, p)
-    if factors and type(factors[0]) is Normal and type(factors[1]) is Normal:
-        return kl_normal(factors[0], factors[1])
+    each = _factors(q, p)
+    if each and type(each[0]) is Normal and type(each[1]) is Normal:
+        return kl_normal(each[0], each[1])
     try:
-        return kl_divergence(*factors) if factors else kl_divergence(q, p).unsqueeze(-1)
+        return kl_divergence(*each) if each else kl_divergence(q, p).unsqueeze(-1)
     except NotImplementedError:
         return None
 
@@ -73,9 +72,9 @@ def kl_groups(q: Distribution, p: Distribution, z: Tensor, method: KLMethod = "a
     if method == "closed":
         names = f"{_name(q)} and {_name(p)}"
         raise PartError(f"KL: {names} have no closed form. Use kl='sampled' (Monte Carlo) or kl='auto'.")
-    factors = _factors(q, p)
-    if factors:
-        return factors[0].log_prob(z) - factors[1].log_prob(z)
+    each = _factors(q, p)
+    if each:
+        return each[0].log_prob(z) - each[1].log_prob(z)
     return (q.log_prob(z) - p.log_prob(z)).unsqueeze(-1)
 
 

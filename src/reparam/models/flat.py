@@ -1,6 +1,7 @@
 """The flat graphical model: one latent z for each x."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any, get_args
 
 import torch
@@ -121,6 +122,15 @@ class VAE(nn.Module):
             self.posterior.start(self.encoder(x))
         if self.prior is not None and self.prior.starts:
             self.prior.start(x)
+
+    def inference_parameters(self) -> Iterator[nn.Parameter]:
+        """What moves q(z|x): the encoder and the posterior."""
+        return chain(self.encoder.parameters(), self.posterior.parameters())
+
+    def generative_parameters(self) -> Iterator[nn.Parameter]:
+        """What moves p(x, z): the prior, the decoder and the likelihood."""
+        parts = (self.prior, self.decoder, self.likelihood)
+        return chain.from_iterable(part.parameters() for part in parts if part is not None)
 
     def corrupt(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """A damaged copy of x, as in training; x itself where the model does not de-noise."""

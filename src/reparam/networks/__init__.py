@@ -11,6 +11,7 @@ from reparam.networks.corruption import (
     StandardizedCorruption,
 )
 from reparam.networks.mlp import MLPDecoder, MLPEncoder
+from reparam.networks.spectral import Spectral
 from reparam.networks.standardized import StandardizedEncoder, Units
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "MLPEncoder",
     "MaskingNoise",
     "SaltAndPepperNoise",
+    "Spectral",
     "StandardizedCorruption",
     "StandardizedEncoder",
     "Units",

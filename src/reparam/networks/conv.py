@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from reparam.errors import PartError, nearest
 from reparam.networks.base import Decoder, Encoder
+from reparam.networks.spectral import spectral_layers
 from reparam.shapes import Shape
 
 Pair = tuple[int, int]
@@ -241,6 +242,7 @@ class ConvDecoder(Decoder):
         hidden_dim: Width of the first dense layer.
         patch: Side of the patches unfolded at the end, as in the encoder.
         block: ``residual`` or ``plain``.
+        spectral: Let no layer stretch distances, see :class:`~reparam.networks.Spectral`.
     Raises:
         PartError: if out_shape is no image or signal, or the sizes make no sense.
     """
@@ -254,6 +256,7 @@ class ConvDecoder(Decoder):
         hidden_dim: int = 256,
         patch: int | None = None,
         block: BlockKind = "residual",
+        spectral: bool = False,
     ) -> None:
         super().__init__(latent_dim, out_shape)
         owner = type(self).__name__
@@ -262,7 +265,7 @@ class ConvDecoder(Decoder):
         depth, *extents = _height_width(owner, self.out_shape)
         self.plan = plan = _plan(owner, (extents[0], extents[1]), patch, channels, blocks)
         self.channels, self.blocks, self.patch = plan.channels, plan.blocks, max(plan.strides[0])
-        self.hidden_dim, self.block = hidden_dim, block
+        self.hidden_dim, self.block, self.spectral = hidden_dim, block, spectral
         make = _block(owner, block)
         at = plan.coarsest
         self.dense = nn.Sequential(
@@ -277,6 +280,8 @@ class ConvDecoder(Decoder):
                 at = at[0] * stride[0], at[1] * stride[1]
         out = _conv(plan.channels[0], depth * math.prod(plan.strides[0]), at, 3, gain=0.5)
         self.stages = nn.Sequential(*stages, nn.SiLU(), out)
+        if spectral:
+            spectral_layers(self)
         channels_last(self)
 
     def forward(self, z: Float[Tensor, "N L"]) -> Float[Tensor, "N ..."]:

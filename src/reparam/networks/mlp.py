@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from reparam.errors import PartError, nearest
 from reparam.networks.base import Decoder, Encoder
+from reparam.networks.spectral import spectral_layers
 from reparam.shapes import Shape, numel
 
 
@@ -103,17 +104,25 @@ class MLPDecoder(Decoder):
         out_shape: ``likelihood.out_shape``.
         hidden_dims: Widths of the hidden layers, from z to x.
         layer: ``plain`` (ReLU), ``gated`` or ``residual``.
+        spectral: Let no layer stretch distances, see :class:`~reparam.networks.Spectral`.
     Raises:
         PartError: if hidden_dims is empty or the layer is unknown.
     """
 
     def __init__(
-        self, latent_dim: int, out_shape: Shape, hidden_dims: Sequence[int] = (400,), layer: Layer = "plain"
+        self,
+        latent_dim: int,
+        out_shape: Shape,
+        hidden_dims: Sequence[int] = (400,),
+        layer: Layer = "plain",
+        spectral: bool = False,
     ) -> None:
         super().__init__(latent_dim, out_shape)
-        self.hidden_dims, self.layer = tuple(hidden_dims), layer
+        self.hidden_dims, self.layer, self.spectral = tuple(hidden_dims), layer, spectral
         self.net = layers(type(self).__name__, (latent_dim, *hidden_dims), layer)
         self.out = nn.Linear(hidden_dims[-1], numel(out_shape))
+        if spectral:
+            spectral_layers(self)
 
     def forward(self, z: Float[Tensor, "N L"]) -> Float[Tensor, "N ..."]:
         return self.out(self.net(z)).reshape(z.shape[0], *self.out_shape)

@@ -1,7 +1,35 @@
 """Objectives: a Trace -> a Bound, and the players who move the parameters."""
 
+from reparam.objectives.adversarial import AdversarialBound, FactorBound
 from reparam.objectives.base import Objective
 from reparam.objectives.elbo import ELBO
+from reparam.objectives.importance import ImportanceBound, PartialImportanceBound
+from reparam.objectives.lagrange import CapacityBound, RateConstraint, ReconstructionConstraint
+from reparam.objectives.matching import DiscrepancyBound, SlicedBound
+from reparam.objectives.moments import CovarianceBound
+from reparam.objectives.regularized import RegularizedBound
+from reparam.objectives.renyi import RenyiBound
+from reparam.objectives.reparameterized import DoublyReparameterizedBound, StickingTheLandingBound
 from reparam.objectives.schedules import warmup_weight
+from reparam.objectives.total_correlation import TotalCorrelationBound
 
-__all__ = ["ELBO", "Objective", "warmup_weight"]
+__all__ = [
+    "ELBO",
+    "AdversarialBound",
+    "CapacityBound",
+    "CovarianceBound",
+    "DiscrepancyBound",
+    "DoublyReparameterizedBound",
+    "FactorBound",
+    "ImportanceBound",
+    "Objective",
+    "PartialImportanceBound",
+    "RateConstraint",
+    "ReconstructionConstraint",
+    "RegularizedBound",
+    "RenyiBound",
+    "SlicedBound",
+    "StickingTheLandingBound",
+    "TotalCorrelationBound",
+    "warmup_weight",
+]

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from reparam.errors import PartError
+from reparam.processes import Processes, current
 from reparam.trace import Bound, HasNamedValues, Model, Player, Progress, Trace
 
 
@@ -19,6 +20,7 @@ class Objective(nn.Module, ABC):
     """
 
     fixed_q = False  # True for estimators whose log q must pass no gradient to the parameters of q
+    noiseless = False  # True for those that ask for a posterior without noise
 
     def __init__(self, samples: int = 1) -> None:
         super().__init__()
@@ -29,6 +31,11 @@ class Objective(nn.Module, ABC):
     @abstractmethod
     def bound(self, trace: Trace, progress: Progress) -> Bound:
         """The quantity to maximise and the terms to show, one value per example, nats."""
+
+    @property
+    def group(self) -> Processes:
+        """Who shares a batch: all processes in training; this one alone at validation, where each judges all of it."""
+        return current() if self.training else Processes()
 
     def forward(self, model: Model, batch: HasNamedValues, progress: Progress) -> Bound:
         """Traces a batch and bounds it."""

@@ -270,11 +270,13 @@ class Trainer:
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
         self.model.eval()
+        self.objective.train(False)
         try:
             with uncompiled(self.model):
                 yield
         finally:
             self.model.train()
+            self.objective.train()
 
     def _averaged(self) -> AbstractContextManager[None]:
         return self.ema.applied() if self.ema else nullcontext()

@@ -1,0 +1,59 @@
+"""Layers that stretch no distance."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+
+def _unit(vector: Float[Tensor, " N"], otherwise: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """The vector at length 1; where it has no length, the other one."""
+    length = vector.norm()
+    return torch.where(length > 0, F.normalize(vector, dim=0), otherwise)
+
+
+class Spectral(nn.Module):
+    r"""Divides a layer's weight by its largest singular value, where that is above 1.
+
+    .. math:: \bar W = W / \max(1, \sigma(W)), \qquad \sigma(W) \approx u^\top W v
+
+    Each pass in training takes one step of the power iteration for u and keeps it in a buffer; in evaluation nothing
+    is kept. The rows of W are the layer's outputs; of a convolution it is the kernel, laid out as a matrix.
+
+    Args:
+        layer: A linear layer or a convolution.
+    Source:
+        Spectral normalization for generative adversarial networks (Miyato et al., 2018), arXiv:1802.05957, eq. 8 and
+        algorithm 1. A weight whose norm is below 1 is left as it is, so that residual layers may begin at zero.
+    """
+
+    direction: Tensor
+
+    def __init__(self, layer: nn.Linear | nn.Conv2d) -> None:
+        super().__init__()
+        self.layer = layer
+        start = torch.randn(layer.weight.shape[0])
+        self.register_buffer("direction", _unit(start, torch.ones_like(start)))
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        weight = self.layer.weight
+        matrix = weight.flatten(1)
+        with torch.no_grad():  # sums of products instead of matmul, which mixed precision would round
+            u, v = self.direction, torch.zeros_like(matrix[0])
+            v = _unit((u.unsqueeze(1) * matrix).sum(0), v)
+            u = _unit((matrix * v).sum(1), u)
+            if self.training:
+                self.direction.copy_(u)
+        norm = (u.unsqueeze(1) * matrix * v).sum()
+        found: Tensor = functional_call(self.layer, {"weight": weight / norm.clamp_min(1.0)}, (x,))
+        return found
+
+
+def spectral_layers(network: nn.Module) -> None:
+    """Wraps every linear layer and every convolution of a network in :class:`Spectral`."""
+    for name, child in list(network.named_children()):
+        if isinstance(child, nn.Linear | nn.Conv2d):
+            setattr(network, name, Spectral(child))
+        else:
+            spectral_layers(child)

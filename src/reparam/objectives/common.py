@@ -1,0 +1,99 @@
+"""What objectives share: the terms they show, and what they ask of a trace."""
+
+from jaxtyping import Float
+from torch import Size, Tensor
+from torch.distributions import Distribution
+
+from reparam.distributions import factors, is_density
+from reparam.errors import PartError, RefusedError
+from reparam.processes import Processes
+from reparam.trace import Trace
+
+
+def elbo_terms(distortion: Float[Tensor, " B"], rate: Float[Tensor, " B"]) -> dict[str, Tensor]:
+    """The plain ELBO and its two terms, as every bound shows them."""
+    distortion, rate = distortion.detach(), rate.detach()
+    return {"elbo": -(distortion + rate), "distortion": distortion, "rate": rate}
+
+
+def plain_terms(trace: Trace, cost: Tensor | None = None) -> dict[str, Tensor]:
+    """The plain ELBO and its terms, or what stands for them where q is a point mass.
+
+    A point mass has no ELBO, because its KL to a density is infinite. There ``elbo`` is minus the distortion, as for a
+    plain autoencoder, less what the method pays for the shape of its codes; the best weights are chosen by that.
+
+    Args:
+        trace: Of one batch.
+        cost: (), what the method pays, where that means the same at every step.
+    """
+    if is_density(trace.q):
+        return elbo_terms(trace.distortion, trace.rate)
+    distortion = trace.distortion.detach()
+    return {"elbo": -distortion if cost is None else -(distortion + cost.detach()), "distortion": distortion}
+
+
+def penalised(value: Float[Tensor, " B"], trace: Trace) -> Float[Tensor, " B"]:
+    """The value less what the model itself wants kept small."""
+    return value if trace.penalty is None else value - trace.penalty
+
+
+def require_at_least(owner: str, least: float, **settings: float) -> None:
+    """Checks numbers.
+
+    Raises:
+        PartError: if one of them is below ``least``, or no finite number.
+    """
+    for name, value in settings.items():
+        if not least <= value < float("inf"):
+            raise PartError(f"{owner}: {name} is {value}, expected a number of {least:g} or more.")
+
+
+def require_noise(owner: str, trace: Trace) -> None:
+    """Checks that KL(q || p) and log q exist.
+
+    Raises:
+        RefusedError: if q is a point mass.
+    """
+    if not is_density(trace.q):
+        raise RefusedError(
+            f"{owner}: q(z|x) is a point mass, so KL(q || p) is infinite. Take a posterior with a density, such as "
+            "'normal'."
+        )
+
+
+def require_factors(owner: str, trace: Trace) -> Distribution:
+    """The factors of q(z|x) over single dimensions.
+
+    Raises:
+        RefusedError: if q does not factorise.
+    """
+    found = factors(trace.q)
+    if found is None or found.event_shape:
+        raise RefusedError(
+            f"{owner}: q(z|x) does not factorise over the dimensions of z, so the densities of single dimensions, "
+            "q(z_l|x), are not at hand. Take a posterior with independent dimensions, such as 'normal'."
+        )
+    return found
+
+
+def require_prior(owner: str, trace: Trace) -> Distribution:
+    """The prior p(z).
+
+    Raises:
+        RefusedError: if there is none.
+    """
+    if trace.p_z is None:
+        raise RefusedError(f"{owner}: there is no prior p(z) that codes could match. Give one, such as 'normal'.")
+    return trace.p_z
+
+
+def prior_draws(p_z: Distribution, shape: Size) -> Float[Tensor, "*N L"]:
+    """Draws from the prior, with their gradient where they have one; of a shape that ends in L."""
+    draw = p_z.rsample if p_z.has_rsample else p_z.sample
+    return draw(shape[:-1])
+
+
+def part_of(whole: Float[Tensor, "K N L"], group: Processes) -> Float[Tensor, "K B L"]:
+    """This process's examples of what is alike in all processes."""
+    own = whole.shape[1] // group.world
+    return whole.narrow(1, group.rank * own, own)

@@ -1,0 +1,49 @@
+"""The variational Renyi bound."""
+
+import math
+from typing import Literal
+
+from reparam.errors import PartError
+from reparam.objectives.base import Objective
+from reparam.objectives.common import penalised, plain_terms, require_noise
+from reparam.objectives.importance import importance_bound
+from reparam.trace import Bound, Progress, Trace
+
+
+class RenyiBound(Objective):
+    r"""Variational Renyi bound: one number leads from the mean weight to the largest one.
+
+    .. math::
+        \mathcal{L}_\alpha(x) = \frac{1}{1 - \alpha} \log \frac1K \sum_k w_k^{1 - \alpha},
+        \qquad \mathcal{L}_{\max}(x) = \max_k \log w_k
+
+    alpha = 1 is the ELBO, alpha = 0 IWAE, and ``max`` the limit of minus infinity. It falls as alpha grows; below 0 it
+    is no lower bound of log p(x) any more, and for finite K it is biased.
+
+    Args:
+        samples: Draws of z per example, K.
+        alpha: Order of the divergence, any real number, or ``max``.
+    Raises:
+        PartError: if alpha is no finite number.
+        RefusedError: if q is a point mass.
+    Source:
+        Renyi divergence variational inference (Li & Turner, 2016), arXiv:1602.02311, eq. 6 and section 4.2. The whole
+        sum is differentiated, where the paper also offers to draw one of its terms.
+    """
+
+    def __init__(self, samples: int = 5, alpha: float | Literal["max"] = 0.5) -> None:
+        super().__init__(samples)
+        if alpha != "max" and not (isinstance(alpha, float | int) and math.isfinite(alpha)):
+            raise PartError(f"RenyiBound: alpha is {alpha!r}, expected a finite number or 'max'.")
+        self.alpha = alpha
+
+    def bound(self, trace: Trace, progress: Progress) -> Bound:
+        require_noise("RenyiBound", trace)
+        if self.alpha == "max":
+            value = trace.log_w.amax(0)
+        elif self.alpha == 1:
+            value = trace.elbo
+        else:
+            order = 1 - self.alpha
+            value = importance_bound(order * trace.log_w) / order
+        return Bound(penalised(value, trace), plain_terms(trace) | {"renyi_bound": value.detach()})

@@ -1,0 +1,153 @@
+"""Bounds with a term of the aggregate posterior against hand computations."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch.distributions import MultivariateNormal
+
+from reparam.distributions import PointMass
+from reparam.errors import RefusedError
+from reparam.objectives import (
+    ELBO,
+    AdversarialBound,
+    CovarianceBound,
+    DiscrepancyBound,
+    FactorBound,
+    Objective,
+    SlicedBound,
+    TotalCorrelationBound,
+)
+from reparam.trace import Progress, Trace
+from tests.objectives.traces import normal, point_trace, trace
+
+LOC = torch.tensor([[1.0, 1.0], [-1.0, -1.0]], dtype=torch.float64)
+VARIANCE = torch.tensor([0.5, 2.0], dtype=torch.float64)
+LOG_P_X = torch.tensor([[-3.0, -4.0]], dtype=torch.float64)
+KL = torch.tensor([[[0.5, 0.1], [0.7, 0.3]]], dtype=torch.float64)
+
+
+def given(**more: Any) -> Trace:
+    q = normal(LOC, VARIANCE.sqrt())
+    z = LOC.unsqueeze(0) + 0.1
+    return trace(LOG_P_X, q, z, kl=KL, log_q=q.log_prob(z), **more)
+
+
+def penalty(objective: Objective, of: Trace) -> float:
+    """What a bound takes from the ELBO."""
+    return (ELBO().bound(of, Progress()).value - objective.bound(of, Progress()).value).mean().item()
+
+
+class TestCovariance:
+    def test_of_means(self) -> None:
+        """Cov is all ones: 2 covariances of 1, and variances of 1 that cost nothing."""
+        assert penalty(CovarianceBound(off_diagonal=3.0, diagonal=100.0), given()) == pytest.approx(3 * 2)
+
+    def test_of_codes(self) -> None:
+        """The variances are 1.5 and 3: 0.25 and 4 too many, squared."""
+        found = penalty(CovarianceBound(moments="codes", off_diagonal=3.0, diagonal=10.0), given())
+        assert found == pytest.approx(3 * 2 + 10 * 4.25)
+
+    def test_of_codes_with_correlated_noise(self) -> None:
+        noise = torch.tensor([[0.5, -1.0], [-1.0, 2.5]], dtype=torch.float64)
+        of = trace(LOG_P_X, MultivariateNormal(LOC, noise), LOC.unsqueeze(0))
+        # the covariance 1 of the means and -1 of the noise cancel
+        found = penalty(CovarianceBound(moments="codes", off_diagonal=3.0, diagonal=10.0), of)
+        assert found == pytest.approx(10 * (0.25 + 6.25))
+
+
+class TestTotalCorrelation:
+    def test_weights_of_one_are_the_elbo_with_a_sampled_kl(self) -> None:
+        """Whatever the estimate of q(z) is, it cancels."""
+        of = given(log_p_z=torch.tensor([[-2.0, -1.5]], dtype=torch.float64))
+        for sampling in ("stratified", "weighted"):
+            objective = TotalCorrelationBound(beta=1.0, sampling=sampling)  # type: ignore[arg-type]
+            for examples in (0, 2, 1000):
+                found = objective.bound(of, Progress(examples=examples)).value
+                assert torch.allclose(found, of.log_w.mean(0), atol=1e-10)
+
+    def test_terms_by_hand(self) -> None:
+        """Two examples are all there are: q(z) is the mean of two densities."""
+        of = given()
+        q = normal(LOC, VARIANCE.sqrt())
+        each = q.base_dist.log_prob(of.z[0].unsqueeze(1))
+        joint = each.sum(-1).exp().mean(1).log()
+        single = each.exp().mean(1).log().sum(-1)
+        objective = TotalCorrelationBound(alpha=2.0, beta=3.0, gamma=5.0)
+        found = objective.bound(of, Progress(examples=2))
+        assert torch.allclose(found.terms["total_correlation"], joint - single)
+        expected = LOG_P_X[0] - 2 * (of.log_q[0] - joint) - 3 * (joint - single) - 5 * single
+        assert torch.allclose(found.value, expected)
+
+    def test_refuses_what_does_not_factorise(self) -> None:
+        of = trace(LOG_P_X, MultivariateNormal(LOC, torch.eye(2).double()), LOC.unsqueeze(0))
+        with pytest.raises(RefusedError, match=r"does not factorise .*, q\(z_l\|x\), are not at hand"):
+            TotalCorrelationBound().bound(of, Progress())
+
+
+class TestMatching:
+    @pytest.mark.parametrize("kind", [DiscrepancyBound, SlicedBound])
+    def test_weights(self, kind: type[DiscrepancyBound] | type[SlicedBound]) -> None:
+        """alpha = 0.25 and lambda = 10: the KL weighs 0.75, the distance 9.25."""
+        found = kind(alpha=0.25, weight=10.0).bound(given(), Progress())
+        expected = given().elbo + 0.25 * given().rate - 9.25 * found.terms["distance"]
+        assert torch.allclose(found.value, expected)
+        assert torch.allclose(found.terms["elbo"], given().elbo)
+
+    @pytest.mark.parametrize("objective", [DiscrepancyBound(), SlicedBound()])
+    def test_without_noise_the_elbo_is_what_is_maximised(self, objective: Objective) -> None:
+        found = objective.bound(point_trace(LOG_P_X, LOC), Progress())
+        assert torch.equal(found.terms["elbo"], found.value)
+        assert torch.allclose(found.value, LOG_P_X[0] - 10 * found.terms["distance"])
+        assert "rate" not in found.terms
+
+    @pytest.mark.parametrize("kind", [DiscrepancyBound, SlicedBound])
+    def test_refuses(self, kind: type[DiscrepancyBound] | type[SlicedBound]) -> None:
+        with pytest.raises(RefusedError, match=r"is infinite. Set alpha to 1"):
+            kind(alpha=0.5).bound(point_trace(LOG_P_X, LOC), Progress())
+        alone = Trace(LOC[None], PointMass(LOC), None, normal(LOC[0]), kl=KL, log_q=KL, log_p_z=KL, log_p_x=LOG_P_X)
+        with pytest.raises(RefusedError, match=r"there is no prior p\(z\) that codes could match"):
+            kind().bound(alone, Progress())
+
+
+class TestCritics:
+    def blind(self, kind: type[FactorBound] | type[AdversarialBound]) -> FactorBound | AdversarialBound:
+        """A critic that gives every code the same log odds, 1."""
+        objective = kind(2, hidden_dims=(3,)).double()
+        with torch.no_grad():
+            for parameter in objective.parameters():
+                parameter.zero_()
+            objective.critic.net[-1].bias.fill_(1.0)  # type: ignore[union-attr, operator]
+        return objective
+
+    def test_factor(self) -> None:
+        objective = self.blind(FactorBound)
+        assert penalty(objective, given()) == pytest.approx(10.0)
+        cross_entropy = -0.5 * (math.log(1 / (1 + math.exp(-1))) + math.log(1 / (1 + math.exp(1))))
+        assert objective.examine(given()).loss.item() == pytest.approx(cross_entropy)
+
+    def test_adversarial(self) -> None:
+        found = self.blind(AdversarialBound).bound(given(), Progress())
+        assert torch.allclose(found.value, LOG_P_X[0] + math.log(1 / (1 + math.exp(-1))))
+        assert torch.allclose(found.terms["elbo"], given().elbo)
+
+    def test_adversarial_without_noise_shows_the_distortion(self) -> None:
+        found = self.blind(AdversarialBound).bound(point_trace(LOG_P_X, LOC), Progress())
+        assert torch.equal(found.terms["elbo"], LOG_P_X[0])
+
+    def test_a_critic_feels_which_is_which(self) -> None:
+        """One step of its own makes it better; one of the model's loss does not belong to it."""
+        torch.manual_seed(0)
+        objective = AdversarialBound(2, hidden_dims=(8,)).double()
+        far = trace(LOG_P_X.expand(1, 2), z=LOC.unsqueeze(0) + 6)
+        losses = []
+        optimizer = torch.optim.SGD(objective.critic.parameters(), 0.1)
+        for _ in range(20):
+            optimizer.zero_grad()
+            loss = objective.examine(far).loss
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        assert losses[-1] < losses[0] - 0.1
+        assert objective.critic(far.z).mean() < 0  # codes, not draws from the prior
