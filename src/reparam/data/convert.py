@@ -91,12 +91,10 @@ def from_splits(splits: Mapping[str, Split | StreamedSplit]) -> Raw:
         raise DataError(
             f"{spec.name} would take {readable_bytes(made)} in memory. Name the source instead, or take a subset."
         )
-    parts = {
-        name: Part(
-            split.examples(slice(None)).cpu().numpy(), None if split.labels is None else split.labels.cpu().numpy()
-        )
-        for name, split in loaded.items()
-    }
+    parts = {}
+    for name, split in loaded.items():
+        named = {key: split.named[key].cpu().numpy() for key in ("labels", "factors") if key in split.named}
+        parts[name] = Part(split.examples(slice(None)).cpu().numpy(), **named)
     scale = Scale(spec.kind, spec.levels, spec.divisor)
     return Raw(spec.name, parts, spec.columns, spec.classes, scale, conventional=spec.conventional_binarize)
 

@@ -62,5 +62,5 @@ def ppc(judged: Judged) -> dict[str, Any]:
 
 def _statistics(x: Tensor, names: list[str]) -> Tensor:
     """The statistics of each example, (B, number of names), float64 on the CPU."""
-    flat = x.flatten(1).double().cpu()
+    flat = x.flatten(1).cpu().double()
     return torch.stack([STATISTICS[name](flat) for name in names], 1)

@@ -52,7 +52,7 @@ def continuity(judged: Judged) -> dict[str, Any]:
 
 
 def _length(values: Tensor) -> Tensor:
-    return values.flatten(1).double().norm(dim=1).cpu()
+    return values.flatten(1).cpu().double().norm(dim=1)
 
 
 def _apart(judged: Judged, first: Tensor, second: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ def completeness(judged: Judged) -> dict[str, Any]:
     """Share of decoded draws from the prior that lie where data lie, by distances in the feature network.
 
     A draw counts if its nearest of at most 10,000 training examples is no further than for 95 % of the judged examples:
-    so data themselves would get 0.95. As many draws are taken as there are judged examples.
+    so data themselves would get 0.95. At most 10,000 judged examples are taken, and as many draws.
     """
     share = share_among(judged.sample_features, judged.real_features, judged.training_features)
     return {"completeness": share, "completeness_n": len(judged.real_features), "feature_network": judged.network_name}

@@ -83,7 +83,7 @@ def _loaded_or_trained(network: Features, train: Split, seed: int) -> None:
         network.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError):  # not there, or damaged
         _train(network, train, seed)
-        with suppress(OSError), replacing(path) as aside:  # a cache that cannot be written is none
+        with suppress(OSError, SafetensorError), replacing(path) as aside:  # a cache that cannot be written is none
             save_file({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, aside)
 
 

@@ -131,13 +131,13 @@ def inception_score_of(logits: Float[Tensor, "N C"], seed: int = 0) -> tuple[flo
 
 
 def fid(judged: Judged) -> dict[str, Any]:
-    """Frechet distance of as many new samples as there are judged examples from these."""
+    """Frechet distance of new samples from as many judged examples, at most 10,000."""
     distance = frechet_distance(judged.real_features, judged.sample_features)
     return {"fid": distance, "fid_n": len(judged.real_features), "feature_network": judged.network_name}
 
 
 def recon_fid(judged: Judged) -> dict[str, Any]:
-    """Frechet distance of the mean reconstructions of the judged examples from these."""
+    """Frechet distance of the mean reconstructions of at most 10,000 judged examples from these."""
     distance = frechet_distance(judged.real_features, judged.reconstruction_features)
     return {"recon_fid": distance, "fid_n": len(judged.real_features), "feature_network": judged.network_name}
 
@@ -149,7 +149,7 @@ def kid(judged: Judged) -> dict[str, Any]:
 
 
 def precision_and_recall(judged: Judged) -> dict[str, Any]:
-    """Precision and recall of as many new samples as there are judged examples."""
+    """Precision and recall of new samples and as many judged examples, at most 10,000."""
     precision, recall = precision_recall(judged.real_features, judged.sample_features)
     return {"precision": precision, "recall": recall, "feature_network": judged.network_name}
 

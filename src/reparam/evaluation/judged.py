@@ -16,7 +16,7 @@ from reparam.rng import seeded
 
 Progressed = Callable[[str, int, int], None]
 BATCH = 250
-TRAINING_ITEMS = 10_000
+TRAINING_ITEMS = COMPARED_ITEMS = 10_000
 
 
 def labels_of(split: Split) -> Int[Tensor, " N"]:
@@ -59,12 +59,12 @@ class Judged:
 
     def batches(self, split: Split | None = None) -> Iterator[Batch]:
         """All examples of a split (the judged one when None), with the named values that the model asks for."""
-        for batch in (split or self.split).batches(BATCH):
+        for batch in (self.split if split is None else split).batches(BATCH):
             yield Batch(batch.x, batch.pick(self.model.conditions))
 
     def _encoded(self, split: Split) -> Tensor:
         means = [self.model.infer(batch.x, **batch.named).mean for batch in self.batches(split)]
-        return torch.cat(means).double().cpu()
+        return torch.cat(means).cpu().double()
 
     @cached_property
     def codes(self) -> Float[Tensor, "N L"]:
@@ -147,12 +147,17 @@ class Judged:
         return str(getattr(self.network, "name", type(self.network).__name__))
 
     def _features(self, examples: Iterable[Tensor]) -> Tensor:
-        return torch.cat([self.network(x).flatten(1).double().cpu() for x in examples])
+        return torch.cat([self.network(x).flatten(1).cpu().double() for x in examples])
+
+    @cached_property
+    def compared(self) -> Split:
+        """The judged examples that are compared with others in features: at most 10,000 random ones."""
+        return self.split.subset(COMPARED_ITEMS, self.seed, "compared")
 
     @cached_property
     def real_features(self) -> Float[Tensor, "N F"]:
-        """Features of the judged examples, float64 on the CPU."""
-        return self._features(batch.x for batch in self.batches())
+        """Features of :attr:`compared`, float64 on the CPU."""
+        return self._features(batch.x for batch in self.batches(self.compared))
 
     @cached_property
     def training_features(self) -> Float[Tensor, "N F"]:
@@ -161,10 +166,11 @@ class Judged:
 
     @cached_property
     def sample_features(self) -> Float[Tensor, "N F"]:
-        """Features of as many new examples (means of p(x|z)) as are judged, float64 on the CPU."""
-        return self._features(self.drawn("samples", len(self.split)))
+        """Features of as many new examples (means of p(x|z)) as are compared, float64 on the CPU."""
+        return self._features(self.drawn("samples", len(self.compared)))
 
     @cached_property
     def reconstruction_features(self) -> Float[Tensor, "N F"]:
-        """Features of the mean reconstructions of the judged examples, float64 on the CPU."""
-        return self._features(self.decoded(z).mean for z in self.codes.split(BATCH))
+        """Features of the mean reconstructions of :attr:`compared`, float64 on the CPU."""
+        codes = (self.model.infer(batch.x, **batch.named).mean for batch in self.batches(self.compared))
+        return self._features(self.model.decode(z).mean for z in codes)
