@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from reparam.errors import RefusedError
+from reparam.evaluation import fixing
 from reparam.evaluation.fixing import beta_vae_of, factor_vae_of, sharing
 from reparam.evaluation.information import binned, information_gaps, modularity_of, mutual_information
 from reparam.evaluation.predicting import (
@@ -134,7 +135,9 @@ def test_noise_has_the_scores_of_chance() -> None:
     assert explicitness_of(codes, factors) == pytest.approx(0.5, abs=0.04)
 
 
-def test_scores_follow_their_seed() -> None:
+def test_scores_follow_their_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fixing, "FITTED", 400)
+    monkeypatch.setattr(fixing, "SCORED", 200)
     factors = grid(4)
     codes = perfect(factors) + 3 * noise(len(factors))
     for score in (factor_vae_of, beta_vae_of, explicitness_of):

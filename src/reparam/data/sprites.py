@@ -85,8 +85,8 @@ class Renderer:
         shape, scale, orientation, x, y = factors_of(rows).unbind(-1)
         pictures = _windows(rows.device)[shape, scale, orientation, _PLACES - 1 - y, _PLACES - 1 - x]
         if self.size != _FRAME:
-            blocks = pictures.reshape(-1, self.size, 2, self.size, 2)
-            pictures = (blocks.sum((2, 4), dtype=torch.uint8) >= 2).to(torch.uint8)
+            pairs = pictures[:, ::2] + pictures[:, 1::2]
+            pictures = (pairs[:, :, ::2] + pairs[:, :, 1::2] >= 2).to(torch.uint8)
         return pictures.unsqueeze(1)
 
 
