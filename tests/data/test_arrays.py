@@ -306,3 +306,22 @@ def test_a_column_that_32_bits_cannot_hold_is_named() -> None:
     x[:, 1] = 1.6e9 + 20 * x[:, 1]
     with pytest.raises(DataError, match=r"column 1 .* differ too little for their size"):
         load_data(x)
+
+
+def test_factors_travel_with_the_examples() -> None:
+    factors = np.stack([np.arange(40) % 2, np.arange(40) % 5], 1)
+    data = load_data({"x": grey(40), "factors": factors})
+    assert data.train.labels is None
+    for split in (data.train, data.test, load_data(data, spec=data.spec).test):
+        numbers = [find(row, grey(40)) for row in split.stored[:, 0].numpy()]
+        assert split.named["factors"].tolist() == factors[numbers].tolist()
+    named = load_data({"x_train": grey(40), "factors_train": factors, "x_test": grey(3)})
+    assert "factors" not in named.train.named  # not every part has them
+    with pytest.raises(DataError, match=r"have shape \(40,\), type int64; expected whole numbers, \(N, F\)"):
+        load_data({"x": grey(40), "factors": factors[:, 0]})
+    with pytest.raises(DataError, match="has factors of 'test' but no examples of it"):
+        load_data({"x_train": grey(40), "factors_test": factors})
+
+
+def find(row: np.ndarray, x: np.ndarray) -> int:
+    return int(np.flatnonzero((x.reshape(len(x), -1) == row.ravel()).all(1))[0])

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from reparam.report import compare_rows, compare_table
-from reparam.report.numbers import duration, headline_numbers, series
+from reparam.report.measured import BESIDE, COMPARED, MEASURED
+from reparam.report.numbers import duration, headline_numbers, refusals, series
 from tests.report.fakes import evaluation_of
 
 MINUS = "\N{MINUS SIGN}"
+FIDS = [("a", 5.0, "conv"), ("b", 4.0, "conv"), ("c", 1.0, "random")]
 
 
 def test_log_p_x_comes_first_with_its_error_samples_and_effective_size() -> None:
@@ -40,14 +42,34 @@ def test_without_a_bound_the_distortion_is_called_a_loss_and_not_nats() -> None:
 
 def test_unknown_numbers_are_shown_under_their_key_and_nothing_else_is() -> None:
     evaluation = {
-        "fid": 12.5,
+        "novelty": 12.5,
         "network": "inception",
         "elbo": float("nan"),
         "flag": True,
         "seed": 3,
         "nll_mc_stderr": 1.0,
     }
-    assert [(row.name, row.value) for row in headline_numbers(evaluation)] == [("fid", "12.5")]
+    assert [(row.name, row.value) for row in headline_numbers(evaluation)] == [("novelty", "12.5")]
+
+
+def test_distances_say_in_which_features() -> None:
+    found = {"fid": 12.5, "fid_n": 1000, "feature_network": "conv-64 random", "mig": 0.25, "mig_per_factor": [0.25]}
+    fid, mig = headline_numbers(found)
+    assert (fid.name, fid.value) == ("FID", "12.5")
+    assert fid.meaning.endswith("Features: conv-64 random.")
+    assert (mig.name, mig.value, mig.unit) == ("MIG", "0.25", "0 to 1")
+    assert "Features" not in mig.meaning
+
+
+def test_refusals_are_named() -> None:
+    found = {"nll_refused": "no density", "factor_vae_refused": "one factor", "mig": 0.5}
+    assert refusals(found) == {"nll": "no density", "factor_vae": "one factor"}
+
+
+def test_every_number_of_a_metric_has_a_meaning() -> None:
+    assert all(all(words) for words in MEASURED.values())
+    assert MEASURED.keys() >= COMPARED
+    assert not BESIDE & MEASURED.keys()
 
 
 def test_errors_and_other_sample_sizes_are_told() -> None:
@@ -92,6 +114,11 @@ def test_the_best_run_on_the_same_data_is_marked() -> None:
 def test_numbers_on_different_splits_do_not_compete() -> None:
     a, b, _ = runs()
     assert [row["best"] for row in compare_rows([a, b | {"split": "train"}])] == [[], []]
+
+
+def test_distances_in_different_features_do_not_compete() -> None:
+    rows = [{"run": name, "data": "mnist", "fid": fid, "feature_network": net} for name, fid, net in FIDS]
+    assert [row["best"] for row in compare_rows(rows)] == [[], ["fid"], []]
 
 
 def test_compared_rows_are_json() -> None:

@@ -10,7 +10,7 @@ from reparam.cli.options import Reporting
 from reparam.cli.progress import CountingProgress, command_of
 from reparam.launch import speaks
 from reparam.report import write_report
-from reparam.report.numbers import headline_numbers
+from reparam.report.numbers import headline_numbers, refusals
 from reparam.runs import Run
 
 SAMPLES, LIMIT = 100, 1000
@@ -60,5 +60,5 @@ def print_numbers(evaluation: dict[str, Any], *, stderr: bool = False) -> None:
     rows = [(row.name, row.value, row.unit) for row in headline_numbers(evaluation) if row.unit]
     heading = f"{evaluation['split']} split, {evaluation['n']:,} items"
     print_table((heading, "value", "unit"), rows, numbers=(1,), stderr=stderr)
-    if "nll_refused" in evaluation:
-        print_line(f"no log p(x): {evaluation['nll_refused']}", stderr=stderr)
+    for name, reason in refusals(evaluation).items():
+        print_line(f"no {'log p(x)' if name == 'nll' else name}: {reason}", stderr=stderr)

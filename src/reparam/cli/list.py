@@ -66,7 +66,7 @@ def _data() -> Rows:
 def _metrics() -> Rows:
     from reparam.evaluation import METRICS
 
-    return [{"metric": name, "meaning": meaning} for name, meaning in METRICS.items()]
+    return [{"metric": name, "meaning": metric.meaning} for name, metric in METRICS.items()]
 
 
 def _parts() -> Rows:

@@ -34,7 +34,7 @@ def score(
     from reparam.cli.files import require_ending, write_columns
     from reparam.cli.items import read_items
     from reparam.cli.progress import CountingProgress
-    from reparam.evaluation import importance_weighted
+    from reparam.evaluation import split_likelihoods
     from reparam.runs import open_run
 
     require_positive("--samples", samples)
@@ -43,16 +43,13 @@ def score(
         require_ending(out, (".csv", ".parquet", ".npz"))
     opened = open_run(run, common.device)
     items = read_items(opened, source, common.draws)
-    batch = items.batch(slice(None))
-    named: dict[str, Any] = batch.pick(opened.model.conditions)
     with CountingProgress() as progress:
-        found = importance_weighted(
+        found = split_likelihoods(
             opened.model,
-            batch.x,
+            items,
             samples,
             seed=common.draws,
             progress=lambda done: progress("log p(x)", done, len(items)),
-            **named,
         )
     columns = _columns(items, found)
     if out is not None:

@@ -86,10 +86,10 @@ def _source(over: dict[str, Any]) -> str | None:
 
 def _absolute(over: dict[str, Any]) -> dict[str, Any]:
     """A path to data is made absolute, so that the run can be resumed from any folder."""
-    from reparam.data.catalogue import DATASETS, canonical
+    from reparam.data.catalogue import is_named
 
     source = _source(over)
-    if source is None or canonical(source) in DATASETS or not os.path.exists(os.path.expanduser(source)):
+    if source is None or is_named(source) or not os.path.exists(os.path.expanduser(source)):
         return over
     return over | {"data": over["data"] | {"source": os.path.realpath(os.path.expanduser(source))}}
 

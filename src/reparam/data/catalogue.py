@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from reparam.data import fetch, folders
 from reparam.data.fetch import File
 from reparam.data.formats import amat_array, idx_array
+from reparam.data.generated import GENERATED
 from reparam.data.limits import opened, read_exactly
 from reparam.data.matlab import mat_arrays
 from reparam.data.numpy_files import npz_arrays
@@ -321,9 +322,19 @@ def canonical(name: str) -> str:
     return name.strip().lower().replace("_", "-")
 
 
+def is_named(source: Any) -> bool:
+    """True for a name of :func:`describe_sources`."""
+    return isinstance(source, str) and (canonical(source) in DATASETS or canonical(source) in GENERATED)
+
+
 def describe_sources() -> list[dict[str, Any]]:
     """What is known by name: ``name``, ``about``, ``licence``, and whether it is ``at_hand`` without a download."""
-    return [
+    read = [
         {"name": row.name, "about": row.about, "licence": row.licence, "at_hand": row.at_hand}
         for row in DATASETS.values()
     ]
+    made = [
+        {"name": row.name, "about": row.about, "licence": "made by this package", "at_hand": True}
+        for row in GENERATED.values()
+    ]
+    return read + made

@@ -19,6 +19,7 @@ from reparam.data.roles import by_role, role_of, roles
 from reparam.data.streams import StreamedSplit
 from reparam.data.tables import from_frame
 from reparam.errors import DataError
+from reparam.shapes import numel
 
 
 def from_object(source: Any, wanted: Wanted) -> Raw:
@@ -79,16 +80,21 @@ def from_splits(splits: Mapping[str, Split | StreamedSplit]) -> Raw:
     """Our own records, as they are.
 
     Raises:
-        DataError: if they are not in memory.
+        DataError: if they are not in memory, or made when they are asked for and too many to be made at once.
     """
     loaded = {name: split for name, split in splits.items() if isinstance(split, Split)}
     if len(loaded) < len(splits):
         raise DataError("The data are streamed, so they cannot be prepared again. Name their source instead.")
     spec = next(iter(loaded.values())).spec
-    parts = {
-        name: Part(split.stored.cpu().numpy(), None if split.labels is None else split.labels.cpu().numpy())
-        for name, split in loaded.items()
-    }
+    made = sum(len(split) for split in loaded.values() if split.render) * numel(spec.shape)
+    if made > MEMORY_BYTES:
+        raise DataError(
+            f"{spec.name} would take {readable_bytes(made)} in memory. Name the source instead, or take a subset."
+        )
+    parts = {}
+    for name, split in loaded.items():
+        named = {key: split.named[key].cpu().numpy() for key in ("labels", "factors") if key in split.named}
+        parts[name] = Part(split.examples(slice(None)).cpu().numpy(), **named)
     scale = Scale(spec.kind, spec.levels, spec.divisor)
     return Raw(spec.name, parts, spec.columns, spec.classes, scale, conventional=spec.conventional_binarize)
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from reparam.data.catalogue import DATASETS, canonical
+from reparam.data.catalogue import DATASETS, canonical, is_named
 from reparam.data.columns import located
 from reparam.data.convert import from_object
 from reparam.data.formats import read_path
+from reparam.data.generated import GENERATED, Generated, shared_out
 from reparam.data.prepare import divided, undivided
 from reparam.data.raw import Raw, Wanted
 from reparam.data.records import Binarize, Data, DataSpec, Split
@@ -79,6 +80,9 @@ def load_data(
     elif on_disk:
         found = opened_stream(source, wanted(size, spec))
         data = streamed(replace(found, name=name or found.name), spec, extents(size), validation, seed)
+    elif made := generated(source):
+        data = shared_out(made.whole(spec, extents(size)), validation, seed)
+        data = data if name is None else renamed(data, name)
     else:
         raw = read(source, wanted(size, spec)).named(name)
         data = divided(raw, spec, extents(size), validation, seed)
@@ -108,7 +112,14 @@ def load_items(source: Any, *, spec: DataSpec | None = None, size: Size | None =
     Raises:
         DataError: as in :func:`load_data`.
     """
+    if made := generated(source):
+        return made.whole(spec, extents(size))
     return undivided(read(source, wanted(size, spec)), spec, extents(size))
+
+
+def generated(source: Any) -> Generated | None:
+    """The row of data that are made, if that is what the source names."""
+    return GENERATED.get(canonical(source)) if isinstance(source, str) else None
 
 
 def read(source: Any, how: Wanted) -> Raw:
@@ -127,7 +138,9 @@ def read(source: Any, how: Wanted) -> Raw:
     text = os.fspath(source)
     path = Path(os.path.expanduser(text))
     if not path.exists():
-        raise DataNotFoundError(f"There is no data set or path {text!r}. {nearest(canonical(text), DATASETS)}")
+        raise DataNotFoundError(
+            f"There is no data set or path {text!r}. {nearest(canonical(text), [*DATASETS, *GENERATED])}"
+        )
     return read_path(path, how)
 
 
@@ -139,7 +152,7 @@ def streams(source: Any, choice: bool | str) -> bool:
     """
     if choice not in STREAM:
         raise DataError(f"stream={choice!r}; expected auto, on (True) or off (False).")
-    named = isinstance(source, str) and canonical(source) in DATASETS
+    named = is_named(source)
     if STREAM[choice] == "on" and (named or not is_streamable(source)):
         raise DataError(
             f"{source!r} cannot be streamed; expected .npy, .parquet or .tar files, a folder or a pattern of them, or "

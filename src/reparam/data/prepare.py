@@ -174,6 +174,27 @@ def natural(name: str) -> tuple[bool, int, str]:
     return number is None, int(name) if number else 0, name
 
 
+def factor_table(raw: Raw) -> Array | None:
+    """Ground-truth factors of all examples, (N, F), where every part has them.
+
+    Raises:
+        DataError: if they are not whole numbers, the same for each part, and one row for each example.
+    """
+    tables = [part.factors for part in raw.parts.values() if part.factors is not None]
+    if len(tables) < len(raw.parts):
+        return None
+    fitting = [
+        table.ndim == 2 and table.dtype.kind in "biu" and table.shape == (len(part.x), *tables[0].shape[1:])
+        for table, part in zip(tables, raw.parts.values(), strict=True)
+    ]
+    if not all(fitting):
+        raise DataError(
+            f"The factors of {raw.name} have shape {tables[0].shape}, type {tables[0].dtype}; expected whole numbers, "
+            "(N, F), one row for each example."
+        )
+    return np.concatenate(tables).astype(np.int64)
+
+
 def label_names(raw: Raw, split: str) -> list[str] | None:
     """The labels of one part as names, or None if it has none."""
     part = raw.parts[split]
@@ -266,7 +287,8 @@ def divided(
     if spec is None:
         spec = described(raw, raw.scale or REAL, x, index["train"])
     spec = replace(spec, name=raw.name, classes=classes)
-    splits = {name: split_of(x, numbers, index[name], spec) for name in SPLITS}
+    factors = factor_table(raw)
+    splits = {name: split_of(x, numbers, factors, index[name], spec) for name in SPLITS}
     return Data(splits["train"], splits["validation"], splits["test"])
 
 
@@ -280,11 +302,13 @@ def undivided(raw: Raw, spec: DataSpec | None, size: tuple[int, int] | None = No
     everything = np.arange(len(x))
     numbers, classes = class_numbers(raw, spec.classes if spec else ())
     spec = spec or described(raw, raw.scale or REAL, x, everything)
-    return split_of(x, numbers, everything, replace(spec, name=raw.name, classes=classes))
+    return split_of(x, numbers, factor_table(raw), everything, replace(spec, name=raw.name, classes=classes))
 
 
-def split_of(x: Array, numbers: Array, index: Array, spec: DataSpec) -> Split:
+def split_of(x: Array, numbers: Array, factors: Array | None, index: Array, spec: DataSpec) -> Split:
     """The examples with these numbers; labels only where every one of them has a label."""
     chosen = numbers[index]
     named = {} if (chosen == UNKNOWN).any() else {"labels": torch.from_numpy(chosen)}
+    if factors is not None:
+        named["factors"] = torch.from_numpy(factors[index])
     return Split(torch.from_numpy(np.ascontiguousarray(x[index])), spec, named)

@@ -34,10 +34,11 @@ REAL = Scale("real")
 
 @dataclass(frozen=True)
 class Part:
-    """Some examples (N, ...) and their labels (N,), numbers or names, or None."""
+    """Some examples (N, ...), their labels (N,), numbers or names, and their ground-truth factors (N, F), or None."""
 
     x: Array
     labels: Array | None = None
+    factors: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -117,14 +117,17 @@ class Split:
     """One part of the data, kept on one device as stored (uint8 stays uint8).
 
     Attributes:
-        stored: (N, *data_shape), uint8 or float32.
+        stored: (N, *data_shape), uint8 or float32; where there is a ``render``, what that makes such examples of.
         spec: What the data are.
-        named: Values of length N by name; ``labels`` are class numbers (int64).
+        named: Values of length N by name; ``labels`` are class numbers (int64), ``factors`` (N, F) those of several
+            ground-truth factors.
+        render: Makes examples of some entries of ``stored``, on their device, each time they are asked for.
     """
 
     stored: Tensor
     spec: DataSpec
     named: Mapping[str, Tensor] = field(default_factory=dict)
+    render: Callable[[Tensor], Tensor] | None = None
 
     def __len__(self) -> int:
         return self.stored.shape[0]
@@ -161,6 +164,11 @@ class Split:
         chosen = torch.randperm(len(self), generator=generator("subset", *counters))[:limit]
         return self.take(chosen.sort().values)
 
+    def examples(self, index: Tensor | slice) -> Tensor:
+        """Examples by number, before they are scaled: (n, *data_shape), uint8 or float32."""
+        found = self.stored[index] if isinstance(index, slice) else self.stored.index_select(0, index)
+        return found if self.render is None else self.render(found)
+
     def batch(self, index: Tensor | slice, draws: torch.Generator | None = None) -> Batch:
         """Gathers examples by number, scales them to x, and binarises if the spec says so.
 
@@ -168,8 +176,7 @@ class Split:
             index: Numbers of the examples, on this split's device, or a slice.
             draws: Generator of the dynamic binarisation, on this split's device.
         """
-        found = self.stored[index] if isinstance(index, slice) else self.stored.index_select(0, index)
-        x = to_x(found, self.spec, draws)
+        x = to_x(self.examples(index), self.spec, draws)
         return Batch(x, {name: values[index] for name, values in self.named.items()})
 
     def batches(self, size: int) -> Iterator[Batch]:
@@ -183,7 +190,7 @@ class Split:
             return self
         draws = generator("binarize", *counters, device=self.stored.device)
         parts = [self.batch(slice(start, start + 4096), draws).x.to(torch.uint8) for start in range(0, len(self), 4096)]
-        return replace(self, stored=torch.cat(parts), spec=drawn_once(self.spec))
+        return replace(self, stored=torch.cat(parts), spec=drawn_once(self.spec), render=None)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ SPLIT_WORDS = {
 }
 X_WORDS = {"x", "data", "image", "images", "img", "pixels", "pixel_values", "samples", "features"}
 LABEL_WORDS = {"y", "label", "labels", "class", "target", "targets"}
+FACTOR_WORDS = {"factor", "factors"}
 CLASS_WORDS = {"classes", "classnames", "class_names", "label_names"}
 
 Role = tuple[str, str]
@@ -38,6 +39,8 @@ def role_of(key: str) -> Role | None:
         return split, "x"
     if rest in LABEL_WORDS:
         return split, "labels"
+    if rest in FACTOR_WORDS:
+        return split, "factors"
     return ("all", "classes") if rest in CLASS_WORDS and not named else None
 
 
@@ -71,18 +74,21 @@ def parts_of(name: str, found: Mapping[Role, Array]) -> dict[str, Part]:
     """The parts that the roles describe.
 
     Raises:
-        DataError: if there are splits and a whole, or labels without examples.
+        DataError: if there are splits and a whole, or labels or factors without examples.
     """
     splits = [split for split, role in found if role == "x"]
     if "all" in splits and len(splits) > 1:
         raise DataError(
             f"{name} has both x and x_{splits[1 - splits.index('all')]}. Keep either the whole or the splits."
         )
-    orphans = [split for split, role in found if role == "labels" and split not in splits]
+    orphans = [(split, role) for split, role in found if role != "x" and split not in splits]
     if orphans:
-        raise DataError(f"{name} has labels of {orphans[0]!r} but no examples of it. Add them or remove the labels.")
+        split, role = orphans[0]
+        raise DataError(f"{name} has {role} of {split!r} but no examples of it. Add them or remove the {role}.")
     return {
-        split: Part(found[split, "x"], found.get((split, "labels"))) for split in ("all", *SPLITS) if split in splits
+        split: Part(found[split, "x"], found.get((split, "labels")), found.get((split, "factors")))
+        for split in ("all", *SPLITS)
+        if split in splits
     }
 
 

@@ -1,6 +1,26 @@
-"""Judging a model: likelihoods, and measures of its reconstructions and its latent space."""
+"""Judging a model: likelihoods, reconstructions, samples, and what its latent space is like."""
 
-from reparam.evaluation.likelihood import Likelihoods, evaluating, importance_weighted, log_likelihood
-from reparam.evaluation.measures import ACTIVE, METRICS, evaluate
+from reparam.evaluation.features import Features, feature_network
+from reparam.evaluation.likelihood import (
+    Likelihoods,
+    evaluating,
+    importance_weighted,
+    log_likelihood,
+    split_likelihoods,
+)
+from reparam.evaluation.measures import ACTIVE
+from reparam.evaluation.metrics import METRICS, Metric, evaluate
 
-__all__ = ["ACTIVE", "METRICS", "Likelihoods", "evaluate", "evaluating", "importance_weighted", "log_likelihood"]
+__all__ = [
+    "ACTIVE",
+    "METRICS",
+    "Features",
+    "Likelihoods",
+    "Metric",
+    "evaluate",
+    "evaluating",
+    "feature_network",
+    "importance_weighted",
+    "log_likelihood",
+    "split_likelihoods",
+]

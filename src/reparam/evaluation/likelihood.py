@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from reparam.data import Batch, Split
 from reparam.distributions import is_density
 from reparam.errors import PartError, RefusedError
 from reparam.memory import keep_freed_memory
@@ -117,34 +118,85 @@ def importance_weighted(
         Importance weighted autoencoders (Burda et al., 2016), arXiv:1509.00519, eq. 8. It is a lower bound in
         expectation and rises to log p(x) with S.
     """
-    if samples < 1 or len(x) < 1:
-        raise PartError(f"log p(x): got {len(x)} examples and samples={samples}, expected at least 1 of each.")
+
+    def pieces(size: int) -> Iterator[Batch]:
+        for start in range(0, len(x), size):
+            chosen = slice(start, start + size)
+            yield Batch(x[chosen], {name: values[chosen] for name, values in named.items()})
+
+    return _weighted(model, len(x), pieces, samples, seed, rows, progress)
+
+
+def split_likelihoods(
+    model: Model,
+    split: Split,
+    samples: int = 500,
+    *,
+    seed: int = 0,
+    rows: int = ROWS,
+    progress: Callable[[int], None] | None = None,
+) -> Likelihoods:
+    """The same numbers as :func:`importance_weighted` for all examples of a split, which are never held at once.
+
+    Args:
+        model: Any model that fills a Trace.
+        split: What to judge; a dynamic one should be made ``fixed`` first.
+        samples: Draws per example, S.
+        seed: Seed of the draws.
+        rows: Codes decoded at a time.
+        progress: Called with the number of examples done.
+    Raises:
+        PartError: if there is no example, or samples < 1.
+        RefusedError: if the model has no density.
+    """
+
+    def pieces(size: int) -> Iterator[Batch]:
+        for batch in split.batches(size):
+            yield Batch(batch.x, batch.pick(model.conditions))
+
+    return _weighted(model, len(split), pieces, samples, seed, rows, progress)
+
+
+def _weighted(
+    model: Model,
+    count: int,
+    pieces: Callable[[int], Iterator[Batch]],
+    samples: int,
+    seed: int,
+    rows: int,
+    progress: Callable[[int], None] | None,
+) -> Likelihoods:
+    """Estimates of ``count`` examples that come in pieces of a given size."""
+    if samples < 1 or count < 1:
+        raise PartError(f"log p(x): got {count} examples and samples={samples}, expected at least 1 of each.")
     keep_freed_memory()
-    parts = []
-    size = max(1, min(len(x), rows // 10))
+    size, parts, done = max(1, min(count, rows // 10)), [], 0
+    first = next(pieces(size))
     with (
         evaluating(model),
-        threads(_threads(model, x[:size], samples * len(x), rows, named)),
+        threads(_threads(model, first, samples * count, rows)),
         seeded(seed, "importance"),
     ):
-        for start in range(0, len(x), size):
-            piece = {name: values[start : start + size] for name, values in named.items()}
-            parts.append(_stream(model, x[start : start + size], samples, rows, piece))
+        for piece in pieces(size):
+            parts.append(_stream(model, piece, samples, rows))
+            done += len(piece)
             if progress:
-                progress(min(len(x), start + size))
+                progress(done)
     return Likelihoods(*(torch.cat([getattr(p, n) for p in parts]) for n in ("log_p_x", "stderr", "ess")))
 
 
-def _threads(model: Model, x: Tensor, decodes: int, rows: int, named: dict[str, Tensor]) -> int:
+def _threads(model: Model, piece: Batch, decodes: int, rows: int) -> int:
     """The faster number of CPU threads, measured where there is so much to decode that measuring pays."""
-    if x.device.type != "cpu" or decodes < MEASURED:
+    if piece.x.device.type != "cpu" or decodes < MEASURED:
         return torch.get_num_threads()
-    piece: dict[str, Any] = {name: values[: len(x)] for name, values in named.items()}
+    named: dict[str, Any] = dict(piece.named)
     with seeded("threads"):
-        return fastest_threads(lambda: model.trace(x, samples=max(1, rows // len(x)), **piece))
+        return fastest_threads(lambda: model.trace(piece.x, samples=max(1, rows // len(piece)), **named))
 
 
-def _stream(model: Model, x: Tensor, samples: int, rows: int, named: dict[str, Tensor]) -> Likelihoods:
+def _stream(model: Model, piece: Batch, samples: int, rows: int) -> Likelihoods:
+    x = piece.x
+    named: dict[str, Any] = dict(piece.named)
     q = model.infer(x, **named)
     stream: _Stream | None = None
     left = samples

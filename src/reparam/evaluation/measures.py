@@ -1,62 +1,64 @@
-"""The numbers of ``evaluation.json``: each measure is one small function over a split."""
+"""What every model is judged by: its bound, its reconstructions, and its likelihood."""
 
 import math
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from reparam.data import Split
 from reparam.distributions import is_density, is_discrete, ssim
-from reparam.errors import DataError, RefusedError, UnknownNameError, nearest
-from reparam.evaluation.likelihood import evaluating, importance_weighted, standard_error
+from reparam.evaluation.judged import Judged
+from reparam.evaluation.likelihood import split_likelihoods, standard_error
 from reparam.rng import seeded
 from reparam.shapes import is_image, numel
 
-Progressed = Callable[[str, int, int], None]
 ACTIVE = 0.01
-BATCH = 250
 
 
-def _elbo(model: Any, split: Split, seed: int) -> dict[str, Any]:
-    """ELBO and its two terms with one draw of z per example; KL and activity per latent group.
+def active_units(codes: Tensor) -> int:
+    """How many dimensions of posterior means, (N, L), vary over the data: variance above 0.01.
 
-    A dimension is active when the variance of its posterior mean over the data is above 0.01 (Burda et al., 2016,
-    section 5.2).
+    Source:
+        Importance weighted autoencoders (Burda et al., 2016), arXiv:1509.00519, section 5.2.
     """
-    elbo, rate, groups, means = [], [], [], []
+    return int((codes.var(0, correction=0) > ACTIVE).sum()) if len(codes) > 1 else 0
+
+
+def elbo(judged: Judged) -> dict[str, Any]:
+    """ELBO and its two terms with one draw of z per example; KL and activity per latent group."""
+    model = judged.model
+    bounds, rate, groups, means = [], [], [], []
     density, discrete = True, False
-    with seeded(seed, "elbo"):
-        for batch in split.batches(BATCH):
-            trace = model.trace(batch.x, samples=1, **batch.pick(model.conditions))
+    with seeded(judged.seed, "elbo"):
+        for batch in judged.batches():
+            trace = model.trace(batch.x, samples=1, **batch.named)
             discrete = is_discrete(trace.p_x)
             density = trace.p_z is not None and is_density(trace.p_x) and is_density(trace.q)
-            elbo.append(trace.elbo)
+            bounds.append(trace.elbo)
             rate.append(trace.rate)
             groups.append(trace.kl[0])
             means.append(trace.q.mean)
-    all_elbo, all_rate = torch.cat(elbo), torch.cat(rate)
-    result: dict[str, Any] = {"distortion": (all_rate + all_elbo).mean().neg().item()}
+    all_bounds, all_rate = torch.cat(bounds), torch.cat(rate)
+    result: dict[str, Any] = {"distortion": (all_rate + all_bounds).mean().neg().item()}
     if density:
         codes = torch.cat(means)
-        result |= {"elbo": all_elbo.mean().item(), "rate": all_rate.mean().item()}
-        result |= {"elbo_stderr": standard_error(all_elbo), "kl_per_dim": torch.cat(groups).mean(0).tolist()}
-        result["active_units"] = int((codes.var(0, correction=0) > ACTIVE).sum()) if len(codes) > 1 else 0
-        result |= {"latent_dim": codes.shape[-1], "discrete": discrete}
+        result |= {"elbo": all_bounds.mean().item(), "rate": all_rate.mean().item()}
+        result |= {"elbo_stderr": standard_error(all_bounds), "kl_per_dim": torch.cat(groups).mean(0).tolist()}
+        result |= {"active_units": active_units(codes), "latent_dim": codes.shape[-1], "discrete": discrete}
     return result
 
 
-def _reconstruction(model: Any, split: Split, seed: int) -> dict[str, Any]:
+def reconstruction(judged: Judged) -> dict[str, Any]:
     """Mean squared error, peak signal-to-noise ratio (peak 1) and SSIM of the mean reconstruction."""
+    model, spec = judged.model, judged.split.spec
     clean: dict[str, list[Tensor]] = {"mse": [], "ssim": []}
     damaged: list[Tensor] = []
-    pictures = is_image(split.spec.shape) and split.spec.kind != "real"
-    with seeded(seed, "corruption"):
-        for batch in split.batches(BATCH):
+    pictures = is_image(spec.shape) and spec.kind != "real"
+    with seeded(judged.seed, "corruption"):
+        for batch in judged.batches():
             x = batch.x
             given = model.corrupt(x)
-            x_hat = model.decode(model.infer(given, **batch.pick(model.conditions)).mean).mean
+            x_hat = model.decode(model.infer(given, **batch.named).mean).mean
             clean["mse"].append(_mse(x, x_hat))
             if pictures:
                 clean["ssim"].append(ssim(x, x_hat))
@@ -75,77 +77,24 @@ def _mse(x: Tensor, x_hat: Tensor) -> Tensor:
     return (x - x_hat).square().flatten(1).mean(1)
 
 
-METRICS = {
-    "nll": "-log p(x), importance-weighted, nats per example (with nll_stderr, nll_samples, nll_ess; bits_per_dim)",
-    "elbo": "evidence lower bound, distortion, rate, KL per dimension, active units, nats per example",
-    "reconstruction": "mse, psnr, ssim of mean reconstructions; of corrupted inputs too where the model de-noises",
-}
+def nll(judged: Judged) -> dict[str, Any]:
+    """-log p(x) by importance weighting, with its errors; bits per dimension where x is discrete.
 
-
-def evaluate(
-    model: Any,
-    split: Split,
-    metrics: Iterable[str] = ("elbo", "reconstruction", "nll"),
-    *,
-    samples: int = 500,
-    limit: int | None = None,
-    seed: int = 0,
-    progress: Progressed | None = None,
-) -> dict[str, Any]:
-    """Judges a model on a split.
-
-    Args:
-        model: Any model that fills a Trace.
-        split: What to judge on; dynamic binarisation is drawn once, from ``seed``.
-        metrics: Names from :data:`METRICS`.
-        samples: Importance samples per example for ``nll``.
-        limit: Judge on a seeded random subset of this many examples, never the first ones.
-        seed: Seed of the subset and of every draw.
-        progress: Called with a metric's name, examples done, and examples in all.
     Raises:
-        UnknownNameError: if a metric is unknown.
-        RefusedError: if ``nll`` is the only metric asked for and the model has no density.
+        RefusedError: if the model has no density.
     """
-    wanted = tuple(metrics)
-    if limit is not None and limit < 1:
-        raise DataError(f"evaluate: limit is {limit}, expected at least 1 example.")
-    for name in wanted:
-        if name not in METRICS:
-            raise UnknownNameError(f"There is no metric {name!r}. {nearest(name, METRICS)}")
-    chosen = split.fixed(seed, "evaluation").subset(limit, seed)
-    result: dict[str, Any] = {"n": len(chosen), "seed": seed}
-    if split.spec.binarize != "none":
-        result["binarize"] = split.spec.binarize
-    with evaluating(model):
-        if "elbo" in wanted:
-            result |= _elbo(model, chosen, seed)
-        if "reconstruction" in wanted:
-            result |= _reconstruction(model, chosen, seed)
-        if "nll" in wanted:
-            try:
-                result |= _nll(model, chosen, samples, seed, progress)
-            except RefusedError as refusal:
-                if len(wanted) == 1:
-                    raise
-                result["nll_refused"] = str(refusal)
-    return result
-
-
-def _nll(model: Any, split: Split, samples: int, seed: int, progress: Progressed | None) -> dict[str, Any]:
-    batch = split.batch(slice(None))
-    named: dict[str, Any] = batch.pick(model.conditions)
-    found = importance_weighted(
-        model,
-        batch.x,
-        samples,
-        seed=seed,
+    split, progress = judged.split, judged.progress
+    found = split_likelihoods(
+        judged.model,
+        split,
+        judged.samples,
+        seed=judged.seed,
         progress=(lambda done: progress("nll", done, len(split))) if progress else None,
-        **named,
     )
-    nll = -found.log_p_x
-    result: dict[str, Any] = {"nll": nll.mean().item(), "nll_stderr": standard_error(nll)}
-    result["nll_mc_stderr"] = (found.stderr.square().sum().sqrt() / len(nll)).item()
-    result |= {"nll_samples": samples, "nll_n": len(nll), "nll_ess": found.ess.mean().item()}
-    if split.spec.kind in ("binary", "levels") and is_discrete(model.decode(model.infer(batch.x[:1]).mean)):
+    values = -found.log_p_x
+    result: dict[str, Any] = {"nll": values.mean().item(), "nll_stderr": standard_error(values)}
+    result["nll_mc_stderr"] = (found.stderr.square().sum().sqrt() / len(values)).item()
+    result |= {"nll_samples": judged.samples, "nll_n": len(values), "nll_ess": found.ess.mean().item()}
+    if split.spec.kind in ("binary", "levels") and is_discrete(judged.example_p_x):
         result["bits_per_dim"] = result["nll"] / (math.log(2) * numel(split.spec.shape))
     return result

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from reparam.report.measured import COMPARED
 from reparam.report.numbers import is_number
 
 
@@ -33,11 +34,20 @@ _COLUMNS = (
     _Column("mse", "{:.4g}", "lower"),
     _Column("psnr", better="higher"),
     _Column("ssim", "{:.3f}", "higher"),
+    _Column("fid", "{:,.4g}", "lower"),
+    _Column("recon_fid", "{:,.4g}", "lower"),
+    _Column("precision", "{:.3f}", "higher"),
+    _Column("recall", "{:.3f}", "higher"),
+    _Column("completeness", "{:.3f}", "higher"),
+    _Column("probe_accuracy", "{:.3f}", "higher"),
+    _Column("knn_accuracy", "{:.3f}", "higher"),
+    _Column("mig", "{:.3f}", "higher"),
+    _Column("factor_vae_score", "{:.3f}", "higher"),
 )
 _TEXTS = ("run", "recipe", "data")
-_LIKELIHOODS = ("nll", "elbo")
 _SAME_ITEMS = ("data", "split", "n", "seed", "binarize")
-_SAME_MEASURE = ("discrete",)  # a density and a probability of the same data do not compare
+# A density and a probability of the same data do not compare, nor do distances in different features.
+_SAME_MEASURE = dict.fromkeys(("nll", "elbo"), "discrete") | dict.fromkeys(COMPARED, "feature_network")
 
 
 def compare_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -85,7 +95,7 @@ def _wins(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str
     for column in _COLUMNS:
         if column.better is None or not is_number(row.get(column.key)):
             continue
-        same = _SAME_ITEMS + (_SAME_MEASURE if column.key in _LIKELIHOODS else ())
+        same = (*_SAME_ITEMS, *filter(None, [_SAME_MEASURE.get(column.key)]))
         rivals = [
             other
             for other in rows

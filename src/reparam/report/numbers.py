@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reparam.report.measured import BESIDE, COMPARED, MEASURED
+
 
 @dataclass(frozen=True)
 class Number:
@@ -95,6 +97,7 @@ _KNOWN = {
         lambda value: f"{value:.3f}",
     ),
 }
+_KNOWN |= {key: _Known(*words, _digits) for key, words in MEASURED.items()}
 _WITHOUT_BOUND = _Known(
     "Reconstruction loss",
     "per example",
@@ -102,9 +105,11 @@ _WITHOUT_BOUND = _Known(
     "Lower is better.",
     _digits,
 )
-_SHOWN_ELSEWHERE = {"n", "seed", "limit", "latent_dim", "elbo_stderr", "nll", "nll_n"} | {
-    f"nll_{part}" for part in ("stderr", "mc_stderr", "samples", "ess")
-}
+_SHOWN_ELSEWHERE = (
+    BESIDE
+    | {"n", "seed", "limit", "latent_dim", "elbo_stderr", "nll", "nll_n"}
+    | {f"nll_{part}" for part in ("stderr", "mc_stderr", "samples", "ess")}
+)
 
 
 def is_number(value: object) -> bool:
@@ -119,11 +124,23 @@ def headline_numbers(evaluation: Mapping[str, Any]) -> list[Number]:
     for key, known in known_here.items():
         if is_number(evaluation.get(key)):
             value = known.show(float(evaluation[key])) + _error(evaluation, f"{key}_stderr")
-            rows.append(Number(known.name, value, known.unit, known.meaning))
+            rows.append(Number(known.name, value, known.unit, known.meaning + _features(evaluation, key)))
     for key, value in evaluation.items():
         if key not in _KNOWN and key not in _SHOWN_ELSEWHERE and is_number(value):
             rows.append(Number(key, _digits(float(value)), "", ""))
     return rows
+
+
+def refusals(evaluation: Mapping[str, Any]) -> dict[str, str]:
+    """Why a metric that was asked for has no number, by the metric's name as in its keys."""
+    ending = "_refused"
+    return {key.removesuffix(ending): str(why) for key, why in evaluation.items() if key.endswith(ending)}
+
+
+def _features(evaluation: Mapping[str, Any], key: str) -> str:
+    """In which features sets of examples were compared."""
+    there = key in COMPARED and "feature_network" in evaluation
+    return f" Features: {evaluation['feature_network']}." if there else ""
 
 
 def _error(evaluation: Mapping[str, Any], key: str) -> str:

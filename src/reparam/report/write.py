@@ -16,7 +16,7 @@ from reparam.errors import MissingExtraError
 from reparam.evaluation import evaluating
 from reparam.files import replacing
 from reparam.report.figures import Section, draw_sections
-from reparam.report.numbers import duration, headline_numbers, is_number
+from reparam.report.numbers import duration, headline_numbers, is_number, refusals
 from reparam.report.page import Page, render
 from reparam.report.plots import require_matplotlib
 from reparam.report.subject import look_at
@@ -115,8 +115,8 @@ def _trained(seconds: float) -> str:
 def _numbers_caption(evaluation: Mapping[str, Any]) -> str:
     split = evaluation.get("split", "test")
     over = f", averaged over {int(evaluation['n']):,} examples" if is_number(evaluation.get("n")) else ""
-    refused = evaluation.get("nll_refused")
-    return f"Measured on the {split} split{over}. One nat is 1.44 bits." + (f" {refused}" if refused else "")
+    reasons = dict.fromkeys(refusals(evaluation).values())
+    return " ".join([f"Measured on the {split} split{over}. One nat is 1.44 bits.", *reasons])
 
 
 def _facts(seed: int) -> dict[str, str]:

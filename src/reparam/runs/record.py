@@ -65,15 +65,18 @@ class Run:
 
         Args:
             split: train, validation or test.
-            metrics: ``elbo``, ``reconstruction``, ``nll``.
+            metrics: Names from :data:`~reparam.evaluation.METRICS`.
             samples: Importance samples per example for ``nll``.
             limit: Seeded random subset of this many examples.
             seed: Seed of the subset and the draws.
             source: Other data, prepared as the run's own.
             progress: Called with a metric's name, examples done, and examples in all.
         """
-        chosen = self.load_data(source).split(split)
-        found = evaluate(self.model, chosen, metrics, samples=samples, limit=limit, seed=seed, progress=progress)
+        data = self.load_data(source)
+        chosen = data.split(split)
+        found = evaluate(
+            self.model, chosen, metrics, train=data.train, samples=samples, limit=limit, seed=seed, progress=progress
+        )
         result = {"split": split, "data": chosen.spec.name if source is None else str(source)} | found
         if self.folder and source is None and split == "test":
             kept = self.evaluation

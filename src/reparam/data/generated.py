@@ -1,0 +1,94 @@
+"""Data that are made, not read: a row for each, and how they become splits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from reparam.data import sprites
+from reparam.data.prepare import shares
+from reparam.data.raw import SPLITS, Part, Raw
+from reparam.data.records import Data, DataSpec, Split
+from reparam.errors import DataError
+from reparam.shapes import readable
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Data with a name that are made when they are asked for.
+
+    Attributes:
+        name: What users write.
+        about: One line.
+        sizes: Heights (and widths) in which they can be had, the usual one first.
+        make: Size -> every example, in its own order.
+    """
+
+    name: str
+    about: str
+    sizes: tuple[int, ...]
+    make: Callable[[int], Split]
+
+    def whole(self, spec: DataSpec | None = None, size: tuple[int, int] | None = None) -> Split:
+        """Every example, in its own order.
+
+        Args:
+            spec: What a model knows of its data.
+            size: Height and width.
+
+        Raises:
+            DataError: if they cannot be had in this size, or do not fit the model.
+        """
+        if size is None and spec is not None and spec.shape[1:] in [(side, side) for side in self.sizes]:
+            size = (spec.shape[1], spec.shape[1])
+        height, width = size or (self.sizes[0], self.sizes[0])
+        if height != width or height not in self.sizes:
+            raise DataError(
+                f"{self.name} cannot be had in {height}x{width}; expected size={' or '.join(map(str, self.sizes))}."
+            )
+        return fitted(self.make(height), spec)
+
+
+def fitted(split: Split, spec: DataSpec | None) -> Split:
+    """The split as a model's DataSpec has it; classes that the model does not know are left out.
+
+    Raises:
+        DataError: if the model was made for data of another shape or kind.
+    """
+    if spec is None:
+        return split
+    own = split.spec
+    if (spec.shape, spec.effective_kind) != (own.shape, own.kind):
+        raise DataError(
+            f"{own.name} are {own.kind} pictures of {readable(own.shape)}; the model was made for "
+            f"{spec.effective_kind} data of {readable(spec.shape)}. Take other data."
+        )
+    if spec.classes == own.classes:
+        return split
+    named = {name: values for name, values in split.named.items() if name != "labels"}
+    return replace(split, spec=replace(own, classes=spec.classes), named=named)
+
+
+def shared_out(split: Split, validation: float | int | None, seed: int) -> Data:
+    """Makes train, validation and test of one split, at random: 80/10/10, or as ``validation`` says.
+
+    Raises:
+        DataError: if ``validation`` takes what is not there.
+    """
+    index = shares(Raw(split.spec.name, {"all": Part(np.empty(len(split)))}), validation, seed)
+    train, kept, test = (split.take(torch.from_numpy(index[name])) for name in SPLITS)
+    return Data(train, kept, test)
+
+
+GENERATED = {
+    "sprites": Generated(
+        "sprites",
+        "737,280 binary pictures of a square, ellipse or heart in every scale, turn and place, 64x64 or 32x32; drawn "
+        "when asked for (the grid of dSprites)",
+        sprites.SIZES,
+        sprites.sprites,
+    )
+}

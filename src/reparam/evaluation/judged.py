@@ -1,0 +1,176 @@
+"""What metrics look at: a model and a split, and what several metrics need of them, made once."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from reparam.data import Batch, Split
+from reparam.errors import RefusedError
+from reparam.evaluation.features import feature_network
+from reparam.rng import seeded
+
+Progressed = Callable[[str, int, int], None]
+BATCH = 250
+TRAINING_ITEMS = COMPARED_ITEMS = 10_000
+
+
+def labels_of(split: Split) -> Int[Tensor, " N"]:
+    """Class numbers of a split's examples, on the CPU.
+
+    Raises:
+        RefusedError: if there are none.
+    """
+    if split.labels is None:
+        raise RefusedError("It needs labels or ground-truth factors; these data have none.")
+    return split.labels.cpu()
+
+
+class Judged:
+    """A model on a split.
+
+    Args:
+        model: Any model that fills a Trace, in evaluation mode.
+        split: What it is judged on.
+        train: The training split, for metrics that learn from it or compare with it.
+        features: Examples -> (B, F), for metrics that compare sets of examples; trained on ``train`` when None.
+        samples: Importance samples per example for ``nll``.
+        seed: Seed of every draw.
+        progress: Called with a metric's name, examples done, and examples in all.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        split: Split,
+        *,
+        train: Split | None = None,
+        features: nn.Module | None = None,
+        samples: int = 500,
+        seed: int = 0,
+        progress: Progressed | None = None,
+    ) -> None:
+        self.model, self.split, self.train, self.given = model, split, train, features
+        self.samples, self.seed, self.progress = samples, seed, progress
+
+    def batches(self, split: Split | None = None) -> Iterator[Batch]:
+        """All examples of a split (the judged one when None), with the named values that the model asks for."""
+        for batch in (self.split if split is None else split).batches(BATCH):
+            yield Batch(batch.x, batch.pick(self.model.conditions))
+
+    def _encoded(self, split: Split) -> Tensor:
+        means = [self.model.infer(batch.x, **batch.named).mean for batch in self.batches(split)]
+        return torch.cat(means).cpu().double()
+
+    @cached_property
+    def codes(self) -> Float[Tensor, "N L"]:
+        """The posterior mean of every judged example, float64 on the CPU."""
+        return self._encoded(self.split)
+
+    def require_train(self) -> Split:
+        """The training split.
+
+        Raises:
+            RefusedError: if it is not at hand.
+        """
+        if self.train is None:
+            raise RefusedError("It needs the training split too. Pass evaluate(..., train=data.train).")
+        return self.train
+
+    @cached_property
+    def training_part(self) -> Split:
+        """At most 10,000 random training examples; of a dynamic split, drawn once."""
+        return self.require_train().subset(TRAINING_ITEMS, self.seed, "evaluation").fixed(self.seed, "evaluation")
+
+    @cached_property
+    def training_codes(self) -> Float[Tensor, "N L"]:
+        """The posterior means of :attr:`training_part`, float64 on the CPU."""
+        return self._encoded(self.training_part)
+
+    @cached_property
+    def factors(self) -> Int[Tensor, "N F"]:
+        """Class numbers of every ground-truth factor that varies, on the CPU; labels alone are one factor.
+
+        Raises:
+            RefusedError: if there are none, or none varies.
+        """
+        found = self.split.named.get("factors")
+        table = labels_of(self.split).unsqueeze(1) if found is None else found.cpu()
+        varying = [column for column in table.unbind(1) if (column != column[0]).any()]
+        if not varying:
+            raise RefusedError("Every ground-truth factor has one value in these data, so no code can tell it.")
+        return torch.stack([column.unique(return_inverse=True)[1] for column in varying], 1)
+
+    def drawn(self, name: str, count: int, draw: bool = False) -> Iterator[Tensor]:
+        """New examples of the model, some at a time; the same ones for the same name.
+
+        Args:
+            name: Counter of the draws.
+            count: How many in all.
+            draw: Draw x from p(x|z) instead of taking its mean.
+
+        Raises:
+            RefusedError: if the model has no prior.
+        """
+        with seeded(self.seed, name):
+            for start in range(0, count, BATCH):
+                yield self.model.sample(min(BATCH, count - start), draw=draw)
+
+    def decoded(self, z: Float[Tensor, "N L"]) -> Distribution:
+        """p(x|z), with z moved to the model."""
+        return self.model.decode(z.to(next(iter(self.model.parameters()))))
+
+    @property
+    def example_p_x(self) -> Distribution:
+        """p(x|z) for the first example: what kind of distribution it is."""
+        first = self.split.batch(slice(0, 1))
+        return self.model.decode(self.model.infer(first.x, **first.pick(self.model.conditions)).mean)
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """What turns examples into features.
+
+        Raises:
+            RefusedError: if there is none, and no training split to make it from.
+        """
+        if self.given is not None:
+            return self.given.to(self.split.device)
+        return feature_network(self.require_train(), self.seed)
+
+    @property
+    def network_name(self) -> str:
+        """What the output calls the feature network."""
+        return str(getattr(self.network, "name", type(self.network).__name__))
+
+    def _features(self, examples: Iterable[Tensor]) -> Tensor:
+        return torch.cat([self.network(x).flatten(1).cpu().double() for x in examples])
+
+    @cached_property
+    def compared(self) -> Split:
+        """The judged examples that are compared with others in features: at most 10,000 random ones."""
+        return self.split.subset(COMPARED_ITEMS, self.seed, "compared")
+
+    @cached_property
+    def real_features(self) -> Float[Tensor, "N F"]:
+        """Features of :attr:`compared`, float64 on the CPU."""
+        return self._features(batch.x for batch in self.batches(self.compared))
+
+    @cached_property
+    def training_features(self) -> Float[Tensor, "N F"]:
+        """Features of :attr:`training_part`, float64 on the CPU."""
+        return self._features(batch.x for batch in self.batches(self.training_part))
+
+    @cached_property
+    def sample_features(self) -> Float[Tensor, "N F"]:
+        """Features of as many new examples (means of p(x|z)) as are compared, float64 on the CPU."""
+        return self._features(self.drawn("samples", len(self.compared)))
+
+    @cached_property
+    def reconstruction_features(self) -> Float[Tensor, "N F"]:
+        """Features of the mean reconstructions of :attr:`compared`, float64 on the CPU."""
+        codes = (self.model.infer(batch.x, **batch.named).mean for batch in self.batches(self.compared))
+        return self._features(self.model.decode(z).mean for z in codes)

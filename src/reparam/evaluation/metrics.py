@@ -1,0 +1,135 @@
+"""The table of metrics, and what judges a model by some of them: the numbers of ``evaluation.json``."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from reparam.data import Split
+from reparam.errors import DataError, RefusedError, UnknownNameError, nearest
+from reparam.evaluation import (
+    aggregate,
+    checking,
+    decoding,
+    fidelity,
+    fixing,
+    information,
+    measures,
+    predicting,
+    probing,
+)
+from reparam.evaluation.judged import Judged, Progressed
+from reparam.evaluation.likelihood import evaluating
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: what it tells, in one line, and the function that gives its numbers by their keys."""
+
+    meaning: str
+    measure: Callable[[Judged], dict[str, Any]]
+
+
+METRICS = {
+    "elbo": Metric(
+        "evidence lower bound, distortion, rate, KL per dimension, active units, nats per example", measures.elbo
+    ),
+    "reconstruction": Metric(
+        "mse, psnr, ssim of mean reconstructions; of corrupted inputs too where the model de-noises",
+        measures.reconstruction,
+    ),
+    "nll": Metric(
+        "-log p(x), importance-weighted, nats per example (with nll_stderr, nll_samples, nll_ess; bits_per_dim)",
+        measures.nll,
+    ),
+    "collapse": Metric(
+        "mutual information of x and z, KL(q(z) || p(z)), active units: is the code used, does the prior fit",
+        aggregate.collapse,
+    ),
+    "fid": Metric("Frechet distance of samples from data (feature_network)", fidelity.fid),
+    "recon-fid": Metric("Frechet distance of reconstructions from data (feature_network)", fidelity.recon_fid),
+    "kid": Metric("kernel distance (unbiased MMD) of samples from data (feature_network)", fidelity.kid),
+    "precision-recall": Metric(
+        "share of samples among data, share of data among samples (feature_network)", fidelity.precision_and_recall
+    ),
+    "inception-score": Metric(
+        "clear and various classes of the samples, by a classifier (feature_network)", fidelity.inception_score
+    ),
+    "continuity": Metric(
+        "how far decoded examples jump for small steps in z: median, 95th percentile, largest", decoding.continuity
+    ),
+    "completeness": Metric(
+        "share of prior draws whose decoding lies where data lie (feature_network)", decoding.completeness
+    ),
+    "ppc": Metric("posterior-predictive checks of mean, variance and ink: two-sided p-values", checking.ppc),
+    "probe": Metric("accuracy of a linear probe and of nearest neighbours, training codes -> labels", probing.probe),
+    "nmi": Metric("agreement of clusters of the codes with the labels", probing.nmi),
+    "mig": Metric("mutual information gap: is each factor told by one dimension", information.mig),
+    "dci": Metric(
+        "disentanglement, completeness, informativeness, by random forests from codes to factors", predicting.dci
+    ),
+    "sap": Metric("separated attribute predictability: gap of the two best dimensions for each factor", predicting.sap),
+    "factor-vae": Metric("FactorVAE score: the dimension that varies least tells the fixed factor", fixing.factor_vae),
+    "beta-vae": Metric("beta-VAE score: differences of pairs of codes tell the fixed factor", fixing.beta_vae),
+    "modularity": Metric("does each dimension tell of one factor only", information.modularity),
+    "explicitness": Metric(
+        "mean area under the ROC curve of linear classifiers from codes to values of factors", predicting.explicitness
+    ),
+}
+
+
+def evaluate(
+    model: Any,
+    split: Split,
+    metrics: Iterable[str] = ("elbo", "reconstruction", "nll"),
+    *,
+    train: Split | None = None,
+    features: nn.Module | None = None,
+    samples: int = 500,
+    limit: int | None = None,
+    seed: int = 0,
+    progress: Progressed | None = None,
+) -> dict[str, Any]:
+    """Judges a model on a split.
+
+    A metric that has no answer for this model or these data leaves the reason under its name, ``nll_refused``.
+
+    Args:
+        model: Any model that fills a Trace.
+        split: What to judge on; dynamic binarisation is drawn once, from ``seed``.
+        metrics: Names from :data:`METRICS`.
+        train: The training split, for metrics that learn from it (``probe``), compare with it (``completeness``) or
+            train a feature network on it.
+        features: Examples -> (B, F), in which samples and data are compared; its ``name`` is put into the result, and
+            its ``head`` (features -> class logits), where it has one, serves the inception score. When None, a small
+            classifier is trained on the labels of ``train``, once; without labels it is a random network.
+        samples: Importance samples per example for ``nll``.
+        limit: Judge on a seeded random subset of this many examples, never the first ones.
+        seed: Seed of the subset and of every draw.
+        progress: Called with a metric's name, examples done, and examples in all.
+    Raises:
+        UnknownNameError: if a metric is unknown.
+        RefusedError: if only one metric is asked for, and it has no answer.
+        MissingExtraError: if a metric needs a package that is not installed.
+    """
+    wanted = tuple(metrics)
+    if limit is not None and limit < 1:
+        raise DataError(f"evaluate: limit is {limit}, expected at least 1 example.")
+    for name in wanted:
+        if name not in METRICS:
+            raise UnknownNameError(f"There is no metric {name!r}. {nearest(name, METRICS)}")
+    chosen = split.fixed(seed, "evaluation").subset(limit, seed)
+    result: dict[str, Any] = {"n": len(chosen), "seed": seed}
+    if split.spec.binarize != "none":
+        result["binarize"] = split.spec.binarize
+    judged = Judged(model, chosen, train=train, features=features, samples=samples, seed=seed, progress=progress)
+    with evaluating(model):
+        for name in [name for name in METRICS if name in wanted]:
+            try:
+                result |= METRICS[name].measure(judged)
+            except RefusedError as refusal:
+                if len(set(wanted)) == 1:
+                    raise
+                result[f"{name.replace('-', '_')}_refused"] = str(refusal)
+    return result

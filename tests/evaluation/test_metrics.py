@@ -1,0 +1,156 @@
+"""The table of metrics: every one answers or says why it cannot, on real models."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from reparam.data import Data, DataSpec, Split
+from reparam.errors import RefusedError
+from reparam.evaluation import METRICS, evaluate, fixing
+from reparam.evaluation import features as feature_module
+from reparam.recipes import build
+from tests.contracts.members import tiny_data
+
+KEYS = {
+    "collapse": {"mutual_information", "mutual_information_most", "aggregate_kl", "active_units", "collapse_n"},
+    "fid": {"fid", "fid_n", "feature_network"},
+    "recon-fid": {"recon_fid", "fid_n", "feature_network"},
+    "kid": {"kid", "kid_std"},
+    "precision-recall": {"precision", "recall"},
+    "inception-score": {"inception_score", "inception_score_std"},
+    "continuity": {"continuity_median", "continuity_p95", "continuity_jump"},
+    "completeness": {"completeness", "completeness_n"},
+    "ppc": {"ppc_mean_p", "ppc_variance_p", "ppc_ink_p", "ppc_n"},
+    "probe": {"probe_accuracy", "knn_accuracy"},
+    "nmi": {"nmi"},
+    "mig": {"mig", "mig_per_factor"},
+    "dci": {"dci_disentanglement", "dci_completeness", "dci_informativeness"},
+    "sap": {"sap"},
+    "factor-vae": {"factor_vae_score"},
+    "beta-vae": {"beta_vae_score"},
+    "modularity": {"modularity"},
+    "explicitness": {"explicitness"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A cache of its own, a feature network of a few steps, and few votes."""
+    monkeypatch.setenv("REPARAM_CACHE", str(tmp_path))
+    monkeypatch.setattr(feature_module, "STEPS", 10)
+    monkeypatch.setattr(fixing, "FITTED", 600)
+    monkeypatch.setattr(fixing, "SCORED", 300)
+
+
+def with_factors(data: Data) -> Data:
+    """Two factors of two and three values beside the labels."""
+
+    def more(split: Split) -> Split:
+        numbers = torch.arange(len(split))
+        factors = torch.stack([numbers % 2, numbers % 3, torch.zeros_like(numbers)], 1)
+        return Split(split.stored, split.spec, {**split.named, "factors": factors})
+
+    return Data(more(data.train), more(data.validation), more(data.test))
+
+
+def pictures() -> Data:
+    return with_factors(tiny_data("binary", (1, 8, 8), (60, 8, 40)))
+
+
+def wide(data: Data) -> nn.Module:
+    """A model whose codes vary, as those of a trained one do."""
+    torch.manual_seed(0)
+    model = build("vae", data, latent_dim=4)
+    with torch.no_grad():
+        model.posterior.head.weight[:4] *= 30
+    return model
+
+
+def test_every_metric_has_its_keys() -> None:
+    data = pictures()
+    found = evaluate(wide(data), data.test, METRICS, train=data.train, samples=5)
+    assert [key for key in found if key.endswith("_refused")] == []
+    assert set(KEYS) | {"elbo", "reconstruction", "nll"} == set(METRICS)
+    for keys in KEYS.values():
+        assert keys <= found.keys()
+    assert found["feature_network"] == "conv-64 classifier of tiny (3 classes)"
+    assert found["fid_n"] == 40
+    assert len(found["mig_per_factor"]) == 2  # the third factor does not vary
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+@pytest.mark.parametrize("name", sorted(set(METRICS) - {"elbo", "reconstruction", "nll"}))
+def test_a_metric_repeats_and_leaves_the_generator_alone(name: str) -> None:
+    data = pictures()
+    model, before = wide(data), torch.get_rng_state()
+    first = evaluate(model, data.test, [name], train=data.train, seed=2)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert evaluate(model, data.test, [name], train=data.train, seed=2) == first
+    assert KEYS[name] <= first.keys()
+
+
+def test_a_plain_autoencoder_has_codes_but_no_prior() -> None:
+    data = pictures()
+    model = build("ae", data, latent_dim=3)
+    found = evaluate(model, data.test, METRICS, train=data.train, samples=2)
+    refused = {key.removesuffix("_refused") for key in found if key.endswith("_refused")}
+    prior = {"nll", "collapse", "fid", "kid", "precision_recall", "inception_score", "completeness", "ppc"}
+    assert prior <= refused <= prior | {"factor_vae"}  # its codes may hardly vary
+    assert {"recon_fid", "mig", "probe_accuracy", "continuity_median"} <= found.keys()
+
+
+def test_without_labels_the_reason_is_given() -> None:
+    data = tiny_data("real", (4,))
+    bare = Split(data.test.stored, data.test.spec)
+    found = evaluate(
+        build("vae", data), bare, ["mig", "probe", "fid", "inception-score"], train=data.train.take(torch.arange(9))
+    )
+    assert "these data have none" in found["mig_refused"]
+    assert "fid" in found
+    with pytest.raises(RefusedError, match="have none"):
+        evaluate(build("vae", data), bare, ["mig"])
+    unlabelled = Split(data.train.stored, data.train.spec)
+    found = evaluate(build("vae", data), bare, ["fid", "inception-score"], train=unlabelled)
+    assert found["feature_network"] == "mlp-64 random, for tiny"
+    assert "no labels" in found["inception_score_refused"]
+
+
+def test_a_metric_that_needs_training_data_says_so() -> None:
+    data = pictures()
+    for name in ("probe", "fid", "completeness"):
+        with pytest.raises(RefusedError, match=r"training split .* train=data\.train"):
+            evaluate(wide(data), data.test, [name])
+
+
+def test_a_factor_that_never_varies_is_no_factor() -> None:
+    x = torch.zeros(10, 4)
+    split = Split(x, DataSpec("still", (4,), "real"), {"labels": torch.ones(10, dtype=torch.int64)})
+    with pytest.raises(RefusedError, match="one value"):
+        evaluate(build("vae", tiny_data("real", (4,))), split, ["mig"])
+
+
+class Corner(nn.Module):
+    """Features of one's own: the first two values."""
+
+    name = "corner"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)[:, :2]
+
+
+def test_features_of_ones_own() -> None:
+    data = pictures()
+    found = evaluate(wide(data), data.test, ["fid", "precision-recall", "inception-score"], features=Corner())
+    assert found["feature_network"] == "corner"
+    assert found["fid"] >= 0
+    assert "classifier" in found["inception_score_refused"]
+
+
+def test_a_dynamic_split_is_drawn_once() -> None:
+    data = with_factors(tiny_data("unit", (1, 8, 8), (30, 8, 30))).binarized("dynamic")
+    model = wide(data)
+    first, second = (evaluate(model, data.test, ["fid", "mig", "probe"], train=data.train) for _ in range(2))
+    assert first == second
