@@ -44,6 +44,38 @@ def test_numbers_in_evaluation_json_are_of_the_same_items(invoke: Invoke, vae: P
     assert "elbo" not in kept
 
 
+def test_evaluate_samples_and_codes(
+    invoke: Invoke, vae: Path, ae: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPARAM_CACHE", str(tmp_path / "cache"))
+    folder = shutil.copytree(vae, tmp_path / "run")
+    answer = invoke("evaluate", folder, "--metrics", "fid,mig,factor-vae")
+    assert answer.code == 0
+    assert "FID" in answer.out
+    assert "MIG" in answer.out
+    assert "no factor_vae: The FactorVAE score compares factors" in answer.out
+    kept = json.loads((folder / "evaluation.json").read_text())
+    assert {"fid", "fid_n", "feature_network", "mig", "factor_vae_refused"} <= kept.keys()
+    assert len(list((tmp_path / "cache" / "feature-networks").iterdir())) == 1
+    invoke("evaluate", folder, "--metrics", "mig,nmi")
+    assert json.loads((folder / "evaluation.json").read_text())["fid"] == kept["fid"]
+    alone = invoke("evaluate", ae, "--metrics", "fid")
+    assert alone.code == 1
+    assert "A plain autoencoder has no prior p(z)" in alone.err
+
+
+def test_a_reason_goes_when_a_number_comes(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(vae, tmp_path / "run")
+    invoke("evaluate", folder, "--metrics", "elbo", "--limit", 10)
+    path = folder / "evaluation.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"mig_refused": "none yet", "fid_refused": "no prior"}))
+    invoke("evaluate", folder, "--metrics", "mig", "--limit", 10)
+    kept = json.loads(path.read_text())
+    assert "mig" in kept
+    assert "mig_refused" not in kept
+    assert kept["fid_refused"] == "no prior"
+
+
 def test_evaluate_other_data(invoke: Invoke, table: tuple[Path, Path]) -> None:
     answer = invoke("evaluate", table[0], "--data", table[1], "--metrics", "elbo", "--json")
     assert answer.json["data"] == str(table[1])

@@ -34,7 +34,8 @@ def same(a: Features, b: Features) -> bool:
 def test_it_learns_the_classes(cache: Path) -> None:
     split = stripes()
     network = feature_network(split)
-    assert network.name == "conv-64 classifier of stripes (2 classes)"
+    (path,) = cache.iterdir()
+    assert network.name == f"conv-64 classifier of stripes (2 classes), {path.stem[:6]}"
     x: Tensor = split.batch(slice(None)).x
     assert network(x).shape == (64, 64)
     assert network.head is not None

@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from reparam.data import Data, DataSpec, Split
+from reparam.data import Data, DataSpec, Split, StreamedSplit, load_data
 from reparam.errors import RefusedError
 from reparam.evaluation import METRICS, evaluate, fixing
 from reparam.evaluation import features as feature_module
@@ -76,7 +77,7 @@ def test_every_metric_has_its_keys() -> None:
     assert set(KEYS) | {"elbo", "reconstruction", "nll"} == set(METRICS)
     for keys in KEYS.values():
         assert keys <= found.keys()
-    assert found["feature_network"] == "conv-64 classifier of tiny (3 classes)"
+    assert found["feature_network"].startswith("conv-64 classifier of tiny (3 classes), ")
     assert found["fid_n"] == 40
     assert len(found["mig_per_factor"]) == 2  # the third factor does not vary
     assert json.loads(json.dumps(found, allow_nan=False)) == found
@@ -154,3 +155,24 @@ def test_a_dynamic_split_is_drawn_once() -> None:
     model = wide(data)
     first, second = (evaluate(model, data.test, ["fid", "mig", "probe"], train=data.train) for _ in range(2))
     assert first == second
+
+
+def test_one_example_is_answered_or_refused() -> None:
+    data = pictures()
+    one = data.test.take(torch.tensor([3]))
+    found = evaluate(wide(data), one, METRICS, train=data.train, samples=2)
+    refused = {key.removesuffix("_refused") for key in found if key.endswith("_refused")}
+    assert {"fid", "kid", "precision_recall", "inception_score", "continuity", "mig", "dci", "beta_vae"} <= refused
+    assert found["mutual_information"] == pytest.approx(0, abs=1e-12)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_streamed_data_are_judged_too(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 2, (90, 8, 8), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    data = load_data(tmp_path / "x.npy", stream=True)
+    assert isinstance(data.test, StreamedSplit)
+    names = ["fid", "precision-recall", "collapse", "continuity", "completeness", "ppc"]
+    found = evaluate(wide(data), data.test, names, train=data.train)
+    assert not [key for key in found if key.endswith("_refused")]
+    assert found["feature_network"] == "conv-64 random, for x"

@@ -58,7 +58,8 @@ class Features(nn.Module):
 def feature_network(train: Split, seed: int = 0) -> Features:
     """The feature network of some data: a classifier trained on their labels, or a random network where there are none.
 
-    A trained one is kept in the user's cache folder, by a fingerprint of the data, the seed and the edition.
+    A trained one is kept in the user's cache folder, by a fingerprint of the data, the seed and the edition, with which
+    its name ends: numbers compare where the names are the same.
 
     Args:
         train: The training split; it is trained on the device of these data.
@@ -66,9 +67,10 @@ def feature_network(train: Split, seed: int = 0) -> Features:
 
     Source:
         Features of a classifier of the data at hand in place of Inception's, as for MNIST in Demystifying MMD GANs
-        (Binkowski et al., 2018), arXiv:1801.01401, section 5. Numbers compare between models with the same network.
+        (Binkowski et al., 2018), arXiv:1801.01401, section 5.
     """
-    classes = int(train.labels.max()) + 1 if train.labels is not None and len(train) else 0
+    labels = train.labels
+    classes = int(labels.max()) + 1 if labels is not None and len(labels) else 0
     with seeded(seed, "feature network"):
         network = Features(train.spec, classes)
     network.to(train.device).requires_grad_(bool(classes))
@@ -79,6 +81,7 @@ def feature_network(train: Split, seed: int = 0) -> Features:
 
 def _loaded_or_trained(network: Features, train: Split, seed: int) -> None:
     path = _place(train, seed)
+    network.name += f", {path.stem[:6]}"
     try:
         network.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError):  # not there, or damaged

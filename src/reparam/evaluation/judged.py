@@ -25,9 +25,10 @@ def labels_of(split: Split) -> Int[Tensor, " N"]:
     Raises:
         RefusedError: if there are none.
     """
-    if split.labels is None:
+    labels = split.labels
+    if labels is None:
         raise RefusedError("It needs labels or ground-truth factors; these data have none.")
-    return split.labels.cpu()
+    return labels.cpu()
 
 
 class Judged:

@@ -72,7 +72,7 @@ class Run:
             source: Other data, prepared as the run's own.
             progress: Called with a metric's name, examples done, and examples in all.
         """
-        data = self.load_data(source)
+        metrics, data = tuple(metrics), self.load_data(source)
         chosen = data.split(split)
         found = evaluate(
             self.model, chosen, metrics, train=data.train, samples=samples, limit=limit, seed=seed, progress=progress
@@ -82,6 +82,8 @@ class Run:
             kept = self.evaluation
             if any(kept.get(name) != result.get(name) for name in SAME_ITEMS):
                 kept = {}  # numbers of other items do not belong beside these
+            for name in metrics:
+                kept.pop(f"{name.replace('-', '_')}_refused", None)
             write_text(self.folder / "evaluation.json", json.dumps(kept | result, indent=1) + "\n")
         return result
 
