@@ -55,10 +55,12 @@ class ELBO(Objective):
         weight = self.beta * warmup_weight(progress, self.warmup, self.warmup_kind, self.cycles)
         cost = self._above_free_bits(trace) if self.free_bits else rate
         value = torch.add(distortion, cost, alpha=weight).neg()
+        distortion, rate = distortion.detach(), rate.detach()
+        terms = {"elbo": -(distortion + rate), "distortion": distortion, "rate": rate}
         if trace.penalty is not None:
             value = value - trace.penalty
-        distortion, rate = distortion.detach(), rate.detach()
-        return Bound(value, {"elbo": -(distortion + rate), "distortion": distortion, "rate": rate})
+            terms["penalty"] = trace.penalty.detach()
+        return Bound(value, terms)
 
     def _above_free_bits(self, trace: Trace) -> torch.Tensor:
         """Cost of the KL per example, whose mean over the batch is sum_g max(free_bits, mean KL_g)."""
