@@ -145,7 +145,7 @@ def _threads(model: Model, x: Tensor, decodes: int, rows: int, named: dict[str, 
 def _stream(model: Model, x: Tensor, samples: int, rows: int, named: dict[str, Tensor]) -> Likelihoods:
     q = model.infer(x, **named)
     stream: _Stream | None = None
-    left = samples
+    left = 1 if getattr(q, "noiseless", False) else samples  # all draws are the same one
     while left:
         draws = min(left, max(1, rows // len(x)))
         trace = model.trace(x, samples=draws, q=q, **named)

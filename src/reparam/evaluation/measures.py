@@ -10,6 +10,7 @@ from torch import Tensor
 from reparam.data import Split
 from reparam.distributions import is_density, is_discrete, ssim
 from reparam.errors import DataError, RefusedError, UnknownNameError, nearest
+from reparam.evaluation.code_use import CodeUse
 from reparam.evaluation.likelihood import evaluating, importance_weighted, standard_error
 from reparam.rng import seeded
 from reparam.shapes import is_image, numel
@@ -20,13 +21,13 @@ BATCH = 250
 
 
 def _elbo(model: Any, split: Split, seed: int) -> dict[str, Any]:
-    """ELBO and its two terms with one draw of z per example; KL and activity per latent group.
+    """ELBO and its two terms with one draw of z per example; KL and activity per latent group; the use of codes.
 
     A dimension is active when the variance of its posterior mean over the data is above 0.01 (Burda et al., 2016,
     section 5.2).
     """
     elbo, rate, groups, means = [], [], [], []
-    density, discrete = True, False
+    density, discrete, use = True, False, CodeUse()
     with seeded(seed, "elbo"):
         for batch in split.batches(BATCH):
             trace = model.trace(batch.x, samples=1, **batch.pick(model.conditions))
@@ -36,8 +37,9 @@ def _elbo(model: Any, split: Split, seed: int) -> dict[str, Any]:
             rate.append(trace.rate)
             groups.append(trace.kl[0])
             means.append(trace.q.mean)
+            use.add(trace.q)
     all_elbo, all_rate = torch.cat(elbo), torch.cat(rate)
-    result: dict[str, Any] = {"distortion": (all_rate + all_elbo).mean().neg().item()}
+    result: dict[str, Any] = {"distortion": (all_rate + all_elbo).mean().neg().item()} | use.result()
     if density:
         codes = torch.cat(means)
         result |= {"elbo": all_elbo.mean().item(), "rate": all_rate.mean().item()}
@@ -77,7 +79,8 @@ def _mse(x: Tensor, x_hat: Tensor) -> Tensor:
 
 METRICS = {
     "nll": "-log p(x), importance-weighted, nats per example (with nll_stderr, nll_samples, nll_ess; bits_per_dim)",
-    "elbo": "evidence lower bound, distortion, rate, KL per dimension, active units, nats per example",
+    "elbo": "evidence lower bound, distortion, rate, KL per dimension, active units, nats per example; use and "
+    "perplexity of a codebook",
     "reconstruction": "mse, psnr, ssim of mean reconstructions; of corrupted inputs too where the model de-noises",
 }
 
