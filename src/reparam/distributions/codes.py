@@ -208,6 +208,6 @@ def ancestral(
     return indices
 
 
-@register_kl(CodePoint, UniformCodes)
+@register_kl(CodePoint, UniformCodes)  # type: ignore[untyped-decorator]
 def _kl_point_uniform(q: CodePoint, p: UniformCodes) -> Tensor:
     return q.z.new_full(q.batch_shape, p.entropy_nats)

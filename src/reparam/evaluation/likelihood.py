@@ -142,7 +142,7 @@ def _threads(model: Model, x: Tensor, decodes: int, rows: int, named: dict[str, 
         return fastest_threads(lambda: model.trace(x, samples=max(1, rows // len(x)), **piece))
 
 
-def _stream(model: Model, x: Tensor, samples: int, rows: int, named: dict[str, Tensor]) -> Likelihoods:
+def _stream(model: Model, x: Tensor, samples: int, rows: int, named: dict[str, Any]) -> Likelihoods:
     q = model.infer(x, **named)
     stream: _Stream | None = None
     left = 1 if getattr(q, "noiseless", False) else samples  # all draws are the same one

@@ -90,7 +90,8 @@ class VAE(nn.Module):
         if len(set(sizes.values())) > 1:
             given = ", ".join(f"{part} {size}" for part, size in sizes.items())
             raise PartError(f"VAE: the parts disagree on latent_dim ({given}). Give all of them the same.")
-        grids = {tuple(part.grid) for part in (self.posterior, self.prior, self.decoder) if hasattr(part, "grid")}
+        parts = (self.posterior, self.prior, self.decoder)
+        grids = {grid for grid in (getattr(part, "grid", None) for part in parts) if grid is not None}
         if len(grids) > 1:
             raise PartError(f"VAE: the parts disagree on the grid of codes ({sorted(grids)}). Give all the same.")
         out_shape = tuple(getattr(self.decoder, "out_shape", self.likelihood.out_shape))

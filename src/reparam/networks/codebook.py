@@ -215,6 +215,10 @@ class ResidualQuantiser(Quantiser):
             VectorQuantiser(code_dim, codes, commitment, decay, revive=revive) for _ in range(stages)
         )
 
+    @property
+    def _tables(self) -> list[VectorQuantiser]:
+        return list(self.each)  # type: ignore[arg-type]
+
     def forward(self, h: Float[Tensor, "*B M D"]) -> Quantised:
         total = torch.zeros_like(h)
         found = []
@@ -231,15 +235,12 @@ class ResidualQuantiser(Quantiser):
         )
 
     def vectors(self, indices: Int[Tensor, "*B M S"]) -> Float[Tensor, "*B M D"]:
-        own = indices.split(1, -1)
-        total = self.each[0].vectors(own[0])  # type: ignore[operator]
-        for stage, chosen in zip(self.each[1:], own[1:], strict=True):  # type: ignore[arg-type]
-            total = total + stage.vectors(chosen)
-        return total
+        first, *others = (stage.vectors(own) for stage, own in zip(self._tables, indices.split(1, -1), strict=True))
+        return sum(others, first)
 
     def start(self, h: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
         """Begins each stage with what the stages before it leave."""
         total = torch.zeros_like(h)
-        for stage in self.each:
+        for stage in self._tables:
             total = total + stage.start(h - total)
         return total

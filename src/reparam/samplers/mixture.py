@@ -1,6 +1,8 @@
 """A mixture of Normals over z."""
 
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -46,7 +48,11 @@ class MixtureSampler(Sampler):
             raise PartError(f"MixtureSampler: components is {components}, expected at least 1.")
         self.components = components
         self._make_room(0)
-        self.register_load_state_dict_pre_hook(lambda own, state, *_: own._make_room(len(state["weights"])))
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *more: Any, **named: Any) -> Any:
+        """Takes as many Normals as the state has."""
+        self._make_room(len(state_dict["weights"]))
+        return super().load_state_dict(state_dict, *more, **named)
 
     def _make_room(self, components: int) -> None:
         """Room for so many Normals, which are there only once the mixture is fitted, or read from a file."""

@@ -142,7 +142,9 @@ def _read(folder: Path, kind: Kind, print_of_model: str) -> Sampler | None:
         if content["model"] != print_of_model or content["format"] != FORMAT:
             return None
         weights = folder / "weights.safetensors"
-        settings = {name: tuple(v) if isinstance(v, list) else v for name, v in content["settings"].items()}
+        settings: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in content["settings"].items()
+        }
         with seeded("rebuild"), at_most(stored(weights)):
             sampler = kind.maker(**settings)
         sampler.load_state_dict(load_file(weights))
