@@ -13,7 +13,7 @@ from reparam.networks import CausalTransformer, PixelCNN
 from tests.contracts.members import dead, seeded_
 
 NETS: dict[str, Any] = {
-    "pixelcnn": lambda grid, codes: PixelCNN(grid, codes, channels=4, layers=3),
+    "pixelcnn": lambda grid, codes: PixelCNN(grid, codes, channels=4, layers=3, kernel=3),
     "pixelcnn-wide": lambda grid, codes: PixelCNN(grid, codes, channels=3, layers=2, kernel=5),
     "transformer": lambda grid, codes: CausalTransformer(grid[0] * grid[1], codes, width=8, layers=2, heads=2),
 }

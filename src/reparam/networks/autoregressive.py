@@ -58,7 +58,7 @@ class PixelCNN(nn.Module):
         figure 2; two stacks without a blind spot.
     """
 
-    def __init__(self, grid: tuple[int, ...], codes: int, channels: int = 32, layers: int = 4, kernel: int = 3) -> None:
+    def __init__(self, grid: tuple[int, ...], codes: int, channels: int = 32, layers: int = 4, kernel: int = 5) -> None:
         super().__init__()
         if len(grid) != 2:
             raise PartError(f"PixelCNN: the grid is {grid}, expected two extents (H, W). Take the transformer.")

@@ -101,7 +101,7 @@ class PixelCNNPrior(Prior):
         codes: int = 256,
         channels: int = 32,
         layers: int = 4,
-        kernel: int = 3,
+        kernel: int = 5,
     ) -> None:
         super().__init__(latent_dim)
         self.grid, self.codes = tuple(grid), codes
