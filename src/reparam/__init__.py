@@ -68,6 +68,7 @@ _HOMES = {
     "report": (),
     "rng": (),
     "runs": ("Run", "fit", "open_run", "resume", "train"),
+    "samplers": (),
     "shapes": (),
     "store": ("load", "save"),
     "threads": (),

@@ -25,6 +25,7 @@ from reparam.weighing import affordable
 MOST_YAML = 50_000
 MOST_FAULTS = 20
 MOST_AXES = 8
+OF_CODES = ("grid", "codes")  # what a prior over codes takes from the posterior
 
 
 class Part(BaseModel):
@@ -262,14 +263,18 @@ def _composed(config: ModelConfig, spec: DataSpec) -> VAE:
     encoder = build_part("encoder", config.encoder, context)
     corruption = build_part("corruption", config.corruption, context) if config.corruption else None
     context |= {"out_shape": likelihood.out_shape, "in_dim": encoder.out_dim}
+    if hasattr(encoder, "grid"):
+        context["grid"] = encoder.grid
     if spec.kind == "real":
         units = {"shift": spec.shift, "scale": spec.scale}
         encoder = StandardizedEncoder(encoder, **units)
         likelihood = StandardizedLikelihood(likelihood, **units)
         corruption = StandardizedCorruption(corruption, data_shape=spec.shape, **units) if corruption else None
+    posterior = build_part("posterior", config.posterior, context)
+    context |= {name: getattr(posterior, name) for name in OF_CODES if hasattr(posterior, name)}
     return VAE(
         encoder=encoder,
-        posterior=build_part("posterior", config.posterior, context),
+        posterior=posterior,
         prior=build_part("prior", config.prior, context) if config.prior else None,
         decoder=build_part("decoder", config.decoder, context),
         likelihood=likelihood,

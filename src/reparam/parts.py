@@ -18,6 +18,8 @@ from reparam.networks import (
     ConvDecoder,
     ConvEncoder,
     GaussianNoise,
+    MapDecoder,
+    MapEncoder,
     MaskingNoise,
     MLPDecoder,
     MLPEncoder,
@@ -43,20 +45,39 @@ from reparam.objectives import (
     StickingTheLandingBound,
     TotalCorrelationBound,
 )
-from reparam.posteriors import FullNormalPosterior, LaplacePosterior, NormalPosterior, PointPosterior
-from reparam.priors import LaplacePrior, NormalPrior
+from reparam.posteriors import (
+    FiniteScalarPosterior,
+    FullNormalPosterior,
+    LaplacePosterior,
+    LookupFreePosterior,
+    NormalPosterior,
+    PointPosterior,
+    ResidualQuantisedPosterior,
+    VectorQuantisedPosterior,
+)
+from reparam.priors import LaplacePrior, NormalPrior, PixelCNNPrior, TransformerPrior, UniformCodesPrior
 
 PARTS: dict[str, dict[str, type]] = {
     "model": {"flat": VAE},
-    "encoder": {"mlp": MLPEncoder, "conv": ConvEncoder, "standardized": StandardizedEncoder},
-    "decoder": {"mlp": MLPDecoder, "conv": ConvDecoder},
+    "encoder": {"mlp": MLPEncoder, "conv": ConvEncoder, "map": MapEncoder, "standardized": StandardizedEncoder},
+    "decoder": {"mlp": MLPDecoder, "conv": ConvDecoder, "map": MapDecoder},
     "posterior": {
         "normal": NormalPosterior,
         "full-normal": FullNormalPosterior,
         "laplace": LaplacePosterior,
         "point": PointPosterior,
+        "vq": VectorQuantisedPosterior,
+        "residual-vq": ResidualQuantisedPosterior,
+        "fsq": FiniteScalarPosterior,
+        "lfq": LookupFreePosterior,
     },
-    "prior": {"normal": NormalPrior, "laplace": LaplacePrior},
+    "prior": {
+        "normal": NormalPrior,
+        "laplace": LaplacePrior,
+        "uniform-codes": UniformCodesPrior,
+        "pixelcnn": PixelCNNPrior,
+        "transformer": TransformerPrior,
+    },
     "likelihood": {
         "bernoulli": BernoulliLikelihood,
         "continuous-bernoulli": ContinuousBernoulliLikelihood,

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from reparam.config import describe, rebuild
 from reparam.data import DataSpec
@@ -40,20 +42,28 @@ def save(model: VAE, folder: Path | str, spec: DataSpec | None = None) -> Path:
         PartError: if the model holds a part that cannot be rebuilt from disk.
         RunError: if the folder cannot be written, or holds other files.
     """
-    folder = Path(folder)
+    content = {"format": FORMAT, "model": describe(model, "model"), "data": asdict(spec) if spec else None}
+    return write_folder(Path(folder), content, model.state_dict())
+
+
+def write_folder(folder: Path, content: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Path:
+    """Writes config.json and weights.safetensors into a folder: both complete, or as they were before.
+
+    Raises:
+        RunError: if the folder cannot be written, or holds other files.
+    """
     others = {path.name for path in folder.iterdir()} - FILES if folder.is_dir() else set()
     if others:
         raise RunError(
             f"{folder} holds other files ({min(others)}). Save into a folder of its own, such as {folder / 'model'}."
         )
-    content = {"format": FORMAT, "model": describe(model, "model"), "data": asdict(spec) if spec else None}
     aside = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         (aside / "config.json").write_text(json.dumps(content, indent=1))
-        weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-        save_file(weights, aside / "weights.safetensors")
+        kept = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
+        save_file(kept, aside / "weights.safetensors")
         for path in (*aside.iterdir(), aside):
             synced(path)
         replaced = folder.with_name(f".{folder.name}.old")
@@ -64,7 +74,7 @@ def save(model: VAE, folder: Path | str, spec: DataSpec | None = None) -> Path:
         shutil.rmtree(replaced, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(aside, ignore_errors=True)
-        raise RunError(f"The model could not be written to {folder}: {error}.") from None
+        raise RunError(f"{folder} could not be written: {error}.") from None
     return folder
 
 
@@ -101,7 +111,7 @@ def load_with_spec(path: Path | str, device: torch.device | str = "cpu") -> tupl
         spec = _spec(content["data"])
         weights = folder / "weights.safetensors"
         with seeded("rebuild"):  # initial values are drawn and thrown away; the caller's generator stays as it is
-            model = rebuild(content["model"], "model", _stored(weights))
+            model = rebuild(content["model"], "model", stored(weights))
         if numel(model.data_shape) > MOST_VALUES or (spec and spec.shape != model.data_shape):
             raise ValueError(f"it is a model of examples of shape {str(model.data_shape)[:100]}")
         model.load_state_dict(load_file(weights))
@@ -113,7 +123,7 @@ def load_with_spec(path: Path | str, device: torch.device | str = "cpu") -> tupl
     return model.to(device).eval(), spec
 
 
-def _stored(weights: Path) -> int:
+def stored(weights: Path) -> int:
     """How many numbers the file holds; its header is checked against its size."""
     with safe_open(weights, framework="pt") as file:
         return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - no mapping

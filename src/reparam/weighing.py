@@ -70,6 +70,17 @@ def at_most(weights: int) -> Iterator[None]:
         handle.remove()
 
 
+def _require_room(built: object, most: int) -> None:
+    """Counts all that a model keeps, tables that are no weights too.
+
+    Raises:
+        PartError: if that is more numbers than allowed.
+    """
+    kept = built.state_dict() if isinstance(built, nn.Module) else {}
+    if sum(tensor.numel() for tensor in kept.values()) > most:
+        raise PartError(f"The model keeps more than {most:,} numbers. Make its tables smaller.")
+
+
 def affordable(build: Callable[[], T], weights: int | None = None) -> T:
     """Builds a model, if it has no more weights than allowed.
 
@@ -83,7 +94,7 @@ def affordable(build: Callable[[], T], weights: int | None = None) -> T:
     most = memory_bytes() // BYTES_PER_WEIGHT if weights is None else weights
     try:
         with torch.device("meta"), _Undrawn(), at_most(most):
-            build()
+            _require_room(build(), most)
     except ReparamError as error:
         if len(str(error)) > LONGEST_SENTENCE:
             raise PartError(f"{str(error)[:LONGEST_SENTENCE]}...") from None

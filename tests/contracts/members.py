@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from reparam.data import Data, DataSpec, Split
 from reparam.parts import FROM_CONTEXT, PARTS, WRAPPER, constructor
-from reparam.shapes import Shape
+from reparam.priors import Prior
+from reparam.shapes import Shape, numel
 
 Settings = Mapping[str, Any]
 PICTURES: tuple[Shape, ...] = ((1, 8, 8), (1, 28, 28), (3, 64, 48), (1, 28, 20), (2, 5, 7), (1, 1, 40))
@@ -24,6 +25,7 @@ CONV: tuple[Settings, ...] = (
     {"channels": (4, 5, 6), "blocks": (1, 2, 1), "patch": 1, "hidden_dim": 7},
     {"channels": (4,), "blocks": 2, "patch": 3, "hidden_dim": 5},
 )
+MAP: tuple[Settings, ...] = tuple({k: v for k, v in settings.items() if k != "hidden_dim"} for settings in CONV)
 MLP: tuple[Settings, ...] = (
     {"hidden_dims": (9,)},
     {"hidden_dims": (7, 7, 5), "layer": "gated"},
@@ -38,10 +40,29 @@ CRITIC: Settings = {"hidden_dims": (7, 6)}
 SCALES: tuple[Settings, ...] = tuple({"scale": scale} for scale in (0.3, "learned", "optimal", "predicted"))
 
 ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
-    "encoder": {"mlp": MLP, "conv": CONV, WRAPPER: ({},)},
-    "decoder": {"mlp": (*MLP, *SPECTRAL_MLP), "conv": (*CONV, *SPECTRAL_CONV)},
-    "posterior": {"normal": ({},), "full-normal": ({},), "laplace": ({},), "point": ({},)},
-    "prior": {"normal": ({},), "laplace": ({},)},
+    "encoder": {"mlp": MLP, "conv": CONV, "map": MAP, WRAPPER: ({},)},
+    "decoder": {"mlp": (*MLP, *SPECTRAL_MLP), "conv": (*CONV, *SPECTRAL_CONV), "map": MAP},
+    "posterior": {
+        "normal": ({},),
+        "full-normal": ({},),
+        "laplace": ({},),
+        "point": ({},),
+        "vq": (
+            {"codes": 5},
+            {"codes": 4, "grid": (3,), "decay": None, "commitment": 0.5},
+            {"codes": 4, "metric": "cosine", "revive": 0.0},
+        ),
+        "residual-vq": ({"codes": 4, "stages": 3}, {"codes": 3, "stages": 2, "grid": (3,)}),
+        "fsq": ({"code_levels": (5, 4, 3)}, {"code_levels": (3,), "grid": (3,)}),
+        "lfq": ({}, {"grid": (3,), "entropy": 0.3, "temperature": 0.5}),
+    },
+    "prior": {
+        "normal": ({},),
+        "laplace": ({},),
+        "uniform-codes": ({},),
+        "pixelcnn": ({"grid": (3, 1), "codes": 4, "channels": 4, "layers": 2},),
+        "transformer": ({"grid": (3,), "codes": 5, "width": 8, "heads": 2},),
+    },
     "likelihood": {
         "bernoulli": ({},),
         "continuous-bernoulli": ({},),
@@ -107,7 +128,7 @@ def members(section: str) -> list[Any]:
 
 def takes(kind: str, shape: Shape) -> bool:
     """Whether a network can be built for this shape."""
-    return kind != "conv" or len(shape) > 1
+    return kind not in ("conv", "map") or len(shape) > 1
 
 
 def units(shape: Shape) -> dict[str, tuple[float, ...]]:
@@ -122,10 +143,35 @@ def make(section: str, kind: str, settings: Settings, shape: Shape = (1, 12, 11)
         base = {"encoder": "mlp", "likelihood": "normal", "corruption": "mask"}[section]
         extra = {"data_shape": shape} if section == "corruption" else {}
         return constructor(section, kind)(make(section, base, ROWS[section][base][0], shape), **units(shape), **extra)
+    if (section, kind) == ("decoder", "map"):  # each position has as many numbers
+        latent_dim *= numel(make("encoder", kind, settings, shape).grid)
     context = {"data_shape": shape, "latent_dim": latent_dim, "out_shape": shape, "in_dim": 6}
     accepted = inspect.signature(constructor(section, kind)).parameters
     known = {name: context[name] for name in FROM_CONTEXT if name in accepted and name in context}
     return constructor(section, kind)(**known, **settings)
+
+
+def fits(posterior: str, prior: str) -> bool:
+    """Whether both are over codes, or both over real numbers, and the prior can read the codes it is built for."""
+    q, p = constructor("posterior", posterior), constructor("prior", prior)
+    if q.over_codes != p.over_codes:
+        return False
+    reads = q.over_codes and "codes" in inspect.signature(p).parameters
+    return not reads or first("posterior", posterior).codebook.indices is not None
+
+
+def first(section: str, kind: str, **settings: Any) -> Any:
+    """A member under the first settings of its row, and these."""
+    return make(section, kind, {**ROWS[section][kind][0], **settings})
+
+
+def knowing_codes(prior: Prior) -> Prior:
+    """A prior that knows the codes it is over, where it is over codes: those of a small table of vectors."""
+    if prior.over_codes:
+        settings = {"grid": getattr(prior, "grid", (3,)), "codes": getattr(prior, "codes", 4)}
+        posterior = make("posterior", "vq", settings, latent_dim=prior.latent_dim)
+        prior.use(posterior.to(prior.zero).codebook)
+    return prior
 
 
 def every_part() -> Iterator[tuple[str, str, Settings]]:

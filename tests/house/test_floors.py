@@ -18,6 +18,7 @@ ORDER = [
     ["recipes"],
     ["store"],
     ["runs"],
+    ["samplers"],
     ["report", "explorer", "export", "sklearn"],
     ["cli"],
     ["", "__main__"],  # the package's own __init__ names everything and imports it late

@@ -46,7 +46,7 @@ def same(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
 
 @pytest.mark.usefixtures("double")
 class TestEqual:
-    @pytest.mark.parametrize("recipe", ["vae", "dae", "laplace-vae"])
+    @pytest.mark.parametrize("recipe", ["vae", "dae", "laplace-vae", "vq-vae", "lfq-vae"])
     @pytest.mark.parametrize("world", [2, 4])
     def test_losses_at_every_step(self, tmp_path: Path, recipe: str, world: int) -> None:
         alone = rows(recipe)

@@ -85,6 +85,8 @@ class TestEveryStep:
             {"patience": 2, "learning_rate": 0.5},
             {"precision": "float16"},
             {"recipe": "dae"},
+            {"recipe": "vq-vae"},
+            {"recipe": "residual-vq-vae"},
         ],
     )
     def test_killed_after_each_step(self, tmp_path: Path, given: dict[str, Any]) -> None:

@@ -41,7 +41,7 @@ VERBS = (
     ),
     (
         "sample",
-        "Make new items: z from the prior p(z), then p(x|z).",
+        "Make new items: z from the prior p(z) or from a sampler, then p(x|z).",
         "reparam sample runs/first -n 64 --out samples.png",
     ),
     ("encode", "Write the codes of items: means and scales of q(z|x).", "reparam encode runs/first digits --out z.npz"),

@@ -15,16 +15,19 @@ def sample(
     /,
     *,
     n: Annotated[int, Parameter(name="-n")] = 64,
+    sampler: str = "prior",
     temperature: float = 1.0,
     draw: Annotated[bool, Parameter(negative="")] = False,
     out: OutPath = None,
     common: Reports = REPORTING,
 ) -> None:
-    """Makes new items: z is drawn from the prior p(z) and decoded.
+    """Makes new items: z is drawn from the prior p(z), or from a sampler, and decoded.
 
     Args:
         run: A run folder, or a model folder.
         n: How many.
+        sampler: prior, or what is fitted to the codes of the training data when it is first used: gmm, two-stage, maf,
+            iaf, flow-matching; autoregressive where z is made of codes.
         temperature: The prior's deviations from its mean are multiplied by this.
         draw: Draw x from p(x|z) instead of taking its mean; a table F.csv always holds draws.
         out: A grid F.png, arrays F.npz, a table F.csv, or a folder of pictures; samples.png or .npz in the run folder
@@ -32,18 +35,18 @@ def sample(
     """
     from reparam.cli.files import item_file
     from reparam.cli.pictures import write_items
-    from reparam.rng import seeded
     from reparam.runs import open_run
+    from reparam.samplers import draw as drawn
 
     opened = open_run(run, common.device)
     path = item_file(out, run, "samples", opened.spec, folder=True)
     require_positive("-n", n)
     if temperature != 0:
         require_positive("--temperature", temperature)
-    with seeded(common.draws, "sample"):
-        x = opened.model.sample(n, temperature, draw or path.suffix == ".csv")
+    exact = draw or path.suffix == ".csv"
+    x = drawn(opened, sampler, n, temperature=temperature, draw_x=exact, seed=common.draws)
     write_items(path, x, opened.spec)
     if common.json:
-        print_json({"run": run, "n": n, "temperature": temperature, "draw": draw, "out": path})
+        print_json({"run": run, "n": n, "sampler": sampler, "temperature": temperature, "draw": draw, "out": path})
     else:
         print_line(f"{n:,} samples: {path}")

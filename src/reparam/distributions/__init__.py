@@ -1,6 +1,7 @@
 """Densities that torch.distributions lacks, and KL divergences per latent group."""
 
 from reparam.distributions.bernoulli import JointBernoulli
+from reparam.distributions.codes import AutoregressiveCodes, Codebook, CodePoint, UniformCodes, ancestral, log_mass
 from reparam.distributions.detaching import detached
 from reparam.distributions.energy import Energy
 from reparam.distributions.independent import factors, is_density, is_discrete, joint
@@ -10,15 +11,21 @@ from reparam.distributions.optimal import OptimalScale
 from reparam.distributions.point_mass import PointMass
 from reparam.distributions.rescaled import Rescaled
 from reparam.distributions.similarity import ms_ssim, ssim
+from reparam.distributions.tempering import tempered_sample
 
 __all__ = [
+    "AutoregressiveCodes",
     "CategoricalLevels",
+    "CodePoint",
+    "Codebook",
     "DiscretizedLogistic",
     "Energy",
     "JointBernoulli",
     "OptimalScale",
     "PointMass",
     "Rescaled",
+    "UniformCodes",
+    "ancestral",
     "detached",
     "factors",
     "has_closed_form",
@@ -26,6 +33,8 @@ __all__ = [
     "is_discrete",
     "joint",
     "kl_groups",
+    "log_mass",
     "ms_ssim",
     "ssim",
+    "tempered_sample",
 ]

@@ -199,7 +199,7 @@ def _stream(model: Model, piece: Batch, samples: int, rows: int) -> Likelihoods:
     named: dict[str, Any] = dict(piece.named)
     q = model.infer(x, **named)
     stream: _Stream | None = None
-    left = samples
+    left = 1 if getattr(q, "noiseless", False) else samples  # all draws are the same one
     while left:
         draws = min(left, max(1, rows // len(x)))
         trace = model.trace(x, samples=draws, q=q, **named)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from reparam.distributions import is_density, is_discrete, ssim
+from reparam.evaluation.code_use import CodeUse
 from reparam.evaluation.judged import Judged
 from reparam.evaluation.likelihood import split_likelihoods, standard_error
 from reparam.rng import seeded
@@ -25,10 +26,10 @@ def active_units(codes: Tensor) -> int:
 
 
 def elbo(judged: Judged) -> dict[str, Any]:
-    """ELBO and its two terms with one draw of z per example; KL and activity per latent group."""
+    """ELBO and its two terms with one draw of z per example; KL and activity per latent group; the use of codes."""
     model = judged.model
     bounds, rate, groups, means = [], [], [], []
-    density, discrete = True, False
+    density, discrete, use = True, False, CodeUse()
     with seeded(judged.seed, "elbo"):
         for batch in judged.batches():
             trace = model.trace(batch.x, samples=1, **batch.named)
@@ -38,8 +39,9 @@ def elbo(judged: Judged) -> dict[str, Any]:
             rate.append(trace.rate)
             groups.append(trace.kl[0])
             means.append(trace.q.mean)
+            use.add(trace.q)
     all_bounds, all_rate = torch.cat(bounds), torch.cat(rate)
-    result: dict[str, Any] = {"distortion": (all_rate + all_bounds).mean().neg().item()}
+    result: dict[str, Any] = {"distortion": (all_rate + all_bounds).mean().neg().item()} | use.result()
     if density:
         codes = torch.cat(means)
         result |= {"elbo": all_bounds.mean().item(), "rate": all_rate.mean().item()}

@@ -33,7 +33,8 @@ class Metric:
 
 METRICS = {
     "elbo": Metric(
-        "evidence lower bound, distortion, rate, KL per dimension, active units, nats per example", measures.elbo
+        "evidence lower bound, distortion, rate, KL per dimension, active units, nats per example; use of a codebook",
+        measures.elbo,
     ),
     "reconstruction": Metric(
         "mse, psnr, ssim of mean reconstructions; of corrupted inputs too where the model de-noises",

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam.distributions import detached, kl_groups
+from reparam.distributions import detached, kl_groups, tempered_sample
 from reparam.distributions.kl import KLMethod
 from reparam.errors import PartError, RefusedError, ShapeError, nearest
 from reparam.likelihoods import Likelihood
@@ -62,6 +62,8 @@ class VAE(nn.Module):
         self.kl: KLMethod = kl
         self.corruption = corruption
         self._require_fit()
+        if prior is not None and prior.over_codes:
+            prior.use(posterior.codebook)
 
     def _require_fit(self) -> None:
         if self.kl not in get_args(KLMethod):
@@ -70,6 +72,12 @@ class VAE(nn.Module):
             raise PartError(
                 f"VAE: {type(self.posterior).__name__} needs a prior, or its noise would shrink to nothing. "
                 "Give a prior, or take PointPosterior for a plain autoencoder."
+            )
+        if self.prior is not None and self.prior.over_codes != self.posterior.over_codes:
+            raise PartError(
+                f"VAE: {type(self.posterior).__name__} and {type(self.prior).__name__} have no KL: one gives "
+                "probabilities to codes, the other a density to real numbers. Take a prior over codes for codes, and "
+                "for them alone."
             )
         out_dim = getattr(self.encoder, "out_dim", self.posterior.in_dim)
         if out_dim != self.posterior.in_dim:
@@ -83,6 +91,10 @@ class VAE(nn.Module):
         if len(set(sizes.values())) > 1:
             given = ", ".join(f"{part} {size}" for part, size in sizes.items())
             raise PartError(f"VAE: the parts disagree on latent_dim ({given}). Give all of them the same.")
+        parts = (self.posterior, self.prior, self.decoder)
+        grids = {grid for grid in (getattr(part, "grid", None) for part in parts) if grid is not None}
+        if len(grids) > 1:
+            raise PartError(f"VAE: the parts disagree on the grid of codes ({sorted(grids)}). Give all the same.")
         out_shape = tuple(getattr(self.decoder, "out_shape", self.likelihood.out_shape))
         if out_shape != self.likelihood.out_shape:
             raise PartError(
@@ -232,7 +244,8 @@ class VAE(nn.Module):
 
         Args:
             n: How many.
-            temperature: The prior's deviations from its mean are multiplied by this.
+            temperature: The prior's deviations from its mean are multiplied by this; over codes, their log odds are
+                divided by it.
             draw: Draw x from p(x|z) instead of taking its mean.
         Raises:
             RefusedError: if there is no prior to draw from.
@@ -241,8 +254,7 @@ class VAE(nn.Module):
             raise RefusedError(
                 "A plain autoencoder has no prior p(z), so it cannot make new examples. Train 'vae', or interpolate."
             )
-        p_z = self.prior(infer=self.infer)
-        z = p_z.mean + temperature * (p_z.sample(torch.Size([n])) - p_z.mean)
+        z = tempered_sample(self.prior(infer=self.infer), torch.Size([n]), temperature)
         p_x = self.decode(z)
         return p_x.sample() if draw else p_x.mean
 

@@ -26,7 +26,7 @@ COARSEST = 8
 FIRST_CHANNELS, MOST_CHANNELS = 16, 128
 
 
-def _height_width(owner: str, shape: Shape) -> tuple[int, int, int]:
+def height_width(owner: str, shape: Shape) -> tuple[int, int, int]:
     """(C, H, W) of an image, or of a signal (C, T) as an image of height 1."""
     if len(shape) == 2:
         return shape[0], 1, shape[1]
@@ -44,7 +44,7 @@ def _stages(extents: Pair, patch: int) -> int:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """Strides of the patch and of each further stage, and the padded and coarsest extents they lead to."""
 
     channels: tuple[int, ...]
@@ -54,9 +54,14 @@ class _Plan:
     coarsest: Pair
 
 
-def _plan(
+def planned(
     owner: str, extents: Pair, patch: int | None, channels: Sequence[int] | None, blocks: int | Sequence[int] | None
-) -> _Plan:
+) -> Plan:
+    """The stages for images of these extents.
+
+    Raises:
+        PartError: if the sizes make no sense.
+    """
     if patch is None:
         patch = 2 if max(extents) >= 2 * COARSEST else 1
     if patch < 1:
@@ -77,7 +82,7 @@ def _plan(
         left = [math.ceil(extent / step) for extent, step in zip(left, stride, strict=True)]
         strides.append((stride[0], stride[1]))
     padded = (left[0] * math.prod(s[0] for s in strides), left[1] * math.prod(s[1] for s in strides))
-    return _Plan(tuple(channels), counts, tuple(strides), padded, (left[0], left[1]))
+    return Plan(tuple(channels), counts, tuple(strides), padded, (left[0], left[1]))
 
 
 def fold(x: Float[Tensor, "B C H W"], patch: Pair) -> Float[Tensor, "B C2 H2 W2"]:
@@ -98,7 +103,7 @@ def unfold(x: Float[Tensor, "B C H W"], patch: Pair) -> Float[Tensor, "B C2 H2 W
     return tiles.permute(0, 1, 4, 2, 5, 3).reshape(b, -1, h * patch[0], w * patch[1])
 
 
-def _conv(c_in: int, c_out: int, extents: Pair, size: int, gain: float = 1.0) -> nn.Conv2d:
+def same_conv(c_in: int, c_out: int, extents: Pair, size: int, gain: float = 1.0) -> nn.Conv2d:
     """A convolution that keeps the extents, ``size`` wide where there is more than one pixel; He initialisation."""
     kernel = (size if extents[0] > 1 else 1, size if extents[1] > 1 else 1)
     conv = nn.Conv2d(c_in, c_out, kernel, padding=(kernel[0] // 2, kernel[1] // 2))
@@ -126,8 +131,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, extents: Pair) -> None:
         super().__init__()
-        self.wide = _conv(channels, channels, extents, 3)
-        self.narrow = _conv(channels, channels, extents, 1, gain=0.0)
+        self.wide = same_conv(channels, channels, extents, 3)
+        self.narrow = same_conv(channels, channels, extents, 1, gain=0.0)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         return x + self.narrow(F.silu(self.wide(F.silu(x)), inplace=True))
@@ -138,7 +143,7 @@ class PlainBlock(nn.Module):
 
     def __init__(self, channels: int, extents: Pair) -> None:
         super().__init__()
-        self.conv = _conv(channels, channels, extents, 3)
+        self.conv = same_conv(channels, channels, extents, 3)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         return self.conv(F.silu(x))
@@ -151,6 +156,61 @@ def _block(owner: str, kind: str) -> Callable[[int, Pair], nn.Module]:
     if kind not in BLOCKS:
         raise PartError(f"{owner}: block is {kind!r}. {nearest(kind, BLOCKS)}")
     return BLOCKS[kind]
+
+
+def down_stages(owner: str, plan: Plan, depth: int, block: str) -> nn.Sequential:
+    """Stages of blocks from fine to coarse, for patches of ``depth`` channels."""
+    make = _block(owner, block)
+    at = _shrink(plan.padded, plan.strides[0])
+    stages: list[nn.Module] = [same_conv(depth * math.prod(plan.strides[0]), plan.channels[0], at, 3)]
+    for number, (width, count) in enumerate(zip(plan.channels, plan.blocks, strict=True)):
+        if number:
+            stages.append(_down(plan.channels[number - 1], width, plan.strides[number]))
+            at = _shrink(at, plan.strides[number])
+        stages += [make(width, at) for _ in range(count)]
+    return nn.Sequential(*stages, nn.SiLU())
+
+
+def up_stages(owner: str, plan: Plan, depth: int, block: str) -> nn.Sequential:
+    """The mirror of :func:`down_stages`."""
+    make = _block(owner, block)
+    at = plan.coarsest
+    stages: list[nn.Module] = []
+    for number in reversed(range(len(plan.channels))):
+        stages += [make(plan.channels[number], at) for _ in range(plan.blocks[number])]
+        if number:
+            stride = plan.strides[number]
+            stages.append(_Up(plan.channels[number], plan.channels[number - 1], stride))
+            at = at[0] * stride[0], at[1] * stride[1]
+    out = same_conv(plan.channels[0], depth * math.prod(plan.strides[0]), at, 3, gain=0.5)
+    return nn.Sequential(*stages, nn.SiLU(), out)
+
+
+def folded(x: Float[Tensor, "B ..."], plan: Plan) -> Float[Tensor, "B C H W"]:
+    """Images, or signals as images of height 1, padded, with their patches as channels."""
+    images = x.unsqueeze(2) if x.dim() == 3 else x
+    height, width = plan.padded
+    if images.shape[2:] != (height, width):
+        images = F.pad(images, (0, width - images.shape[3], 0, height - images.shape[2]))
+    return fold(images, plan.strides[0]).contiguous(memory_format=torch.channels_last)
+
+
+def unfolded(h: Float[Tensor, "N C H W"], plan: Plan, out_shape: Shape) -> Float[Tensor, "N ..."]:
+    """The inverse of :func:`folded`, for examples of this shape."""
+    images = unfold(h, plan.strides[0])
+    extents = out_shape[1:] if len(out_shape) == 3 else (1, *out_shape[1:])
+    return images[:, :, : extents[0], : extents[1]].reshape(h.shape[0], *out_shape)
+
+
+def position_major(h: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
+    """A map as a vector: the channels of one position side by side, H W C numbers."""
+    return h.permute(0, 2, 3, 1).flatten(1)
+
+
+def as_map(h: Float[Tensor, "B F"], plan: Plan) -> Float[Tensor, "B C H W"]:
+    """The inverse of :func:`position_major`, on the coarsest map."""
+    height, width = plan.coarsest
+    return h.reshape(h.shape[0], height, width, h.shape[1] // (height * width)).permute(0, 3, 1, 2)
 
 
 class ConvEncoder(Encoder):
@@ -180,30 +240,16 @@ class ConvEncoder(Encoder):
     ) -> None:
         super().__init__(data_shape, hidden_dim)
         owner = type(self).__name__
-        depth, *extents = _height_width(owner, self.data_shape)
-        self.plan = plan = _plan(owner, (extents[0], extents[1]), patch, channels, blocks)
+        depth, *extents = height_width(owner, self.data_shape)
+        self.plan = plan = planned(owner, (extents[0], extents[1]), patch, channels, blocks)
         self.channels, self.blocks, self.patch = plan.channels, plan.blocks, max(plan.strides[0])
         self.hidden_dim, self.block = hidden_dim, block
-        make = _block(owner, block)
-        at = _shrink(plan.padded, plan.strides[0])
-        stages: list[nn.Module] = [_conv(depth * math.prod(plan.strides[0]), plan.channels[0], at, 3)]
-        for number, (width, count) in enumerate(zip(plan.channels, plan.blocks, strict=True)):
-            if number:
-                stages.append(_down(plan.channels[number - 1], width, plan.strides[number]))
-                at = _shrink(at, plan.strides[number])
-            stages += [make(width, at) for _ in range(count)]
-        self.stages = nn.Sequential(*stages, nn.SiLU())
+        self.stages = down_stages(owner, plan, depth, block)
         self.dense = nn.Sequential(nn.Linear(plan.channels[-1] * math.prod(plan.coarsest), hidden_dim), nn.SiLU())
         channels_last(self)
 
     def features(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B F"]:
-        images = x.unsqueeze(2) if x.dim() == 3 else x
-        height, width = self.plan.padded
-        if images.shape[2:] != (height, width):
-            images = F.pad(images, (0, width - images.shape[3], 0, height - images.shape[2]))
-        h = fold(images, self.plan.strides[0]).contiguous(memory_format=torch.channels_last)
-        h = self.stages(h)
-        return self.dense(h.permute(0, 2, 3, 1).flatten(1))
+        return self.dense(position_major(self.stages(folded(x, self.plan))))
 
 
 def channels_last(module: nn.Module) -> None:
@@ -223,7 +269,7 @@ class _Up(nn.Module):
     def __init__(self, c_in: int, c_out: int, stride: Pair) -> None:
         super().__init__()
         self.stride = stride
-        self.conv = _conv(c_in, c_out * math.prod(stride), (1, 1), 1)
+        self.conv = same_conv(c_in, c_out * math.prod(stride), (1, 1), 1)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
         return unfold(self.conv(F.silu(x)), self.stride).contiguous(memory_format=torch.channels_last)
@@ -262,31 +308,17 @@ class ConvDecoder(Decoder):
         owner = type(self).__name__
         if hidden_dim < 1:
             raise PartError(f"{owner}: hidden_dim is {hidden_dim}, expected at least 1.")
-        depth, *extents = _height_width(owner, self.out_shape)
-        self.plan = plan = _plan(owner, (extents[0], extents[1]), patch, channels, blocks)
+        depth, *extents = height_width(owner, self.out_shape)
+        self.plan = plan = planned(owner, (extents[0], extents[1]), patch, channels, blocks)
         self.channels, self.blocks, self.patch = plan.channels, plan.blocks, max(plan.strides[0])
         self.hidden_dim, self.block, self.spectral = hidden_dim, block, spectral
-        make = _block(owner, block)
-        at = plan.coarsest
-        self.dense = nn.Sequential(
-            nn.Linear(latent_dim, hidden_dim), nn.SiLU(), nn.Linear(hidden_dim, plan.channels[-1] * math.prod(at))
-        )
-        stages: list[nn.Module] = []
-        for number in reversed(range(len(plan.channels))):
-            stages += [make(plan.channels[number], at) for _ in range(plan.blocks[number])]
-            if number:
-                stride = plan.strides[number]
-                stages.append(_Up(plan.channels[number], plan.channels[number - 1], stride))
-                at = at[0] * stride[0], at[1] * stride[1]
-        out = _conv(plan.channels[0], depth * math.prod(plan.strides[0]), at, 3, gain=0.5)
-        self.stages = nn.Sequential(*stages, nn.SiLU(), out)
+        size = plan.channels[-1] * math.prod(plan.coarsest)
+        self.dense = nn.Sequential(nn.Linear(latent_dim, hidden_dim), nn.SiLU(), nn.Linear(hidden_dim, size))
+        self.stages = up_stages(owner, plan, depth, block)
         if spectral:
             spectral_layers(self)
         channels_last(self)
 
     def forward(self, z: Float[Tensor, "N L"]) -> Float[Tensor, "N ..."]:
-        height, width = self.plan.coarsest
-        h = self.dense(z).reshape(z.shape[0], height, width, self.channels[-1]).permute(0, 3, 1, 2)
-        images = unfold(self.stages(h), self.plan.strides[0])
-        extents = self.out_shape[1:] if len(self.out_shape) == 3 else (1, *self.out_shape[1:])
-        return images[:, :, : extents[0], : extents[1]].reshape(z.shape[0], *self.out_shape)
+        h = self.stages(as_map(self.dense(z), self.plan))
+        return unfolded(h, self.plan, self.out_shape)

@@ -56,7 +56,10 @@ class ELBO(Objective):
         weight = self.beta * warmup_weight(progress, self.warmup, self.warmup_kind, self.cycles)
         cost = self._above_free_bits(trace) if self.free_bits else rate
         value = torch.add(distortion, cost, alpha=weight).neg()
-        return Bound(penalised(value, trace), elbo_terms(distortion, rate))
+        terms = elbo_terms(distortion, rate)
+        if trace.penalty is not None:
+            terms["penalty"] = trace.penalty.detach()
+        return Bound(penalised(value, trace), terms)
 
     def _above_free_bits(self, trace: Trace) -> torch.Tensor:
         """Cost of the KL per example, whose mean over the batch is sum_g max(free_bits, mean KL_g)."""

@@ -5,5 +5,21 @@ from reparam.posteriors.full_normal import FullNormalPosterior
 from reparam.posteriors.laplace import LaplacePosterior
 from reparam.posteriors.normal import NormalPosterior
 from reparam.posteriors.point import PointPosterior
+from reparam.posteriors.quantised import (
+    FiniteScalarPosterior,
+    LookupFreePosterior,
+    ResidualQuantisedPosterior,
+    VectorQuantisedPosterior,
+)
 
-__all__ = ["FullNormalPosterior", "LaplacePosterior", "NormalPosterior", "PointPosterior", "Posterior"]
+__all__ = [
+    "FiniteScalarPosterior",
+    "FullNormalPosterior",
+    "LaplacePosterior",
+    "LookupFreePosterior",
+    "NormalPosterior",
+    "PointPosterior",
+    "Posterior",
+    "ResidualQuantisedPosterior",
+    "VectorQuantisedPosterior",
+]

@@ -6,7 +6,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam.errors import PartError
+from reparam.distributions import Codebook
+from reparam.errors import PartError, RefusedError
 from reparam.networks import bounded, full_precision
 
 
@@ -24,6 +25,7 @@ class Posterior(nn.Module, ABC):
     """
 
     needs_prior = True
+    over_codes = False  # True where z is made of codes from a finite set
     starts = False  # True for those that begin from data
 
     def __init__(self, in_dim: int, latent_dim: int, arguments: int) -> None:
@@ -32,6 +34,15 @@ class Posterior(nn.Module, ABC):
             raise PartError(f"{type(self).__name__}: latent_dim is {latent_dim}, expected at least 1.")
         self.in_dim, self.latent_dim = in_dim, latent_dim
         self.head = nn.Linear(in_dim, arguments)
+
+    @property
+    def codebook(self) -> Codebook:
+        """The codes that z is made of.
+
+        Raises:
+            RefusedError: if z is not made of codes.
+        """
+        raise RefusedError(f"{type(self).__name__} has no codebook: its z is not made of codes from a finite set.")
 
     @abstractmethod
     def forward(self, h: Float[Tensor, "*B F"]) -> Distribution:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from reparam.distributions import Codebook
 from reparam.errors import PartError
 
 
@@ -21,6 +22,7 @@ class Prior(nn.Module, ABC):
         PartError: if latent_dim < 1.
     """
 
+    over_codes = False  # True for those over codes from a finite set
     starts = False  # True for those that begin from data
     zero: Tensor
 
@@ -33,6 +35,9 @@ class Prior(nn.Module, ABC):
 
     def start(self, x: Tensor) -> None:
         """Looks at some training examples before the first step, once; most priors need not."""
+
+    def use(self, codebook: Codebook) -> None:
+        """Takes note of the codes that z is made of; only priors over codes are asked to."""
 
     @abstractmethod
     def forward(self, infer: Callable[[Tensor], Distribution] | None = None) -> Distribution:

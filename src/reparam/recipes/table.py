@@ -4,8 +4,9 @@ from reparam.errors import UnknownNameError, nearest
 from reparam.recipes.basic import BASIC
 from reparam.recipes.building import Recipe
 from reparam.recipes.objectives import OBJECTIVES
+from reparam.recipes.quantised import QUANTISED
 
-RECIPES: dict[str, Recipe] = BASIC | OBJECTIVES
+RECIPES: dict[str, Recipe] = BASIC | OBJECTIVES | QUANTISED
 
 
 def require_recipe(name: str) -> Recipe:

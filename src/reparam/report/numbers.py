@@ -64,6 +64,24 @@ _KNOWN = {
         "Dimensions whose posterior mean really changes with x (variance over the data above 0.01).",
         _digits,
     ),
+    "code_use": _Known(
+        "Codebook use",
+        "share of the codes",
+        "Codes that some example chose. Codes that nobody chooses are wasted.",
+        lambda value: f"{value:.1%}",
+    ),
+    "code_perplexity": _Known(
+        "Codebook perplexity",
+        "codes",
+        "How many codes are in use as if all of them were chosen equally often.",
+        _digits,
+    ),
+    "code_bits": _Known(
+        "Length of a code",
+        "bits per example",
+        "What the numbers of the codes of one example take, all codes alike.",
+        _digits,
+    ),
     "bits_per_dim": _Known(
         "Bits per dimension",
         "bits",

@@ -1,0 +1,154 @@
+"""Samplers of a run: fitted on first use, kept beside its model, and decoded."""
+
+import hashlib
+import inspect
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file
+from torch import Tensor
+
+from reparam.data import Split
+from reparam.errors import ConfigError, RefusedError, RunError
+from reparam.evaluation import evaluating
+from reparam.reading import read_json
+from reparam.rng import seeded
+from reparam.runs import Run
+from reparam.samplers.base import Sampler
+from reparam.samplers.table import PRIOR, Kind, require_sampler
+from reparam.store import DAMAGE, stored, write_folder
+from reparam.weighing import at_most
+
+FORMAT = 1
+BATCH = 250
+
+
+def draw(
+    run: Run, sampler: str = PRIOR, n: int = 64, *, temperature: float = 1.0, draw_x: bool = False, seed: int = 0
+) -> Float[Tensor, "N ..."]:
+    """n new examples of a run's model, from its prior or from a sampler fitted to its training codes.
+
+    Args:
+        run: A trained run; a sampler that is fitted now is kept in its folder, and used from there the next time.
+        sampler: ``prior``, or a name of :data:`SAMPLERS`.
+        n: How many.
+        temperature: Of the prior.
+        draw_x: Draw x from p(x|z) instead of taking its mean.
+        seed: Every draw follows from it.
+    Raises:
+        UnknownNameError: if there is no such sampler.
+        ConfigError: if a temperature is given to a fitted sampler.
+        RefusedError: if the sampler is none for the model's latents.
+    """
+    if sampler == PRIOR:
+        with seeded(seed, "sample"):
+            return run.model.sample(n, temperature, draw_x)
+    if temperature != 1.0:
+        raise ConfigError(f"The {sampler} sampler has no temperature; it belongs to the prior.")
+    fit = fitted(run, sampler, seed=seed)
+    with evaluating(run.model), seeded(seed, "sample", sampler):
+        z = fit.sample(n)
+        if fit.over_codes:
+            z = _q_anywhere(run.model).codebook.vectors(z.long())
+        p_x = run.model.decode(z)
+        return p_x.sample() if draw_x else p_x.mean
+
+
+def fitted(run: Run, name: str, *, seed: int = 0) -> Sampler:
+    """The sampler of a run: as it was kept, or fitted to codes of the training split and kept.
+
+    Raises:
+        UnknownNameError: if there is no such sampler.
+        RefusedError: if it is none for the model's latents.
+        RunError: if a kept one is damaged, or the run's data are not at hand.
+    """
+    kind = require_sampler(name)
+    device = next(run.model.parameters()).device
+    folder = run.folder / "samplers" / name if run.folder else None
+    print_of_model = _fingerprint(run)
+    if folder is not None and folder.exists():
+        found = _read(folder, kind, print_of_model)
+        if found is not None:
+            return found.to(device)
+    with seeded(seed, "sampler", name):
+        sampler = kind.maker(**_sizes(run.model, kind), **kind.settings).to(device)
+    sampler.fit(codes(run.model, run.load_data().train, sampler.over_codes, seed), seed)
+    if folder is not None:
+        content = {"format": FORMAT, "sampler": name, "model": print_of_model, "settings": _settings(sampler)}
+        write_folder(folder, content, sampler.state_dict())
+    return sampler
+
+
+def _q_anywhere(model: Any) -> Any:
+    """q(z|x) of an example of zeros: it tells what codes, if any, z is made of."""
+    device = next(model.parameters()).device
+    with evaluating(model):
+        return model.infer(torch.zeros(1, *model.data_shape, device=device))
+
+
+def _sizes(model: Any, kind: Kind) -> dict[str, Any]:
+    """What a sampler must know of the latents.
+
+    Raises:
+        RefusedError: if it is none for them.
+    """
+    codebook = getattr(_q_anywhere(model), "codebook", None)
+    if kind.maker.over_codes != (codebook is not None):
+        raise RefusedError(
+            "This model's z are codes from a finite set, which have no density. Use --sampler autoregressive."
+            if codebook is not None
+            else "The autoregressive sampler draws codes from a finite set; this model's z are real numbers. Use gmm."
+        )
+    if codebook is None:
+        return {"latent_dim": model.latent_dim}
+    return {"grid": codebook.grid, "codes": codebook.codes}
+
+
+def codes(model: Any, split: Split, over_codes: bool = False, seed: int = 0) -> Float[Tensor, "N L"]:
+    """A draw from q(z|x) for each example, or the numbers of its codes."""
+    found = []
+    with evaluating(model), seeded(seed, "codes"):
+        for batch in split.fixed(seed, "codes").batches(BATCH):
+            q = model.infer(batch.x, **batch.pick(model.conditions))
+            found.append(q.indices.to(torch.get_default_dtype()) if over_codes else q.sample())
+    return torch.cat(found)
+
+
+def _fingerprint(run: Run) -> str:
+    """Tells whether a kept sampler was fitted to the codes of this model."""
+    weights = run.folder / "model" / "weights.safetensors" if run.folder else None
+    if weights is None or not weights.exists():
+        return ""
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _settings(sampler: Sampler) -> dict[str, Any]:
+    """The arguments of its constructor, as it keeps them."""
+    found = {name: getattr(sampler, name) for name in inspect.signature(type(sampler)).parameters}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+
+
+def _read(folder: Path, kind: Kind, print_of_model: str) -> Sampler | None:
+    """A sampler as it was kept; None where it was fitted to another model.
+
+    Raises:
+        RunError: if it is damaged.
+    """
+    try:
+        content: dict[str, Any] = read_json(folder / "config.json")
+        if content["model"] != print_of_model or content["format"] != FORMAT:
+            return None
+        weights = folder / "weights.safetensors"
+        settings: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in content["settings"].items()
+        }
+        with seeded("rebuild"), at_most(stored(weights)):
+            sampler = kind.maker(**settings)
+        sampler.load_state_dict(load_file(weights))
+        return sampler.eval()
+    except DAMAGE as error:
+        reason = " ".join(str(error).split())[:300]
+        raise RunError(f"{folder}: the sampler is damaged ({reason}). Remove the folder to fit it again.") from None
