@@ -168,13 +168,15 @@ def test_a_run_on_sprites_resumes_and_is_judged(tmp_path: Path) -> None:
     settings = {
         "data": {"source": "sprites", "size": 32, "limit": 60},
         "model": {"network": {"kind": "mlp", "hidden_dims": [8]}, "latent_dim": 3},
-        "train": {"batch_size": 20, "epochs": 2, "validations": 2, "tensorboard": False},
+        "objective": {"kind": "elbo", "beta": 4.0, "warmup": 0.0},
+        "train": {"batch_size": 20, "epochs": 2, "validations": 2, "tensorboard": False, "schedule": "constant"},
     }
     longer = settings | {"train": settings["train"] | {"epochs": 4}}
     train("beta-vae", settings, out=tmp_path / "short", device="cpu")
     resumed = resume(tmp_path / "short", epochs=4, device="cpu")
     straight = train("beta-vae", longer, out=tmp_path / "straight", device="cpu")
     assert resumed.metrics[-1]["step"] == straight.metrics[-1]["step"] == 12
+    assert equal(weights(resumed.model), weights(straight.model))
     opened = open_run(tmp_path / "straight", device="cpu")
     assert equal(weights(opened.model), weights(straight.model))
     assert isinstance(opened.load_data().test, Split)

@@ -40,6 +40,7 @@ def test_it_learns_the_classes(cache: Path) -> None:
     assert network(x).shape == (64, 64)
     assert network.head is not None
     assert torch.equal(network.head(network(x)).argmax(1), split.labels)
+    assert network(x).var(0, correction=0).mean() == pytest.approx(1, abs=1e-4)  # float32
     assert not network.training
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
@@ -75,9 +76,20 @@ def test_without_labels_it_is_random_and_says_so(cache: Path) -> None:
     network = feature_network(Split(pictures.stored, pictures.spec))
     assert network.name == "conv-64 random, for stripes"
     assert network.head is None
+    assert network(pictures.batch(slice(None)).x).var(0, correction=0).mean() == pytest.approx(1, abs=1e-4)
     assert same(network, feature_network(Split(pictures.stored, pictures.spec)))
     assert not cache.exists()
     assert feature_network(Split(table.stored, table.spec)).name == "mlp-64 random, for tiny"
+
+
+def test_the_unit_leaves_the_classes_as_they_were() -> None:
+    split = stripes()
+    torch.manual_seed(0)
+    network, x = Features(split.spec, 3), split.batch(slice(None)).x
+    before = network.head(network(x))
+    network.settle(split)
+    assert network.unit != 1
+    assert torch.allclose(network.head(network(x)), before, atol=1e-5)  # float32
 
 
 def test_real_data_are_standardised() -> None:

@@ -23,11 +23,13 @@ FEATURES = 64
 STEPS, EPOCHS, BATCH = 800, 30, 128
 LEARNING_RATE = 2e-3
 EDITION = 1  # of the networks in the cache: another one for another architecture or training
-_FINGERPRINT_ITEMS = 256
+_FINGERPRINT_ITEMS, _SOME = 256, 1000
 
 
 class Features(nn.Module):
     """A small network from examples to 64 features: convolutions for images and signals, dense layers for tables.
+
+    Features are in units of their own spread over the training data: their variances have a mean of 1.
 
     Shapes:
         x: (B, *data_shape)  ->  (B, 64)
@@ -36,6 +38,8 @@ class Features(nn.Module):
         spec: What the data are.
         classes: Number of classes that a last layer tells apart; 0 for a network that is not trained.
     """
+
+    unit: Tensor
 
     def __init__(self, spec: DataSpec, classes: int) -> None:
         super().__init__()
@@ -47,12 +51,23 @@ class Features(nn.Module):
         if spec.shift:
             encoder = StandardizedEncoder(encoder, spec.shift, spec.scale)
         self.encoder = encoder
+        self.register_buffer("unit", torch.ones(()))
         self.head = nn.Linear(FEATURES, classes) if classes else None
         what = f"classifier of {spec.name} ({classes} classes)" if classes else f"random, for {spec.name}"
         self.name = f"{kind}-{FEATURES} {what}"
 
     def forward(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B F"]:
-        return self.encoder(x)
+        return self.encoder(x) / self.unit
+
+    @torch.no_grad()
+    def settle(self, train: Split) -> None:
+        """Chooses the unit of the features, once; what the classifier says stays the same."""
+        features = torch.cat([self(batch.x) for batch in train.batches(BATCH)])
+        spread = features.var(0, correction=0).mean().sqrt()
+        if spread > 0:
+            self.unit.copy_(spread)
+            if self.head is not None:
+                self.head.weight.mul_(spread)
 
 
 def feature_network(train: Split, seed: int = 0) -> Features:
@@ -76,6 +91,8 @@ def feature_network(train: Split, seed: int = 0) -> Features:
     network.to(train.device).requires_grad_(bool(classes))
     if classes:
         _loaded_or_trained(network, train, seed)
+    else:
+        network.settle(_some(train))
     return network.eval().requires_grad_(False)
 
 
@@ -86,8 +103,14 @@ def _loaded_or_trained(network: Features, train: Split, seed: int) -> None:
         network.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError):  # not there, or damaged
         _train(network, train, seed)
+        network.settle(_some(train))
         with suppress(OSError, SafetensorError), replacing(path) as aside:  # a cache that cannot be written is none
             save_file({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, aside)
+
+
+def _some(train: Split) -> Split:
+    """At most 1,000 random training examples; of a dynamic split, drawn once."""
+    return train.subset(_SOME, "features").fixed("features")
 
 
 def _place(train: Split, seed: int) -> Path:
