@@ -43,7 +43,7 @@ TRAINED: dict[str, Any] = {
     "flow-matching": lambda: FlowMatchingSampler(2, (32, 32), steps=600, ode_steps=10),
     "maf": lambda: FlowSampler(2, 1, (16,), steps=600),
     "iaf": lambda: FlowSampler(2, 1, (16,), "draws", steps=600),
-    "two-stage": lambda: TwoStageSampler(2, (32,), steps=600),
+    "two-stage": lambda: TwoStageSampler(2, (32,), steps=400),
 }
 
 

@@ -63,7 +63,7 @@ def quantised(spec: DataSpec, posterior: Values, code_dim: int) -> Values:
     prior = {"kind": "pixelcnn" if grid[0] > 1 else "transformer"}
     values["model"] |= part | {"latent_dim": math.prod(grid) * code_dim, "prior": prior}
     values["objective"] = {"kind": "elbo"}
-    values["train"] = {"ema": 0.0}
+    values["train"] = values.get("train", {}) | {"ema": 0.0}
     return values
 
 
