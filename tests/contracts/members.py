@@ -98,7 +98,7 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
         "dip": ({}, {"moments": "codes", "diagonal": 10.0, "samples": 2, "warmup": 0.5, "free_bits": 0.1}),
         "mmd": ({}, {"alpha": 0.2, "weight": 50.0, "kernel": "rbf", "scales": (0.5, 2.0), "samples": 2}),
         "sliced": ({}, {"alpha": 0.0, "projections": 7, "samples": 2, "free_bits": 0.1}),
-        "adversarial": (CRITIC, CRITIC | {"samples": 3, "weight": 10.0}),
+        "adversarial": (CRITIC, CRITIC | {"samples": 3, "weight": 10.0, "slope_weight": 0.0}),
         "rae": tuple({"regularization": name} for name in ("l2", "gradient", "none")),
     },
 }

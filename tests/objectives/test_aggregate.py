@@ -132,6 +132,22 @@ class TestCritics:
         assert torch.allclose(found.value, LOG_P_X[0] + math.log(1 / (1 + math.exp(-1))))
         assert torch.allclose(found.terms["elbo"], given().elbo)
 
+    def test_a_steep_critic_pays(self) -> None:
+        """Log odds 3 z_1 - 4 z_2 have a squared slope of 25 everywhere."""
+        objective = AdversarialBound(2, slope_weight=0.2, hidden_dims=(1,)).double()
+        free = AdversarialBound(2, slope_weight=0.0, hidden_dims=(1,)).double()
+        with torch.no_grad():
+            first, _, last = objective.critic.net
+            first.weight.copy_(torch.tensor([[3.0, -4.0]]))  # type: ignore[union-attr, operator]
+            first.bias.fill_(1e3)  # type: ignore[union-attr, operator]
+            last.weight.fill_(1.0)  # type: ignore[union-attr, operator]
+        free.load_state_dict(objective.state_dict())
+        losses = []
+        for one in (objective, free):
+            torch.manual_seed(0)
+            losses.append(one.examine(given()).loss.item())
+        assert losses[0] - losses[1] == pytest.approx(0.2 * 12.5)
+
     def test_adversarial_without_noise_shows_the_distortion(self) -> None:
         found = self.blind(AdversarialBound).bound(point_trace(LOG_P_X, LOC), Progress())
         assert torch.equal(found.terms["elbo"], LOG_P_X[0])

@@ -24,25 +24,31 @@ class TestMultiplier:
     def test_follows_the_moving_average(self) -> None:
         one = Multiplier(speed=0.5, decay=0.75)
         assert one().item() == 1
-        one.follow(torch.tensor(2.0))
-        assert one.average.item() == 2
-        assert one().item() == pytest.approx(math.exp(1.0))
-        one.follow(torch.tensor(-6.0))
-        assert one.average.item() == 0  # 3/4 of 2 and 1/4 of -6
-        assert one().item() == pytest.approx(math.exp(1.0))
+        one.follow(torch.tensor(0.2))
+        assert one.average.item() == pytest.approx(0.2)
+        assert one().item() == pytest.approx(math.exp(0.1))
+        one.follow(torch.tensor(-0.6))
+        assert one.average.item() == pytest.approx(0, abs=1e-7)  # 3/4 of 0.2 and 1/4 of -0.6, in float32
+        assert one().item() == pytest.approx(math.exp(0.1))
+
+    def test_is_not_wound_up_by_a_bad_start(self) -> None:
+        one, other = Multiplier(0.5, 0.75), Multiplier(0.5, 0.75)
+        one.follow(torch.tensor(1e6))
+        other.follow(torch.tensor(1.0))
+        assert one().item() == other().item()
 
     def test_stays_within_its_bounds(self) -> None:
-        one = Multiplier(speed=1.0, decay=0.0)
+        one = Multiplier(speed=1e9, decay=0.0)
         for sign in (1, -1):
-            one.follow(torch.tensor(sign * 1e9))
+            one.follow(torch.tensor(sign * 1.0))
             assert one.log_value.item() == sign * MOST_LOG
 
     @pytest.mark.parametrize("bad", [math.nan, math.inf])
     def test_what_is_not_finite_leaves_no_trace(self, bad: float) -> None:
         one, other = Multiplier(0.5, 0.75), Multiplier(0.5, 0.75)
-        for value in (1.0, bad, 3.0):
+        for value in (1.0, bad, 0.3):
             one.follow(torch.tensor(value))
-        for value in (1.0, 3.0):
+        for value in (1.0, 0.3):
             other.follow(torch.tensor(value))
         assert all(torch.equal(a, b) for a, b in zip(one.buffers(), other.buffers(), strict=True))
 

@@ -60,6 +60,13 @@ class Critic(nn.Module):
         return Bound(value, {"critic": -value.detach()})
 
 
+def _slope(critic: Critic, z: Float[Tensor, "K B L"]) -> Float[Tensor, " B"]:
+    """Half the squared slope of the log odds at codes, whose place is fixed."""
+    z = z.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(critic(z).sum(), z, create_graph=True)
+    return 0.5 * slope.square().sum(-1).mean(0)
+
+
 def _duel(
     objective: Objective, critic: Critic, model: Model, examine: Callable[[Trace], Bound]
 ) -> tuple[Player, Player]:
@@ -154,29 +161,38 @@ class AdversarialBound(Objective):
 
     The second player, the critic D, learns to tell draws from the prior from codes. There is no KL, so q may be a point
     mass; then ``elbo`` shows minus the distortion alone, because what a critic says means something else at each
-    step.
+    step. The critic pays for the squared slope of its log odds at draws from the prior: both players have the same
+    learning rate, and one without that penalty is soon so sure that the encoder finds no way.
 
     Args:
         latent_dim: Number of latent dimensions L.
         samples: Draws of z per example, K.
         weight: lambda.
+        slope_weight: What the critic pays for half its squared slope; 0 for the papers' critics.
         hidden_dims: Widths of the critic's hidden layers.
     Raises:
-        PartError: if weight is negative, or hidden_dims is empty.
+        PartError: if a weight is negative, or hidden_dims is empty.
         RefusedError: if there is no prior.
     Source:
         Adversarial autoencoders (Makhzani et al., 2016), arXiv:1511.05644, section 2; Wasserstein auto-encoders
         (Tolstikhin et al., 2018), arXiv:1711.01558, algorithm 1 (WAE-GAN). The encoder is moved by both terms in one
-        step, as in the latter.
+        step, as in the latter. Slope: Which training methods for GANs do actually converge? (Mescheder et al., 2018),
+        arXiv:1801.04406, eq. 9 (R1), which neither paper has.
     """
 
     def __init__(
-        self, latent_dim: int, samples: int = 1, weight: float = 1.0, hidden_dims: Sequence[int] = HIDDEN
+        self,
+        latent_dim: int,
+        samples: int = 1,
+        weight: float = 1.0,
+        slope_weight: float = 1.0,
+        hidden_dims: Sequence[int] = HIDDEN,
     ) -> None:
         super().__init__(samples)
-        require_at_least("AdversarialBound", 0, weight=weight)
+        require_at_least("AdversarialBound", 0, weight=weight, slope_weight=slope_weight)
         self.critic = Critic(latent_dim, hidden_dims)
-        self.latent_dim, self.weight, self.hidden_dims = latent_dim, weight, tuple(hidden_dims)
+        self.latent_dim, self.weight, self.slope_weight = latent_dim, weight, slope_weight
+        self.hidden_dims = tuple(hidden_dims)
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
         require_prior("AdversarialBound", trace)
@@ -187,9 +203,11 @@ class AdversarialBound(Objective):
     def examine(self, trace: Trace) -> Bound:
         """How well the critic tells draws from the prior from codes."""
         p_z = require_prior("AdversarialBound", trace)
-        samples, own, size = trace.z.shape
-        draws = prior_draws(p_z, torch.Size([samples, own * self.group.world, size]))
-        return self.critic.told_apart(part_of(draws, self.group), trace.z)
+        samples, count, size = trace.z.shape
+        draws = prior_draws(p_z, torch.Size([samples, count * self.group.world, size]))
+        own = part_of(draws, self.group).detach()
+        found = self.critic.told_apart(own, trace.z)
+        return Bound(found.value - self.slope_weight * _slope(self.critic, own), found.terms)
 
     def players(self, model: Model) -> tuple[Player, ...]:
         return _duel(self, self.critic, model, self.examine)

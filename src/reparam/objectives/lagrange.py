@@ -28,7 +28,8 @@ class Multiplier(nn.Module):
     Raises:
         PartError: if speed is negative, or decay is not in [0, 1).
     Source:
-        Taming VAEs (Rezende & Viola, 2018), arXiv:1810.00597, algorithm 1. The multiplier is kept within exp(+-14).
+        Taming VAEs (Rezende & Viola, 2018), arXiv:1810.00597, algorithm 1. The constraint counts as at most +-1, so
+        that the first steps do not wind lambda up, and lambda is kept within exp(+-14).
     """
 
     log_value: Tensor
@@ -51,8 +52,7 @@ class Multiplier(nn.Module):
     @torch.no_grad()
     def follow(self, constraint: Float[Tensor, ""]) -> None:
         """Takes note of a constraint: above 0 it is violated, and the multiplier grows."""
-        found = constraint.to(self.average)
-        sound = found.isfinite()
+        sound, found = constraint.isfinite(), constraint.to(self.average).clamp(-1.0, 1.0)
         average = torch.where(self.steps == 0, found, found.lerp(self.average, self.decay))
         self.average.copy_(torch.where(sound, average, self.average))
         moved = (self.log_value + self.speed * self.average).clamp(-MOST_LOG, MOST_LOG)

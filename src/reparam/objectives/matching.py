@@ -68,7 +68,7 @@ def sliced_wasserstein(
         \mathrm{SW}_2^2 = \frac{1}{P N} \sum_{p, i} \left( (\theta_p^\top a)_{(i)} - (\theta_p^\top b)_{(i)} \right)^2
 
     Source:
-        Sliced Wasserstein auto-encoders (Kolouri et al., 2018), arXiv:1804.01947, eqs. 9 and 10.
+        Sliced Wasserstein auto-encoders (Kolouri et al., 2018), arXiv:1804.01947, algorithm 1.
     """
     lines = torch.randn(projections, a.shape[-1], dtype=a.dtype, device=a.device)
     lines = lines / lines.norm(dim=-1, keepdim=True)
@@ -181,8 +181,8 @@ class SlicedBound(Objective):
         PartError: if a weight would be negative, or projections < 1.
         RefusedError: if there is no prior, or q is a point mass and alpha is not 1.
     Source:
-        Sliced Wasserstein auto-encoders (Kolouri et al., 2018), arXiv:1804.01947, eq. 11. The paper adds an absolute
-        error to its squared one; we leave the likelihood to the model.
+        Sliced Wasserstein auto-encoders (Kolouri et al., 2018), arXiv:1804.01947, algorithm 1. The paper adds an
+        absolute error to its squared one; we leave the likelihood to the model.
     """
 
     def __init__(

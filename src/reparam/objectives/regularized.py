@@ -59,7 +59,7 @@ class RegularizedBound(Objective):
         PartError: if a weight is negative, or the regularization is unknown.
         RefusedError: if q has noise.
     Source:
-        From variational to deterministic autoencoders (Ghosh et al., 2020), arXiv:1903.12436, eqs. 9 to 11. We
+        From variational to deterministic autoencoders (Ghosh et al., 2020), arXiv:1903.12436, section 3. We
         estimate the norm of the Jacobian itself, where code for the paper takes the gradient of a sum of outputs.
     """
 

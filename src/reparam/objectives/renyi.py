@@ -27,8 +27,8 @@ class RenyiBound(Objective):
         PartError: if alpha is no finite number.
         RefusedError: if q is a point mass.
     Source:
-        Renyi divergence variational inference (Li & Turner, 2016), arXiv:1602.02311, eq. 6 and section 4.2. The whole
-        sum is differentiated, where the paper also offers to draw one of its terms.
+        Renyi divergence variational inference (Li & Turner, 2016), arXiv:1602.02311, sections 3 and 4. The whole sum
+        is differentiated, where the paper also offers to draw one of its terms.
     """
 
     def __init__(self, samples: int = 5, alpha: float | Literal["max"] = 0.5) -> None:

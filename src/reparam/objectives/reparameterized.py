@@ -28,7 +28,7 @@ class DoublyReparameterizedBound(Objective):
         RefusedError: if q is a point mass.
     Source:
         Doubly reparameterized gradient estimators for Monte Carlo objectives (Tucker et al., 2019), arXiv:1810.04152,
-        section 4 (IWAE-DReG).
+        the estimator named IWAE-DReG.
     """
 
     fixed_q = True
@@ -68,7 +68,7 @@ class StickingTheLandingBound(Objective):
         PartError: if beta is negative, or the warm-up is not in [0, 1].
         RefusedError: if q is a point mass.
     Source:
-        Sticking the landing (Roeder et al., 2017), arXiv:1703.09194, eq. 8.
+        Sticking the landing (Roeder et al., 2017), arXiv:1703.09194, algorithm 2.
     """
 
     fixed_q = True
