@@ -3,22 +3,38 @@
 from reparam.distributions.bernoulli import JointBernoulli
 from reparam.distributions.detaching import detached
 from reparam.distributions.energy import Energy
+from reparam.distributions.flow import Flow
 from reparam.distributions.independent import is_density, is_discrete, joint
 from reparam.distributions.kl import has_closed_form, kl_groups
 from reparam.distributions.levels import CategoricalLevels, DiscretizedLogistic
+from reparam.distributions.normal_mixture import NormalMixture
+from reparam.distributions.one_hot import OneHot
 from reparam.distributions.optimal import OptimalScale
 from reparam.distributions.point_mass import PointMass
 from reparam.distributions.rescaled import Rescaled
 from reparam.distributions.similarity import ms_ssim, ssim
+from reparam.distributions.spaces import EUCLIDEAN, OneHotVectors, PoincareBall, Space, Sphere
+from reparam.distributions.sphere import UniformSphere, VonMisesFisher
+from reparam.distributions.tempering import tempered
 
 __all__ = [
+    "EUCLIDEAN",
     "CategoricalLevels",
     "DiscretizedLogistic",
     "Energy",
+    "Flow",
     "JointBernoulli",
+    "NormalMixture",
+    "OneHot",
+    "OneHotVectors",
     "OptimalScale",
+    "PoincareBall",
     "PointMass",
     "Rescaled",
+    "Space",
+    "Sphere",
+    "UniformSphere",
+    "VonMisesFisher",
     "detached",
     "has_closed_form",
     "is_density",
@@ -27,4 +43,5 @@ __all__ = [
     "kl_groups",
     "ms_ssim",
     "ssim",
+    "tempered",
 ]
