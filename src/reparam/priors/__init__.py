@@ -1,7 +1,25 @@
 """Priors: -> p(z)."""
 
 from reparam.priors.base import Prior
+from reparam.priors.categorical import CategoricalPrior
+from reparam.priors.exemplar import ExemplarPrior
+from reparam.priors.flow import FlowPrior
 from reparam.priors.laplace import LaplacePrior
+from reparam.priors.mixture import MixturePrior
 from reparam.priors.normal import NormalPrior
+from reparam.priors.uniform_sphere import UniformSpherePrior
+from reparam.priors.vamp import VampPrior
+from reparam.priors.wrapped_normal import WrappedNormalPrior
 
-__all__ = ["LaplacePrior", "NormalPrior", "Prior"]
+__all__ = [
+    "CategoricalPrior",
+    "ExemplarPrior",
+    "FlowPrior",
+    "LaplacePrior",
+    "MixturePrior",
+    "NormalPrior",
+    "Prior",
+    "UniformSpherePrior",
+    "VampPrior",
+    "WrappedNormalPrior",
+]
