@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam.distributions import detached, kl_groups
+from reparam.distributions import Space, detached, kl_groups, tempered
 from reparam.distributions.kl import KLMethod
 from reparam.errors import PartError, RefusedError, ShapeError, nearest
 from reparam.likelihoods import Likelihood
@@ -79,6 +79,7 @@ class VAE(nn.Module):
         sizes = {"posterior": self.latent_dim, "decoder": getattr(self.decoder, "latent_dim", self.latent_dim)}
         if self.prior is not None:
             sizes["prior"] = self.prior.latent_dim
+            self._require_space(self.prior)
         if len(set(sizes.values())) > 1:
             given = ", ".join(f"{part} {size}" for part, size in sizes.items())
             raise PartError(f"VAE: the parts disagree on latent_dim ({given}). Give all of them the same.")
@@ -88,6 +89,18 @@ class VAE(nn.Module):
                 f"VAE: the decoder gives {out_shape} for one example, {type(self.likelihood).__name__} takes "
                 f"{self.likelihood.out_shape}. Pass out_shape={self.likelihood.out_shape} to the decoder."
             )
+
+    def _require_space(self, prior: Prior) -> None:
+        if prior.space not in (None, self.space):
+            raise PartError(
+                f"VAE: {type(self.posterior).__name__} draws z from {self.space}, {type(prior).__name__} is a density "
+                f"on {prior.space}. Where q has mass and p has none, KL(q || p) is infinite: take two on one space."
+            )
+
+    @property
+    def space(self) -> Space:
+        """Where codes lie."""
+        return self.posterior.space
 
     @property
     def latent_dim(self) -> int:
@@ -222,17 +235,17 @@ class VAE(nn.Module):
 
         Args:
             n: How many.
-            temperature: The prior's deviations from its mean are multiplied by this.
+            temperature: The prior's noise is multiplied by this: its deviations from the mean, within a component of a
+                mixture those from the component's mean, in a flow the noise that the flow transforms.
             draw: Draw x from p(x|z) instead of taking its mean.
         Raises:
-            RefusedError: if there is no prior to draw from.
+            RefusedError: if there is no prior to draw from, or it has no noise that a temperature could change.
         """
         if self.prior is None:
             raise RefusedError(
                 "A plain autoencoder has no prior p(z), so it cannot make new examples. Train 'vae', or interpolate."
             )
-        p_z = self.prior(infer=self.infer)
-        z = p_z.mean + temperature * (p_z.sample(torch.Size([n])) - p_z.mean)
+        z = tempered(self.prior(infer=self.infer), torch.Size([n]), temperature)
         p_x = self.decode(z)
         return p_x.sample() if draw else p_x.mean
 
