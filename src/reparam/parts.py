@@ -26,8 +26,32 @@ from reparam.networks import (
     StandardizedEncoder,
 )
 from reparam.objectives import ELBO
-from reparam.posteriors import FullNormalPosterior, LaplacePosterior, NormalPosterior, PointPosterior
-from reparam.priors import LaplacePrior, NormalPrior
+from reparam.posteriors import (
+    CategoricalPosterior,
+    FlowPosterior,
+    FullNormalPosterior,
+    GumbelSoftmaxPosterior,
+    InverseAutoregressivePosterior,
+    LaplacePosterior,
+    MixturePosterior,
+    NormalPosterior,
+    PlanarPosterior,
+    PointPosterior,
+    RadialPosterior,
+    VonMisesFisherPosterior,
+    WrappedNormalPosterior,
+)
+from reparam.priors import (
+    CategoricalPrior,
+    ExemplarPrior,
+    FlowPrior,
+    LaplacePrior,
+    MixturePrior,
+    NormalPrior,
+    UniformSpherePrior,
+    VampPrior,
+    WrappedNormalPrior,
+)
 
 PARTS: dict[str, dict[str, type]] = {
     "model": {"flat": VAE},
@@ -38,8 +62,27 @@ PARTS: dict[str, dict[str, type]] = {
         "full-normal": FullNormalPosterior,
         "laplace": LaplacePosterior,
         "point": PointPosterior,
+        "mixture": MixturePosterior,
+        "planar": PlanarPosterior,
+        "radial": RadialPosterior,
+        "inverse-autoregressive": InverseAutoregressivePosterior,
+        "flow": FlowPosterior,
+        "von-mises-fisher": VonMisesFisherPosterior,
+        "wrapped-normal": WrappedNormalPosterior,
+        "categorical": CategoricalPosterior,
+        "gumbel-softmax": GumbelSoftmaxPosterior,
     },
-    "prior": {"normal": NormalPrior, "laplace": LaplacePrior},
+    "prior": {
+        "normal": NormalPrior,
+        "laplace": LaplacePrior,
+        "mixture": MixturePrior,
+        "vamp": VampPrior,
+        "exemplar": ExemplarPrior,
+        "flow": FlowPrior,
+        "uniform-sphere": UniformSpherePrior,
+        "wrapped-normal": WrappedNormalPrior,
+        "categorical": CategoricalPrior,
+    },
     "likelihood": {
         "bernoulli": BernoulliLikelihood,
         "continuous-bernoulli": ContinuousBernoulliLikelihood,

@@ -3,8 +3,9 @@
 from reparam.errors import UnknownNameError, nearest
 from reparam.recipes.basic import BASIC
 from reparam.recipes.building import Recipe
+from reparam.recipes.latents import LATENTS
 
-RECIPES: dict[str, Recipe] = BASIC
+RECIPES: dict[str, Recipe] = BASIC | LATENTS
 
 
 def require_recipe(name: str) -> Recipe:
