@@ -1,14 +1,16 @@
 """The members of every seam with the settings they are tested under, and tiny data of every kind."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution, Normal
 
 from reparam.data import Data, DataSpec, Split
+from reparam.distributions import joint
 from reparam.parts import FROM_CONTEXT, PARTS, WRAPPER, constructor
 from reparam.shapes import Shape
 
@@ -34,8 +36,41 @@ SCALES: tuple[Settings, ...] = tuple({"scale": scale} for scale in (0.3, "learne
 ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
     "encoder": {"mlp": MLP, "conv": CONV, WRAPPER: ({},)},
     "decoder": {"mlp": MLP, "conv": CONV},
-    "posterior": {"normal": ({},), "full-normal": ({},), "laplace": ({},), "point": ({},)},
-    "prior": {"normal": ({},), "laplace": ({},)},
+    "posterior": {
+        "normal": ({},),
+        "full-normal": ({},),
+        "laplace": ({},),
+        "point": ({},),
+        "mixture": ({"components": 2},),
+        "planar": ({"transforms": 2},),
+        "radial": ({"transforms": 2},),
+        "inverse-autoregressive": ({"transforms": 2, "hidden_dims": (9, 8)},),
+        "flow": (
+            {"flow": "nsf", "transforms": 2, "hidden_dims": (8,)},
+            {"flow": "maf", "transforms": 2, "hidden_dims": (8,), "direction": "density"},
+            {"flow": "nice", "transforms": 2, "hidden_dims": (8,)},
+            {"flow": "real-nvp", "transforms": 2, "hidden_dims": (8,)},
+        ),
+        "von-mises-fisher": ({},),
+        "wrapped-normal": ({}, {"curvature": 0.5}),
+        "categorical": ({"classes": 3},),
+        "gumbel-softmax": ({"classes": 3, "relaxation": 0.5},),
+    },
+    "prior": {
+        "normal": ({},),
+        "laplace": ({},),
+        "mixture": ({"components": 4},),
+        "vamp": ({"components": 3},),
+        "exemplar": ({"components": 3},),
+        "flow": (
+            {"flow": "maf", "transforms": 2, "hidden_dims": (8,)},
+            {"flow": "nsf", "transforms": 2, "hidden_dims": (8,)},
+            {"flow": "real-nvp", "transforms": 2, "hidden_dims": (8,)},
+        ),
+        "uniform-sphere": ({},),
+        "wrapped-normal": ({}, {"curvature": 0.5}),
+        "categorical": ({"classes": 3},),
+    },
     "likelihood": {
         "bernoulli": ({},),
         "continuous-bernoulli": ({},),
@@ -105,6 +140,16 @@ def make(section: str, kind: str, settings: Settings, shape: Shape = (1, 12, 11)
     accepted = inspect.signature(constructor(section, kind)).parameters
     known = {name: context[name] for name in FROM_CONTEXT if name in accepted and name in context}
     return constructor(section, kind)(**known, **settings)
+
+
+def inference(latent_dim: int = 3) -> Callable[[Tensor], Distribution]:
+    """Some q(z|x), for priors that are made of posteriors: Normals whose means depend on x."""
+
+    def infer(x: Tensor) -> Distribution:
+        loc = x.flatten(1)[:, :latent_dim] - 0.5
+        return joint(Normal(loc, 0.5 + 0.1 * torch.arange(latent_dim).to(x), validate_args=False), 1)
+
+    return infer
 
 
 def every_part() -> Iterator[tuple[str, str, Settings]]:
