@@ -1,14 +1,16 @@
 """The members of every seam with the settings they are tested under, and tiny data of every kind."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution, Normal
 
 from reparam.data import Data, DataSpec, Split
+from reparam.distributions import CODES, joint
 from reparam.parts import FROM_CONTEXT, PARTS, WRAPPER, constructor
 from reparam.priors import Prior
 from reparam.shapes import Shape, numel
@@ -55,6 +57,20 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
         "residual-vq": ({"codes": 4, "stages": 3}, {"codes": 3, "stages": 2, "grid": (3,)}),
         "fsq": ({"code_levels": (5, 4, 3)}, {"code_levels": (3,), "grid": (3,)}),
         "lfq": ({}, {"grid": (3,), "entropy": 0.3, "temperature": 0.5}),
+        "mixture": ({"components": 2},),
+        "planar": ({"transforms": 2},),
+        "radial": ({"transforms": 2},),
+        "inverse-autoregressive": ({"transforms": 2, "hidden_dims": (9, 8)},),
+        "flow": (
+            {"flow": "nsf", "transforms": 2, "hidden_dims": (8,)},
+            {"flow": "maf", "transforms": 2, "hidden_dims": (8,), "direction": "density"},
+            {"flow": "nice", "transforms": 2, "hidden_dims": (8,)},
+            {"flow": "real-nvp", "transforms": 2, "hidden_dims": (8,)},
+        ),
+        "von-mises-fisher": ({},),
+        "wrapped-normal": ({}, {"curvature": 0.5}),
+        "categorical": ({"classes": 3},),
+        "gumbel-softmax": ({"classes": 3, "relaxation": 0.5},),
     },
     "prior": {
         "normal": ({},),
@@ -62,6 +78,17 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
         "uniform-codes": ({},),
         "pixelcnn": ({"grid": (3, 1), "codes": 4, "channels": 4, "layers": 2},),
         "transformer": ({"grid": (3,), "codes": 5, "width": 8, "heads": 2},),
+        "mixture": ({"components": 4},),
+        "vamp": ({"components": 3},),
+        "exemplar": ({"components": 3},),
+        "flow": (
+            {"flow": "maf", "transforms": 2, "hidden_dims": (8,)},
+            {"flow": "nsf", "transforms": 2, "hidden_dims": (8,)},
+            {"flow": "real-nvp", "transforms": 2, "hidden_dims": (8,)},
+        ),
+        "uniform-sphere": ({},),
+        "wrapped-normal": ({}, {"curvature": 0.5}),
+        "categorical": ({"classes": 3},),
     },
     "likelihood": {
         "bernoulli": ({},),
@@ -151,27 +178,23 @@ def make(section: str, kind: str, settings: Settings, shape: Shape = (1, 12, 11)
     return constructor(section, kind)(**known, **settings)
 
 
-def fits(posterior: str, prior: str) -> bool:
-    """Whether both are over codes, or both over real numbers, and the prior can read the codes it is built for."""
-    q, p = constructor("posterior", posterior), constructor("prior", prior)
-    if q.over_codes != p.over_codes:
-        return False
-    reads = q.over_codes and "codes" in inspect.signature(p).parameters
-    return not reads or first("posterior", posterior).codebook.indices is not None
-
-
-def first(section: str, kind: str, **settings: Any) -> Any:
-    """A member under the first settings of its row, and these."""
-    return make(section, kind, {**ROWS[section][kind][0], **settings})
-
-
 def knowing_codes(prior: Prior) -> Prior:
     """A prior that knows the codes it is over, where it is over codes: those of a small table of vectors."""
-    if prior.over_codes:
+    if prior.space == CODES:
         settings = {"grid": getattr(prior, "grid", (3,)), "codes": getattr(prior, "codes", 4)}
         posterior = make("posterior", "vq", settings, latent_dim=prior.latent_dim)
         prior.use(posterior.to(prior.zero).codebook)
     return prior
+
+
+def inference(latent_dim: int = 3) -> Callable[[Tensor], Distribution]:
+    """Some q(z|x), for priors that are made of posteriors: Normals whose means depend on x."""
+
+    def infer(x: Tensor) -> Distribution:
+        loc = x.flatten(1)[:, :latent_dim] - 0.5
+        return joint(Normal(loc, 0.5 + 0.1 * torch.arange(latent_dim).to(x), validate_args=False), 1)
+
+    return infer
 
 
 def every_part() -> Iterator[tuple[str, str, Settings]]:

@@ -16,7 +16,7 @@ from reparam.distributions import (
     is_density,
     is_discrete,
     kl_groups,
-    tempered_sample,
+    tempered,
 )
 from reparam.distributions import joint as joint_of
 
@@ -97,18 +97,18 @@ def test_autoregressive_mass_by_hand() -> None:
 def test_temperature_sharpens_the_odds() -> None:
     p = AutoregressiveCodes(BOOK, LIKE, rising)
     torch.manual_seed(0)
-    cold = indices(tempered_sample(p, torch.Size([50]), 0.0))
+    cold = indices(tempered(p, torch.Size([50]), 0.0))
     assert cold.eq(2).all()
-    cool = indices(tempered_sample(p, torch.Size([5_000]), 0.5))
+    cool = indices(tempered(p, torch.Size([5_000]), 0.5))
     expected = math.exp(4) / (1 + math.exp(2) + math.exp(4))
     assert cool[:, 0].eq(2).double().mean().item() == pytest.approx(expected, abs=0.03)  # five standard errors
-    assert tempered_sample(UniformCodes(BOOK, LIKE), torch.Size([7]), 0.1).shape == (7, 4)
+    assert tempered(UniformCodes(BOOK, LIKE), torch.Size([7]), 0.1).shape == (7, 4)
 
 
 def test_temperature_of_others_shrinks_their_deviations() -> None:
     p = joint_of(torch.distributions.Normal(torch.ones(3), 2 * torch.ones(3)), 1)
-    assert torch.allclose(tempered_sample(p, torch.Size([5]), 0.0), torch.ones(5, 3))
+    assert torch.allclose(tempered(p, torch.Size([5]), 0.0), torch.ones(5, 3))
     torch.manual_seed(0)
-    half = tempered_sample(p, torch.Size([5]), 0.5)
+    half = tempered(p, torch.Size([5]), 0.5)
     torch.manual_seed(0)
     assert torch.allclose(half, 1 + 0.5 * (p.sample(torch.Size([5])) - 1))

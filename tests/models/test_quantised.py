@@ -134,9 +134,13 @@ def test_without_a_prior() -> None:
 @pytest.mark.parametrize(
     ("posterior", "prior", "sentence"),
     [
-        (lambda: None, lambda: NormalPrior(4), "VectorQuantisedPosterior and NormalPrior have no KL"),
-        (lambda: NormalPosterior(8, 4), lambda: UniformCodesPrior(4), "NormalPosterior and UniformCodesPrior have no"),
-        (lambda: PointPosterior(8, 4), transformer, "PointPosterior and TransformerPrior have no KL"),
+        (lambda: None, lambda: NormalPrior(4), "a finite set of codes, NormalPrior from all of R"),
+        (
+            lambda: NormalPosterior(8, 4),
+            lambda: UniformCodesPrior(4),
+            "all of R.L, UniformCodesPrior from a finite set of codes",
+        ),
+        (lambda: PointPosterior(8, 4), transformer, "PointPosterior draws z from all of R.L, TransformerPrior"),
         (lambda: None, lambda: transformer(codes=4), r"a grid of \(1, 2\) and 4 codes, the posterior has"),
         (lambda: None, lambda: transformer(grid=(2, 1)), "disagree on the grid"),
         (

@@ -42,7 +42,7 @@ def sampled(sampler: Sampler, count: int) -> Tensor:
 TRAINED: dict[str, Any] = {
     "flow-matching": lambda: FlowMatchingSampler(2, (32, 32), steps=600, ode_steps=10),
     "maf": lambda: FlowSampler(2, 1, (16,), steps=600),
-    "iaf": lambda: FlowSampler(2, 1, (16,), "draws", steps=600),
+    "iaf": lambda: FlowSampler(2, 1, (16,), "draw", steps=600),
     "two-stage": lambda: TwoStageSampler(2, (32,), steps=400),
 }
 
@@ -138,7 +138,7 @@ def test_autoregressive_draws_what_it_saw() -> None:
         (lambda: FlowMatchingSampler(0), "latent_dim is 0"),
         (lambda: FlowMatchingSampler(2, steps=0), "steps is 0"),
         (lambda: FlowMatchingSampler(2, ode_steps=0), "ode_steps is 0"),
-        (lambda: FlowSampler(2, transforms=0), "transforms 0"),
+        (lambda: FlowSampler(2, transforms=0), "transforms is 0"),
     ],
 )
 def test_refuse_wrong_settings(make: Any, sentence: str) -> None:

@@ -4,27 +4,44 @@ from reparam.distributions.bernoulli import JointBernoulli
 from reparam.distributions.codes import AutoregressiveCodes, Codebook, CodePoint, UniformCodes, ancestral, log_mass
 from reparam.distributions.detaching import detached
 from reparam.distributions.energy import Energy
+from reparam.distributions.flow import Flow
 from reparam.distributions.independent import factors, is_density, is_discrete, joint
 from reparam.distributions.kl import has_closed_form, kl_groups
 from reparam.distributions.levels import CategoricalLevels, DiscretizedLogistic
+from reparam.distributions.normal_mixture import NormalMixture
+from reparam.distributions.one_hot import OneHot
 from reparam.distributions.optimal import OptimalScale
 from reparam.distributions.point_mass import PointMass
 from reparam.distributions.rescaled import Rescaled
 from reparam.distributions.similarity import ms_ssim, ssim
-from reparam.distributions.tempering import tempered_sample
+from reparam.distributions.spaces import CODES, EUCLIDEAN, CodeVectors, OneHotVectors, PoincareBall, Space, Sphere
+from reparam.distributions.sphere import UniformSphere, VonMisesFisher
+from reparam.distributions.tempering import tempered
 
 __all__ = [
+    "CODES",
+    "EUCLIDEAN",
     "AutoregressiveCodes",
     "CategoricalLevels",
     "CodePoint",
+    "CodeVectors",
     "Codebook",
     "DiscretizedLogistic",
     "Energy",
+    "Flow",
     "JointBernoulli",
+    "NormalMixture",
+    "OneHot",
+    "OneHotVectors",
     "OptimalScale",
+    "PoincareBall",
     "PointMass",
     "Rescaled",
+    "Space",
+    "Sphere",
     "UniformCodes",
+    "UniformSphere",
+    "VonMisesFisher",
     "ancestral",
     "detached",
     "factors",
@@ -36,5 +53,5 @@ __all__ = [
     "log_mass",
     "ms_ssim",
     "ssim",
-    "tempered_sample",
+    "tempered",
 ]

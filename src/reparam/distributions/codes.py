@@ -107,19 +107,26 @@ class _OverCodes(Distribution, ABC):
         super().__init__(batch_shape, like.shape, validate_args=False)
 
     @abstractmethod
-    def draw(self, count: int) -> Int[Tensor, "N M"]:
-        """Numbers of codes."""
+    def draw(self, count: int, temperature: float) -> Int[Tensor, "N M"]:
+        """Numbers of codes, with all log odds divided by the temperature."""
 
     def sample(self, sample_shape: _size = Size()) -> Tensor:
-        shape = self._extended_shape(sample_shape)
+        return self.tempered(sample_shape, 1.0)
+
+    def tempered(self, shape: _size, temperature: float) -> Tensor:
+        """Draws whose log odds are divided by a temperature; 0 takes the most probable code each time."""
+        extended = self._extended_shape(shape)
         with torch.no_grad():
-            return self.codebook.vectors(self.draw(shape[:-1].numel())).to(self.like).reshape(shape)
+            numbers = self.draw(extended[:-1].numel(), temperature)
+            return self.codebook.vectors(numbers).to(self.like).reshape(extended)
 
 
 class UniformCodes(_OverCodes):
     r"""Gives all codes the same probability.
 
     .. math:: \log p(z) = -M \log C
+
+    A temperature changes nothing: there is nothing to sharpen.
 
     Shapes:
         a value: (*batch, L); batch (), event (L,)
@@ -133,12 +140,8 @@ class UniformCodes(_OverCodes):
     def expand(self, batch_shape: _size, _instance: Distribution | None = None) -> "UniformCodes":
         return UniformCodes(self.codebook, self.like, Size(batch_shape))
 
-    def draw(self, count: int) -> Int[Tensor, "N M"]:
+    def draw(self, count: int, temperature: float) -> Int[Tensor, "N M"]:
         return torch.randint(self.codebook.codes, (count, self.codebook.choices), device=self.like.device)
-
-    def tempered(self, temperature: float) -> "UniformCodes":
-        """The same: there is nothing to sharpen."""
-        return self
 
     def log_prob(self, value: Tensor) -> Tensor:
         return torch.full_like(value[..., 0], -self.entropy_nats)
@@ -157,29 +160,19 @@ class AutoregressiveCodes(_OverCodes):
         codebook: The codes; it can read their numbers from z.
         like: (L,), gives the type of number, the device and the size of z.
         logits: Log odds of every code at every position.
-        temperature: The log odds are divided by this when codes are drawn.
     """
 
     def __init__(
-        self,
-        codebook: Codebook,
-        like: Tensor,
-        logits: Callable[[Tensor], Tensor],
-        temperature: float = 1.0,
-        batch_shape: Size = Size(),
+        self, codebook: Codebook, like: Tensor, logits: Callable[[Tensor], Tensor], batch_shape: Size = Size()
     ) -> None:
         super().__init__(codebook, like, batch_shape)
-        self.logits, self.temperature = logits, temperature
+        self.logits = logits
 
     def expand(self, batch_shape: _size, _instance: Distribution | None = None) -> "AutoregressiveCodes":
-        return AutoregressiveCodes(self.codebook, self.like, self.logits, self.temperature, Size(batch_shape))
+        return AutoregressiveCodes(self.codebook, self.like, self.logits, Size(batch_shape))
 
-    def tempered(self, temperature: float) -> "AutoregressiveCodes":
-        """The same with all log odds divided by the temperature; 0 takes the most probable code each time."""
-        return AutoregressiveCodes(self.codebook, self.like, self.logits, temperature, self.batch_shape)
-
-    def draw(self, count: int) -> Int[Tensor, "N M"]:
-        return ancestral(self.logits, count, self.codebook.choices, self.temperature, self.like.device)
+    def draw(self, count: int, temperature: float) -> Int[Tensor, "N M"]:
+        return ancestral(self.logits, count, self.codebook.choices, temperature, self.like.device)
 
     def log_prob(self, value: Tensor) -> Tensor:
         assert self.codebook.indices is not None

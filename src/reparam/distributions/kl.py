@@ -8,6 +8,8 @@ from torch.distributions import Distribution, Independent, MultivariateNormal, N
 
 from reparam.distributions.independent import factors
 from reparam.distributions.normal import kl_normal
+from reparam.distributions.one_hot import OneHot, kl_one_hot
+from reparam.distributions.sphere import UniformSphere, VonMisesFisher, kl_to_uniform
 from reparam.errors import PartError
 
 KLMethod = Literal["auto", "closed", "sampled"]
@@ -19,12 +21,14 @@ def _full_normal_from_diagonal(q: MultivariateNormal, p: Independent) -> Tensor:
     trace = (q.scale_tril / scale.unsqueeze(-1)).square().sum((-2, -1))
     distance = ((q.loc - loc) / scale).square().sum(-1)
     log_det = q.scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    return 0.5 * (trace + distance - q.loc.shape[-1]) + scale.log().sum(-1) - log_det
+    return (0.5 * (trace + distance - q.loc.shape[-1]) + scale.log().sum(-1) - log_det).unsqueeze(-1)
 
 
-_OWN: dict[tuple[type, type, type | None], Callable[..., Tensor]] = {
+_OWN: dict[tuple[type, type, type], Callable[..., Tensor]] = {
     (MultivariateNormal, Independent, Normal): _full_normal_from_diagonal,
-}
+    (OneHot, OneHot, type(None)): kl_one_hot,
+    (VonMisesFisher, UniformSphere, type(None)): kl_to_uniform,
+}  # each gives (*batch, G)
 
 
 def _factors(q: Distribution, p: Distribution) -> tuple[Distribution, Distribution] | None:
@@ -36,7 +40,7 @@ def _factors(q: Distribution, p: Distribution) -> tuple[Distribution, Distributi
 def _closed_form(q: Distribution, p: Distribution) -> Tensor | None:
     own = _OWN.get((type(q), type(p), type(getattr(p, "base_dist", None))))
     if own is not None:
-        return own(q, p).unsqueeze(-1)
+        return own(q, p)
     each = _factors(q, p)
     if each and type(each[0]) is Normal and type(each[1]) is Normal:
         return kl_normal(each[0], each[1])
@@ -56,7 +60,8 @@ def kl_groups(q: Distribution, p: Distribution, z: Tensor, method: KLMethod = "a
 
     .. math:: \mathrm{KL}(q \| p) = E_q[\log q(z) - \log p(z)]
 
-    A group is a dimension where q and p both factorise (G = L), otherwise the whole of z (G = 1).
+    A group is a dimension where q and p both factorise (G = L), one choice where both are one-hot, otherwise the whole
+    of z (G = 1).
 
     Shapes:
         z: (K, *batch, L), draws from q
@@ -75,6 +80,8 @@ def kl_groups(q: Distribution, p: Distribution, z: Tensor, method: KLMethod = "a
     each = _factors(q, p)
     if each:
         return each[0].log_prob(z) - each[1].log_prob(z)
+    if isinstance(q, OneHot) and isinstance(p, OneHot):
+        return q.log_prob_by_group(z) - p.log_prob_by_group(z)
     return (q.log_prob(z) - p.log_prob(z)).unsqueeze(-1)
 
 

@@ -3,7 +3,7 @@
 They ask a model for ``infer`` and ``decode`` and for nothing else, so they serve every model that has both.
 """
 
-from reparam.latents.codes import HasLatents, decoded_means, posterior_means
+from reparam.latents.codes import HasLatents, decoded_means, onto_space, posterior_means
 from reparam.latents.paths import PATHS, interpolate
 from reparam.latents.projections import Projection, project
 from reparam.latents.walks import grid, traverse
@@ -15,6 +15,7 @@ __all__ = [
     "decoded_means",
     "grid",
     "interpolate",
+    "onto_space",
     "posterior_means",
     "project",
     "traverse",

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 from torch.nn import Parameter
 
+from reparam.distributions import EUCLIDEAN, Space
 from reparam.errors import ShapeError
 from reparam.shapes import Shape
 
@@ -39,6 +40,12 @@ def home(model: HasLatents) -> Tensor:
     """The origin of the latent space, (L,), on the model's device and in its dtype."""
     example = next(iter(model.parameters()), None)
     return torch.zeros(model.latent_dim) if example is None else example.new_zeros(model.latent_dim).detach()
+
+
+def onto_space(model: HasLatents, z: Float[Tensor, "... L"]) -> Float[Tensor, "... L"]:
+    """Points of the model's latent space near z: on a sphere or in a ball, straight lines leave it."""
+    space: Space = getattr(model, "space", EUCLIDEAN)
+    return space.nearest(z)
 
 
 @torch.no_grad()

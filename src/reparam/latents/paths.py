@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reparam.errors import PartError, ShapeError, UnknownNameError, nearest
-from reparam.latents.codes import HasLatents, decoded_means, posterior_means
+from reparam.latents.codes import HasLatents, decoded_means, onto_space, posterior_means
 
 Path = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -53,7 +53,7 @@ def interpolate(
     steps: int = 10,
     path: str = "linear",
 ) -> Float[Tensor, "..."]:
-    r"""Turns one item into another by walking between their codes.
+    r"""Turns one item into another by walking between their codes, within the model's latent space.
 
     .. math:: \hat x(t) = E_{p(x \mid z(t))}[x], \qquad z(0) = \mu(a), \quad z(1) = \mu(b)
 
@@ -84,5 +84,5 @@ def interpolate(
     if single:
         start, end = start[None], end[None]
     t = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device)
-    pictures = decoded_means(model, PATHS[path](start, end, t))
+    pictures = decoded_means(model, onto_space(model, PATHS[path](start, end, t)))
     return pictures[0] if single else pictures

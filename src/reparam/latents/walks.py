@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Independent
 
 from reparam.errors import PartError, RefusedError
-from reparam.latents.codes import HasLatents, decoded_means, home, posterior_means
+from reparam.latents.codes import HasLatents, decoded_means, home, onto_space, posterior_means
 from reparam.rng import seeded
 
 _LOWEST = 0.01
@@ -29,7 +29,8 @@ def traverse(
               \text{ but } z_d = s\,\Bigl(\frac{2t}{\text{steps} - 1} - 1\Bigr)
 
     With ``codes`` the values run over mean +- span standard deviations of these codes in that dimension: the choice for
-    a model without a prior, whose codes have no agreed scale.
+    a model without a prior, whose codes have no agreed scale. On a sphere, in a ball or among one-hot vectors, each z
+    is replaced by the nearest code.
 
     Shapes:
         anchor: (*data_shape)  ->  (dims, steps, *data_shape)
@@ -61,7 +62,7 @@ def traverse(
     z = start.expand(len(chosen), steps, -1).clone()
     for row, dim in enumerate(chosen):
         z[row, :, dim] = middle[dim] + scale[dim] * way
-    return decoded_means(model, z)
+    return decoded_means(model, onto_space(model, z))
 
 
 @torch.no_grad()
@@ -95,7 +96,7 @@ def grid(model: HasLatents, side: int = 20, *, codes: Float[Tensor, "N 2"] | Non
     levels = torch.linspace(_LOWEST, 1 - _LOWEST, side).to(home(model))
     right, up = _prior_quantiles(model, levels) if codes is None else codes.to(levels).quantile(levels, dim=0).T
     z = torch.stack(torch.meshgrid(right, up.flip(0), indexing="xy"), dim=-1)
-    return decoded_means(model, z)
+    return decoded_means(model, onto_space(model, z))
 
 
 def _prior_quantiles(model: HasLatents, levels: Tensor) -> Tensor:

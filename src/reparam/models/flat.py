@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam.distributions import detached, kl_groups, tempered_sample
+from reparam.distributions import CODES, Space, detached, kl_groups, tempered
 from reparam.distributions.kl import KLMethod
 from reparam.errors import PartError, RefusedError, ShapeError, nearest
 from reparam.likelihoods import Likelihood
@@ -62,7 +62,7 @@ class VAE(nn.Module):
         self.kl: KLMethod = kl
         self.corruption = corruption
         self._require_fit()
-        if prior is not None and prior.over_codes:
+        if prior is not None and prior.space == CODES:
             prior.use(posterior.codebook)
 
     def _require_fit(self) -> None:
@@ -73,12 +73,6 @@ class VAE(nn.Module):
                 f"VAE: {type(self.posterior).__name__} needs a prior, or its noise would shrink to nothing. "
                 "Give a prior, or take PointPosterior for a plain autoencoder."
             )
-        if self.prior is not None and self.prior.over_codes != self.posterior.over_codes:
-            raise PartError(
-                f"VAE: {type(self.posterior).__name__} and {type(self.prior).__name__} have no KL: one gives "
-                "probabilities to codes, the other a density to real numbers. Take a prior over codes for codes, and "
-                "for them alone."
-            )
         out_dim = getattr(self.encoder, "out_dim", self.posterior.in_dim)
         if out_dim != self.posterior.in_dim:
             raise PartError(
@@ -88,6 +82,7 @@ class VAE(nn.Module):
         sizes = {"posterior": self.latent_dim, "decoder": getattr(self.decoder, "latent_dim", self.latent_dim)}
         if self.prior is not None:
             sizes["prior"] = self.prior.latent_dim
+            self._require_space(self.prior)
         if len(set(sizes.values())) > 1:
             given = ", ".join(f"{part} {size}" for part, size in sizes.items())
             raise PartError(f"VAE: the parts disagree on latent_dim ({given}). Give all of them the same.")
@@ -101,6 +96,18 @@ class VAE(nn.Module):
                 f"VAE: the decoder gives {out_shape} for one example, {type(self.likelihood).__name__} takes "
                 f"{self.likelihood.out_shape}. Pass out_shape={self.likelihood.out_shape} to the decoder."
             )
+
+    def _require_space(self, prior: Prior) -> None:
+        if prior.space not in (None, self.space):
+            raise PartError(
+                f"VAE: {type(self.posterior).__name__} draws z from {self.space}, {type(prior).__name__} from "
+                f"{prior.space}. Where q has mass and p has none, KL(q || p) is infinite: take two on one space."
+            )
+
+    @property
+    def space(self) -> Space:
+        """Where codes lie."""
+        return self.posterior.space
 
     @property
     def latent_dim(self) -> int:
@@ -244,17 +251,18 @@ class VAE(nn.Module):
 
         Args:
             n: How many.
-            temperature: The prior's deviations from its mean are multiplied by this; over codes, their log odds are
-                divided by it.
+            temperature: The prior's noise is multiplied by this: its deviations from the mean, within a component of a
+                mixture those from the component's mean, in a flow the noise that the flow transforms; over codes and
+                classes, log odds are divided by it.
             draw: Draw x from p(x|z) instead of taking its mean.
         Raises:
-            RefusedError: if there is no prior to draw from.
+            RefusedError: if there is no prior to draw from, or it has no noise that a temperature could change.
         """
         if self.prior is None:
             raise RefusedError(
                 "A plain autoencoder has no prior p(z), so it cannot make new examples. Train 'vae', or interpolate."
             )
-        z = tempered_sample(self.prior(infer=self.infer), torch.Size([n]), temperature)
+        z = tempered(self.prior(infer=self.infer), torch.Size([n]), temperature)
         p_x = self.decode(z)
         return p_x.sample() if draw else p_x.mean
 

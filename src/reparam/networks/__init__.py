@@ -2,6 +2,7 @@
 
 from reparam.networks.autoregressive import CausalTransformer, PixelCNN
 from reparam.networks.base import Decoder, Encoder
+from reparam.networks.bijections import Bijection, Planar, Radial
 from reparam.networks.bounded import bounded, full_precision
 from reparam.networks.codebook import Metric, ResidualQuantiser, VectorQuantiser
 from reparam.networks.conv import ConvDecoder, ConvEncoder, channels_last
@@ -12,21 +13,29 @@ from reparam.networks.corruption import (
     SaltAndPepperNoise,
     StandardizedCorruption,
 )
+from reparam.networks.hyperbolic import ExponentialMap, from_tangent, require_curvature
+from reparam.networks.inverse_autoregressive import InverseAutoregressive
 from reparam.networks.maps import MapDecoder, MapEncoder, default_grid
 from reparam.networks.mlp import MLPDecoder, MLPEncoder
 from reparam.networks.quantisers import FiniteScalarQuantiser, LookupFreeQuantiser, Quantised, Quantiser
 from reparam.networks.spectral import Spectral
 from reparam.networks.standardized import StandardizedEncoder, Units
+from reparam.networks.zuko_flows import Direction, FlowName, ZukoFlow
 
 __all__ = [
+    "Bijection",
     "CausalTransformer",
     "ConvDecoder",
     "ConvEncoder",
     "Corruption",
     "Decoder",
+    "Direction",
     "Encoder",
+    "ExponentialMap",
     "FiniteScalarQuantiser",
+    "FlowName",
     "GaussianNoise",
+    "InverseAutoregressive",
     "LookupFreeQuantiser",
     "MLPDecoder",
     "MLPEncoder",
@@ -35,8 +44,10 @@ __all__ = [
     "MaskingNoise",
     "Metric",
     "PixelCNN",
+    "Planar",
     "Quantised",
     "Quantiser",
+    "Radial",
     "ResidualQuantiser",
     "SaltAndPepperNoise",
     "Spectral",
@@ -44,8 +55,11 @@ __all__ = [
     "StandardizedEncoder",
     "Units",
     "VectorQuantiser",
+    "ZukoFlow",
     "bounded",
     "channels_last",
     "default_grid",
+    "from_tangent",
     "full_precision",
+    "require_curvature",
 ]

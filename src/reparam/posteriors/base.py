@@ -4,11 +4,11 @@ from abc import ABC, abstractmethod
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Independent, Normal
 
-from reparam.distributions import Codebook
+from reparam.distributions import EUCLIDEAN, Codebook, Flow, Space, joint
 from reparam.errors import PartError, RefusedError
-from reparam.networks import bounded, full_precision
+from reparam.networks import Bijection, bounded, full_precision
 
 
 class Posterior(nn.Module, ABC):
@@ -25,8 +25,8 @@ class Posterior(nn.Module, ABC):
     """
 
     needs_prior = True
-    over_codes = False  # True where z is made of codes from a finite set
     starts = False  # True for those that begin from data
+    space: Space = EUCLIDEAN  # where z lies; the prior must lie there too
 
     def __init__(self, in_dim: int, latent_dim: int, arguments: int) -> None:
         super().__init__()
@@ -55,7 +55,19 @@ class Posterior(nn.Module, ABC):
         """What the head gives, in full precision."""
         return full_precision(self.head(h))
 
-    def loc_scale(self, h: Float[Tensor, "*B F"]) -> tuple[Float[Tensor, "*B L"], Float[Tensor, "*B L"]]:
-        """Location and bounded scale of each dimension, from a head of 2 L numbers."""
-        loc, log_scale = self.numbers(h).chunk(2, -1)
-        return loc, bounded(log_scale).exp()
+
+def loc_scale(numbers: Float[Tensor, "*B N"]) -> tuple[Float[Tensor, "*B L"], Float[Tensor, "*B L"]]:
+    """Location and bounded scale of each dimension, from 2 L numbers."""
+    loc, log_scale = numbers.chunk(2, -1)
+    return loc, bounded(log_scale).exp()
+
+
+def diagonal_normal(numbers: Float[Tensor, "*B N"]) -> Independent:
+    """The Normal with independent dimensions, of 2 L numbers."""
+    return joint(Normal(*loc_scale(numbers), validate_args=False), 1)
+
+
+def flow_of(numbers: Float[Tensor, "*B N"], latent_dim: int, bijection: Bijection) -> Flow:
+    """A flow on a diagonal Normal, of the 2 L numbers of the Normal and then those of the map."""
+    base = diagonal_normal(numbers[..., : 2 * latent_dim])
+    return Flow(base, bijection, numbers[..., 2 * latent_dim :])

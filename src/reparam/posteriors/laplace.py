@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.distributions import Independent, Laplace
 
 from reparam.distributions import joint
-from reparam.posteriors.base import Posterior
+from reparam.posteriors.base import Posterior, loc_scale
 
 
 class LaplacePosterior(Posterior):
@@ -21,4 +21,4 @@ class LaplacePosterior(Posterior):
         super().__init__(in_dim, latent_dim, 2 * latent_dim)
 
     def forward(self, h: Float[Tensor, "*B F"]) -> Independent:
-        return joint(Laplace(*self.loc_scale(h), validate_args=False), 1)
+        return joint(Laplace(*loc_scale(self.numbers(h)), validate_args=False), 1)

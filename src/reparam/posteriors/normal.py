@@ -2,10 +2,9 @@
 
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Independent, Normal
+from torch.distributions import Independent
 
-from reparam.distributions import joint
-from reparam.posteriors.base import Posterior
+from reparam.posteriors.base import Posterior, diagonal_normal
 
 
 class NormalPosterior(Posterior):
@@ -24,4 +23,4 @@ class NormalPosterior(Posterior):
         super().__init__(in_dim, latent_dim, 2 * latent_dim)
 
     def forward(self, h: Float[Tensor, "*B F"]) -> Independent:
-        return joint(Normal(*self.loc_scale(h), validate_args=False), 1)
+        return diagonal_normal(self.numbers(h))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from reparam.distributions import Codebook, CodePoint
+from reparam.distributions import CODES, Codebook, CodePoint
 from reparam.errors import PartError
 from reparam.networks import (
     FiniteScalarQuantiser,
@@ -34,7 +34,7 @@ class QuantisedPosterior(Posterior, ABC):
     """
 
     needs_prior = False  # there is no noise
-    over_codes = True
+    space = CODES
     quantiser: Quantiser
 
     def __init__(self, in_dim: int, latent_dim: int, grid: Sequence[int]) -> None:

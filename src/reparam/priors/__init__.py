@@ -1,8 +1,29 @@
 """Priors: -> p(z)."""
 
 from reparam.priors.base import Prior
+from reparam.priors.categorical import CategoricalPrior
 from reparam.priors.codes import PixelCNNPrior, TransformerPrior, UniformCodesPrior
+from reparam.priors.exemplar import ExemplarPrior
+from reparam.priors.flow import FlowPrior
 from reparam.priors.laplace import LaplacePrior
+from reparam.priors.mixture import MixturePrior
 from reparam.priors.normal import NormalPrior
+from reparam.priors.uniform_sphere import UniformSpherePrior
+from reparam.priors.vamp import VampPrior
+from reparam.priors.wrapped_normal import WrappedNormalPrior
 
-__all__ = ["LaplacePrior", "NormalPrior", "PixelCNNPrior", "Prior", "TransformerPrior", "UniformCodesPrior"]
+__all__ = [
+    "CategoricalPrior",
+    "ExemplarPrior",
+    "FlowPrior",
+    "LaplacePrior",
+    "MixturePrior",
+    "NormalPrior",
+    "PixelCNNPrior",
+    "Prior",
+    "TransformerPrior",
+    "UniformCodesPrior",
+    "UniformSpherePrior",
+    "VampPrior",
+    "WrappedNormalPrior",
+]

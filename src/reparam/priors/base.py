@@ -7,8 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam.distributions import Codebook
+from reparam.distributions import EUCLIDEAN, Codebook, Space
 from reparam.errors import PartError
+from reparam.shapes import Shape, numel
+
+MOST_VALUES = 2**31
 
 
 class Prior(nn.Module, ABC):
@@ -22,8 +25,8 @@ class Prior(nn.Module, ABC):
         PartError: if latent_dim < 1.
     """
 
-    over_codes = False  # True for those over codes from a finite set
     starts = False  # True for those that begin from data
+    space: Space | None = EUCLIDEAN  # where z lies; None for that of the posteriors it is made of
     zero: Tensor
 
     def __init__(self, latent_dim: int) -> None:
@@ -42,3 +45,34 @@ class Prior(nn.Module, ABC):
     @abstractmethod
     def forward(self, infer: Callable[[Tensor], Distribution] | None = None) -> Distribution:
         """p(z). Priors made of posteriors read ``infer``: x -> q(z|x)."""
+
+
+def posteriors_of(owner: str, infer: Callable[[Tensor], Distribution] | None, x: Tensor) -> Distribution:
+    """q(z|x) of each x, for priors that are made of posteriors.
+
+    Raises:
+        PartError: if there is no ``infer``.
+    """
+    if infer is None:
+        raise PartError(f"{owner} is made of posteriors q(z|x). Call it with infer=model.infer.")
+    return infer(x)
+
+
+def require_components(owner: str, components: int, data_shape: Shape) -> None:
+    """Checks a number of components, each of which holds an example of this shape.
+
+    Raises:
+        PartError: if it is below 1, or so large that the examples would fill the memory.
+    """
+    if components < 1:
+        raise PartError(f"{owner}: components is {components}, expected at least 1.")
+    if components * numel(data_shape) > MOST_VALUES:
+        raise PartError(
+            f"{owner}: {components:,} examples of shape {data_shape} are too many to keep. Lower components."
+        )
+
+
+def chosen(x: Tensor, components: int) -> Tensor:
+    """A random choice of examples, each as often as any other where there are too few of them, (M, *data_shape)."""
+    order = torch.randperm(len(x), device=x.device)
+    return x[order[torch.arange(components, device=x.device) % len(x)]]

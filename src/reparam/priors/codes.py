@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 from torch.distributions import Distribution
 
-from reparam.distributions import AutoregressiveCodes, Codebook, UniformCodes
+from reparam.distributions import CODES, AutoregressiveCodes, Codebook, UniformCodes
 from reparam.errors import PartError
 from reparam.networks import CausalTransformer, PixelCNN
 from reparam.priors.base import Prior
@@ -57,7 +57,7 @@ class UniformCodesPrior(Prior):
         Neural discrete representation learning (van den Oord et al., 2017), arXiv:1711.00937, section 3.1.
     """
 
-    over_codes = True
+    space = CODES
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__(latent_dim)
@@ -92,7 +92,7 @@ class PixelCNNPrior(Prior):
         3.3, where it is trained after the model, not beside it.
     """
 
-    over_codes = True
+    space = CODES
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class TransformerPrior(Prior):
         is trained after the model, not beside it.
     """
 
-    over_codes = True
+    space = CODES
 
     def __init__(
         self,

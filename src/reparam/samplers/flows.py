@@ -1,16 +1,15 @@
 """Normalising flows over z."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
+from torch.distributions import Normal
 
-from reparam.errors import MissingExtraError, PartError
+from reparam.distributions import Flow, joint
+from reparam.networks import Direction, ZukoFlow
 from reparam.samplers.base import TrainedSampler
-
-Direction = Literal["density", "draws"]
 
 
 class FlowSampler(TrainedSampler):
@@ -25,11 +24,11 @@ class FlowSampler(TrainedSampler):
         latent_dim: Number of latent dimensions, L.
         transforms: Number of autoregressive transformations, each of which orders the dimensions the other way.
         hidden_dims: Widths of the hidden layers of each.
-        fast: What takes one pass: the ``density`` (masked autoregressive flow), and with it training, or ``draws``
-            (inverse autoregressive flow).
+        direction: What takes one pass: the ``density`` (masked autoregressive flow), and with it training, or to
+            ``draw`` (inverse autoregressive flow).
         steps: Steps of training.
     Raises:
-        PartError: if a size makes no sense.
+        PartError: if a size or the direction makes no sense.
         MissingExtraError: if zuko is not installed.
     Source:
         Masked autoregressive flow for density estimation (Papamakarios et al., 2017), arXiv:1705.07057, section 3.1;
@@ -42,19 +41,29 @@ class FlowSampler(TrainedSampler):
         latent_dim: int,
         transforms: int = 3,
         hidden_dims: Sequence[int] = (128, 128),
-        fast: Direction = "density",
+        direction: Direction = "density",
         steps: int = 2000,
     ) -> None:
         super().__init__(latent_dim, steps)
-        if transforms < 1 or not hidden_dims or min(hidden_dims) < 1:
-            raise PartError(
-                f"FlowSampler: transforms {transforms}, hidden_dims {list(hidden_dims)}; expected at least 1 each."
-            )
-        self.transforms, self.hidden_dims, self.fast = transforms, tuple(hidden_dims), fast
-        self.flow = _flow(latent_dim, transforms, self.hidden_dims, fast)
+        self.transforms, self.hidden_dims, self.direction = transforms, tuple(hidden_dims), direction
+        self.map = ZukoFlow(
+            "FlowSampler",
+            latent_dim,
+            0,
+            flow="maf",
+            transforms=transforms,
+            hidden_dims=hidden_dims,
+            direction=direction,
+        )
+
+    @property
+    def flow(self) -> Flow:
+        """p of the standardised codes."""
+        zero = torch.zeros_like(self.shift)
+        return Flow(joint(Normal(zero, torch.ones_like(zero), validate_args=False), 1), self.map)
 
     def bound(self, z: Float[Tensor, "B L"]) -> Float[Tensor, " B"]:
-        return self.flow().log_prob(z)
+        return self.flow.log_prob(z)
 
     def log_prob(self, z: Float[Tensor, "N L"]) -> Float[Tensor, " N"]:
         """log p(z), nats."""
@@ -62,16 +71,5 @@ class FlowSampler(TrainedSampler):
 
     @torch.no_grad()
     def sample(self, n: int) -> Float[Tensor, "N L"]:
-        drawn: Tensor = self.flow().sample(torch.Size([n]))
+        drawn: Tensor = self.flow.sample(torch.Size([n]))
         return drawn * self.scale + self.shift
-
-
-def _flow(latent_dim: int, transforms: int, hidden_dims: tuple[int, ...], fast: Direction) -> nn.Module:
-    """zuko's flow, turned round where draws should be fast."""
-    try:
-        from zuko.flows import MAF
-        from zuko.lazy import Flow, LazyInverse
-    except ImportError:
-        raise MissingExtraError("The maf and iaf samplers", "zuko", "flows") from None
-    flow: Any = MAF(latent_dim, transforms=transforms, hidden_features=hidden_dims)
-    return flow if fast == "density" else Flow(LazyInverse(flow.transform), flow.base)

@@ -25,8 +25,8 @@ class Kind:
 SAMPLERS: dict[str, Kind] = {
     "gmm": Kind(MixtureSampler),
     "two-stage": Kind(TwoStageSampler),
-    "maf": Kind(FlowSampler, {"fast": "density"}),
-    "iaf": Kind(FlowSampler, {"fast": "draws"}),
+    "maf": Kind(FlowSampler, {"direction": "density"}),
+    "iaf": Kind(FlowSampler, {"direction": "draw"}),
     "flow-matching": Kind(FlowMatchingSampler),
     "autoregressive": Kind(AutoregressiveSampler),
 }

@@ -13,6 +13,7 @@ from torch import Tensor
 from reparam.data import Split
 from reparam.errors import ConfigError, RefusedError, RunError
 from reparam.evaluation import evaluating
+from reparam.latents import onto_space
 from reparam.reading import read_json
 from reparam.rng import seeded
 from reparam.runs import Run
@@ -52,7 +53,7 @@ def draw(
         z = fit.sample(n)
         if fit.over_codes:
             z = _q_anywhere(run.model).codebook.vectors(z.long())
-        p_x = run.model.decode(z)
+        p_x = run.model.decode(onto_space(run.model, z))
         return p_x.sample() if draw_x else p_x.mean
 
 

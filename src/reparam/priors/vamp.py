@@ -1,0 +1,64 @@
+"""The VampPrior."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, MixtureSameFamily
+
+from reparam.distributions import is_density
+from reparam.errors import PartError
+from reparam.priors.base import Prior, chosen, posteriors_of, require_components
+from reparam.priors.mixture import equal_mixture
+from reparam.shapes import Shape
+
+
+class VampPrior(Prior):
+    r"""Mixes the posteriors of M learned pseudo-inputs into a prior.
+
+    .. math:: p(z) = \frac1M \sum_{m=1}^{M} q(z \mid u_m)
+
+    The pseudo-inputs begin as training examples and are clamped to the range of the examples seen then, as in the
+    paper; a prior that was never shown any begins with noise in [0, 1] and is not clamped.
+
+    Shapes:
+        pseudo-inputs u: (M, *data_shape), trained with the model
+        returns: batch (), event (L,)
+    Args:
+        latent_dim: Number of latent dimensions L.
+        data_shape: Shape of one example, without the batch.
+        components: Number of pseudo-inputs M.
+    Raises:
+        PartError: if latent_dim or components < 1; when called, if the posteriors have no density.
+    Source:
+        VAE with a VampPrior (Tomczak & Welling, 2018), arXiv:1705.07120, eq. 9.
+    """
+
+    starts = True
+    space = None
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, latent_dim: int, data_shape: Shape, components: int = 500) -> None:
+        super().__init__(latent_dim)
+        require_components("VampPrior", components, data_shape)
+        self.data_shape, self.components = tuple(data_shape), components
+        self.pseudo_inputs = nn.Parameter(torch.rand(components, *data_shape))
+        self.register_buffer("low", torch.tensor(-math.inf))
+        self.register_buffer("high", torch.tensor(math.inf))
+
+    @torch.no_grad()
+    def start(self, x: Tensor) -> None:
+        self.pseudo_inputs.copy_(chosen(x, self.components))
+        self.low.copy_(x.min())
+        self.high.copy_(x.max())
+
+    def forward(self, infer: Callable[[Tensor], Distribution] | None = None) -> MixtureSameFamily:
+        parts = posteriors_of("VampPrior", infer, self.pseudo_inputs.clamp(self.low, self.high))
+        if not is_density(parts) or getattr(parts, "noiseless", False):  # all mass on one code
+            raise PartError(
+                f"VampPrior: {type(parts).__name__} has no density here, so a mixture of them is no prior. "
+                "Take a posterior that has one, such as normal or categorical."
+            )
+        return equal_mixture(parts)
