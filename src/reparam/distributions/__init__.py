@@ -10,6 +10,8 @@ from reparam.distributions.optimal import OptimalScale
 from reparam.distributions.point_mass import PointMass
 from reparam.distributions.rescaled import Rescaled
 from reparam.distributions.similarity import ms_ssim, ssim
+from reparam.distributions.tempering import tempered
+from reparam.distributions.top_down import TopDown, TopDownPosterior, TopDownPrior, Way, normals
 
 __all__ = [
     "CategoricalLevels",
@@ -19,6 +21,10 @@ __all__ = [
     "OptimalScale",
     "PointMass",
     "Rescaled",
+    "TopDown",
+    "TopDownPosterior",
+    "TopDownPrior",
+    "Way",
     "detached",
     "has_closed_form",
     "is_density",
@@ -26,5 +32,7 @@ __all__ = [
     "joint",
     "kl_groups",
     "ms_ssim",
+    "normals",
     "ssim",
+    "tempered",
 ]

@@ -25,7 +25,7 @@ COARSEST = 8
 FIRST_CHANNELS, MOST_CHANNELS = 16, 128
 
 
-def _height_width(owner: str, shape: Shape) -> tuple[int, int, int]:
+def height_width(owner: str, shape: Shape) -> tuple[int, int, int]:
     """(C, H, W) of an image, or of a signal (C, T) as an image of height 1."""
     if len(shape) == 2:
         return shape[0], 1, shape[1]
@@ -93,11 +93,12 @@ def unfold(x: Float[Tensor, "B C H W"], patch: Pair) -> Float[Tensor, "B C2 H2 W
     if patch == (1, 1):
         return x
     b, c, h, w = x.shape
-    tiles = x.reshape(b, c // (patch[0] * patch[1]), patch[0], patch[1], h, w)
-    return tiles.permute(0, 1, 4, 2, 5, 3).reshape(b, -1, h * patch[0], w * patch[1])
+    depth = c // (patch[0] * patch[1])
+    tiles = x.reshape(b, depth, patch[0], patch[1], h, w)
+    return tiles.permute(0, 1, 4, 2, 5, 3).reshape(b, depth, h * patch[0], w * patch[1])
 
 
-def _conv(c_in: int, c_out: int, extents: Pair, size: int, gain: float = 1.0) -> nn.Conv2d:
+def same_conv(c_in: int, c_out: int, extents: Pair, size: int, gain: float = 1.0) -> nn.Conv2d:
     """A convolution that keeps the extents, ``size`` wide where there is more than one pixel; He initialisation."""
     kernel = (size if extents[0] > 1 else 1, size if extents[1] > 1 else 1)
     conv = nn.Conv2d(c_in, c_out, kernel, padding=(kernel[0] // 2, kernel[1] // 2))
@@ -125,8 +126,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, extents: Pair) -> None:
         super().__init__()
-        self.wide = _conv(channels, channels, extents, 3)
-        self.narrow = _conv(channels, channels, extents, 1, gain=0.0)
+        self.wide = same_conv(channels, channels, extents, 3)
+        self.narrow = same_conv(channels, channels, extents, 1, gain=0.0)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         return x + self.narrow(F.silu(self.wide(F.silu(x)), inplace=True))
@@ -137,7 +138,7 @@ class PlainBlock(nn.Module):
 
     def __init__(self, channels: int, extents: Pair) -> None:
         super().__init__()
-        self.conv = _conv(channels, channels, extents, 3)
+        self.conv = same_conv(channels, channels, extents, 3)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         return self.conv(F.silu(x))
@@ -179,13 +180,13 @@ class ConvEncoder(Encoder):
     ) -> None:
         super().__init__(data_shape, hidden_dim)
         owner = type(self).__name__
-        depth, *extents = _height_width(owner, self.data_shape)
+        depth, *extents = height_width(owner, self.data_shape)
         self.plan = plan = _plan(owner, (extents[0], extents[1]), patch, channels, blocks)
         self.channels, self.blocks, self.patch = plan.channels, plan.blocks, max(plan.strides[0])
         self.hidden_dim, self.block = hidden_dim, block
         make = _block(owner, block)
         at = _shrink(plan.padded, plan.strides[0])
-        stages: list[nn.Module] = [_conv(depth * math.prod(plan.strides[0]), plan.channels[0], at, 3)]
+        stages: list[nn.Module] = [same_conv(depth * math.prod(plan.strides[0]), plan.channels[0], at, 3)]
         for number, (width, count) in enumerate(zip(plan.channels, plan.blocks, strict=True)):
             if number:
                 stages.append(_down(plan.channels[number - 1], width, plan.strides[number]))
@@ -222,7 +223,7 @@ class _Up(nn.Module):
     def __init__(self, c_in: int, c_out: int, stride: Pair) -> None:
         super().__init__()
         self.stride = stride
-        self.conv = _conv(c_in, c_out * math.prod(stride), (1, 1), 1)
+        self.conv = same_conv(c_in, c_out * math.prod(stride), (1, 1), 1)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
         return unfold(self.conv(F.silu(x)), self.stride).contiguous(memory_format=torch.channels_last)
@@ -259,7 +260,7 @@ class ConvDecoder(Decoder):
         owner = type(self).__name__
         if hidden_dim < 1:
             raise PartError(f"{owner}: hidden_dim is {hidden_dim}, expected at least 1.")
-        depth, *extents = _height_width(owner, self.out_shape)
+        depth, *extents = height_width(owner, self.out_shape)
         self.plan = plan = _plan(owner, (extents[0], extents[1]), patch, channels, blocks)
         self.channels, self.blocks, self.patch = plan.channels, plan.blocks, max(plan.strides[0])
         self.hidden_dim, self.block = hidden_dim, block
@@ -275,7 +276,7 @@ class ConvDecoder(Decoder):
                 stride = plan.strides[number]
                 stages.append(_Up(plan.channels[number], plan.channels[number - 1], stride))
                 at = at[0] * stride[0], at[1] * stride[1]
-        out = _conv(plan.channels[0], depth * math.prod(plan.strides[0]), at, 3, gain=0.5)
+        out = same_conv(plan.channels[0], depth * math.prod(plan.strides[0]), at, 3, gain=0.5)
         self.stages = nn.Sequential(*stages, nn.SiLU(), out)
         channels_last(self)
 
