@@ -4,6 +4,7 @@ import torch
 
 from reparam.errors import PartError
 from reparam.objectives.base import Objective
+from reparam.objectives.common import elbo_terms, penalised
 from reparam.objectives.schedules import Warmup, require_warmup, warmup_weight
 from reparam.processes import current
 from reparam.trace import Bound, Progress, Trace
@@ -55,10 +56,7 @@ class ELBO(Objective):
         weight = self.beta * warmup_weight(progress, self.warmup, self.warmup_kind, self.cycles)
         cost = self._above_free_bits(trace) if self.free_bits else rate
         value = torch.add(distortion, cost, alpha=weight).neg()
-        if trace.penalty is not None:
-            value = value - trace.penalty
-        distortion, rate = distortion.detach(), rate.detach()
-        return Bound(value, {"elbo": -(distortion + rate), "distortion": distortion, "rate": rate})
+        return Bound(penalised(value, trace), elbo_terms(distortion, rate))
 
     def _above_free_bits(self, trace: Trace) -> torch.Tensor:
         """Cost of the KL per example, whose mean over the batch is sum_g max(free_bits, mean KL_g)."""
