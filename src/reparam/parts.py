@@ -13,24 +13,28 @@ from reparam.likelihoods import (
     ReconstructionTerm,
     StandardizedLikelihood,
 )
-from reparam.models import VAE
+from reparam.models import VAE, HierarchicalVAE
 from reparam.networks import (
     ConvDecoder,
     ConvEncoder,
+    ConvHierarchy,
     GaussianNoise,
     MaskingNoise,
     MLPDecoder,
     MLPEncoder,
+    MLPHierarchy,
     SaltAndPepperNoise,
     StandardizedCorruption,
     StandardizedEncoder,
+    StandardizedHierarchy,
 )
-from reparam.objectives import ELBO
+from reparam.objectives import ELBO, BalancedELBO
 from reparam.posteriors import FullNormalPosterior, LaplacePosterior, NormalPosterior, PointPosterior
 from reparam.priors import LaplacePrior, NormalPrior
 
 PARTS: dict[str, dict[str, type]] = {
-    "model": {"flat": VAE},
+    "model": {"flat": VAE, "hierarchical": HierarchicalVAE},
+    "hierarchy": {"mlp": MLPHierarchy, "conv": ConvHierarchy, "standardized": StandardizedHierarchy},
     "encoder": {"mlp": MLPEncoder, "conv": ConvEncoder, "standardized": StandardizedEncoder},
     "decoder": {"mlp": MLPDecoder, "conv": ConvDecoder},
     "posterior": {
@@ -56,8 +60,9 @@ PARTS: dict[str, dict[str, type]] = {
         "salt-and-pepper": SaltAndPepperNoise,
         "standardized": StandardizedCorruption,
     },
-    "objective": {"elbo": ELBO},
+    "objective": {"elbo": ELBO, "balanced-elbo": BalancedELBO},
 }
+SECTIONS = {"top": "prior"}  # arguments that hold a part of a seam with another name
 WRAPPER = "standardized"
 FROM_CONTEXT = ("data_shape", "latent_dim", "out_shape", "in_dim", "self")
 

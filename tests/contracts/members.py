@@ -29,11 +29,28 @@ MLP: tuple[Settings, ...] = (
     {"hidden_dims": (7, 7, 5), "layer": "gated"},
     {"hidden_dims": (6, 6, 8), "layer": "residual"},
 )
+HIERARCHY: dict[str, tuple[Settings, ...]] = {
+    "mlp": (
+        {"latent_dims": (2, 3), "hidden_dims": (7, 5)},
+        {"latent_dims": (2, 2, 3), "hidden_dims": (6,), "merge": "precision", "skip": False, "chain": True},
+        {"latent_dims": (1, 2, 1), "hidden_dims": (6, 4), "layer": "residual", "merge": "delta", "chain": True},
+        {"latent_dims": (3, 1, 2), "hidden_dims": (5,), "layer": "plain", "skip": False},
+    ),
+    "conv": (
+        {"channels": 6, "latent_channels": 2},
+        {"depth": "1x2", "channels": 4, "latent_channels": 3, "merge": "delta"},
+        {"depth": "1x1,2x2,5x1", "channels": 5, "latent_channels": 1, "hidden_channels": 2, "merge": "precision"},
+        {"depth": "2x1,4x2", "channels": 4, "latent_channels": 2, "merge": "precision", "skip": False},
+        {"depth": "1x1,3x2", "channels": 4, "latent_channels": 1, "skip": False},
+    ),
+    WRAPPER: ({},),
+}
 SCALES: tuple[Settings, ...] = tuple({"scale": scale} for scale in (0.3, "learned", "optimal", "predicted"))
 
 ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
     "encoder": {"mlp": MLP, "conv": CONV, WRAPPER: ({},)},
     "decoder": {"mlp": MLP, "conv": CONV},
+    "hierarchy": HIERARCHY,
     "posterior": {"normal": ({},), "full-normal": ({},), "laplace": ({},), "point": ({},)},
     "prior": {"normal": ({},), "laplace": ({},)},
     "likelihood": {
@@ -57,7 +74,8 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
             {},
             {"samples": 3, "beta": 4.0, "free_bits": 0.1},
             {"warmup": 0.5, "warmup_kind": "cyclic", "cycles": 2},
-        )
+        ),
+        "balanced-elbo": ({}, {"samples": 2, "warmup": 0.8}),
     },
 }
 SUPPORT = {
@@ -98,7 +116,7 @@ def units(shape: Shape) -> dict[str, tuple[float, ...]]:
 def make(section: str, kind: str, settings: Settings, shape: Shape = (1, 12, 11), latent_dim: int = 3) -> Any:
     """Builds a member, with all that is not a setting."""
     if kind == WRAPPER:
-        base = {"encoder": "mlp", "likelihood": "normal", "corruption": "mask"}[section]
+        base = {"encoder": "mlp", "likelihood": "normal", "corruption": "mask", "hierarchy": "mlp"}[section]
         extra = {"data_shape": shape} if section == "corruption" else {}
         return constructor(section, kind)(make(section, base, ROWS[section][base][0], shape), **units(shape), **extra)
     context = {"data_shape": shape, "latent_dim": latent_dim, "out_shape": shape, "in_dim": 6}
