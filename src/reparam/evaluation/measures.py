@@ -20,12 +20,12 @@ BATCH = 250
 
 
 def _elbo(model: Any, split: Split, seed: int) -> dict[str, Any]:
-    """ELBO and its two terms with one draw of z per example; KL and activity per latent group.
+    """ELBO and its two terms with one draw of z per example; KL and activity per latent dimension, KL per group.
 
     A dimension is active when the variance of its posterior mean over the data is above 0.01 (Burda et al., 2016,
     section 5.2).
     """
-    elbo, rate, groups, means = [], [], [], []
+    elbo, rate, groups, dims, means = [], [], [], [], []
     density, discrete = True, False
     with seeded(seed, "elbo"):
         for batch in split.batches(BATCH):
@@ -35,13 +35,16 @@ def _elbo(model: Any, split: Split, seed: int) -> dict[str, Any]:
             elbo.append(trace.elbo)
             rate.append(trace.rate)
             groups.append(trace.kl[0])
+            dims.append(trace.kl[0] if trace.kl_dims is None else trace.kl_dims[0])
             means.append(trace.q.mean)
     all_elbo, all_rate = torch.cat(elbo), torch.cat(rate)
     result: dict[str, Any] = {"distortion": (all_rate + all_elbo).mean().neg().item()}
     if density:
         codes = torch.cat(means)
         result |= {"elbo": all_elbo.mean().item(), "rate": all_rate.mean().item()}
-        result |= {"elbo_stderr": standard_error(all_elbo), "kl_per_dim": torch.cat(groups).mean(0).tolist()}
+        result |= {"elbo_stderr": standard_error(all_elbo), "kl_per_dim": torch.cat(dims).mean(0).tolist()}
+        if groups[0].shape != dims[0].shape:
+            result["kl_per_group"] = torch.cat(groups).mean(0).tolist()
         result["active_units"] = int((codes.var(0, correction=0) > ACTIVE).sum()) if len(codes) > 1 else 0
         result |= {"latent_dim": codes.shape[-1], "discrete": discrete}
     return result
