@@ -3,8 +3,9 @@
 from reparam.errors import UnknownNameError, nearest
 from reparam.recipes.basic import BASIC
 from reparam.recipes.building import Recipe
+from reparam.recipes.hierarchies import HIERARCHIES
 
-RECIPES: dict[str, Recipe] = BASIC
+RECIPES: dict[str, Recipe] = BASIC | HIERARCHIES
 
 
 def require_recipe(name: str) -> Recipe:
