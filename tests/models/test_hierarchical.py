@@ -26,6 +26,7 @@ from reparam.shapes import Shape
 from reparam.store import load, save
 from reparam.trace import Progress
 from reparam.training import Trainer
+from reparam.training.compiling import compiled
 from tests.contracts.members import dead, make, members, seeded_, tiny_data, values
 from tests.training.trained import equal, settings, timeless, weights
 
@@ -431,6 +432,12 @@ class TestOtherFolders:
         assert subject.kl is not None
         assert len(subject.kl) == model.latent_dim
         assert subject.order[0] == int(subject.kl.argmax())
+
+    def test_both_ways_are_compiled(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        model, seen = conv(), []
+        monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **given: seen.append(module))
+        with compiled(model, wanted=True):
+            assert seen == [model.hierarchy, model.hierarchy.up]
 
     def test_weights_are_channels_last(self) -> None:
         kernels = [weight for weight in conv().parameters() if weight.dim() == 4 and min(weight.shape) > 1]
