@@ -1,22 +1,32 @@
 """Typed configuration: YAML <-> Config -> parts."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, field_validator
 from torch import nn
 
 from reparam.data import DataSpec
-from reparam.distributions.kl import KLMethod
 from reparam.errors import ConfigError, PartError, nearest
-from reparam.likelihoods import StandardizedLikelihood
-from reparam.models import VAE
-from reparam.networks import StandardizedCorruption, StandardizedEncoder
+from reparam.likelihoods import Likelihood, StandardizedLikelihood
+from reparam.model_config import (
+    MODELS,
+    NO_SUCH_MODEL,
+    FlatConfig,
+    HierarchicalConfig,
+    ModelConfig,
+    Part,
+    Strict,
+    checked_part,
+    sentence,
+)
+from reparam.models import VAE, Autoencoder, HierarchicalVAE
+from reparam.networks import Corruption, StandardizedCorruption, StandardizedEncoder, StandardizedHierarchy
 from reparam.objectives import Objective
-from reparam.parts import PARTS, WRAPPER, constructor, settings_of
+from reparam.parts import PARTS, SECTIONS, constructor
 from reparam.reading import parse_yaml, read_text, shown
 from reparam.rng import seeded
 from reparam.training import TrainSettings
@@ -26,54 +36,6 @@ MOST_YAML = 50_000
 MOST_FAULTS = 20
 MOST_AXES = 8
 OF_CODES = ("grid", "codes")  # what a prior over codes takes from the posterior
-
-
-class Part(BaseModel):
-    """A part by its kind, and its settings."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    kind: str
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What was given beside the kind."""
-        return dict(self.__pydantic_extra__ or {})
-
-
-def checked_part(section: str, value: Any) -> Any:
-    """A part with its kind and settings checked, for pydantic.
-
-    Raises:
-        ValueError: if the kind or a setting is unknown, or a setting has a wrong value.
-    """
-    value = {"kind": value} if isinstance(value, str) else value
-    if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
-        raise ValueError(f"expected a kind, or a mapping with a kind and its settings (got {shown(value)})")
-    kind = value["kind"]
-    kinds = [name for name in PARTS[section] if name != WRAPPER]
-    if kind not in kinds:
-        raise ValueError(f"there is no {section} {shown(kind)}. {nearest(kind, kinds)}")
-    known = settings_of(section, kind)
-    checked = {"kind": kind}
-    for name, setting in value.items():
-        if name == "kind":
-            continue
-        if name not in known:
-            raise ValueError(
-                f"{kind} has no setting {shown(name)}. {nearest(str(name), known) if known else ''}".strip()
-            )
-        try:
-            checked[name] = TypeAdapter(known[name].annotation).validate_python(setting)
-        except ValidationError as error:
-            faults = " or ".join(dict.fromkeys(_sentence(fault) for fault in error.errors()))
-            raise ValueError(f"{name}: {faults}") from None
-    return checked
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DataConfig(Strict):
@@ -102,24 +64,6 @@ class DataConfig(Strict):
     def _switch(cls, value: Any) -> Any:
         """YAML reads on and off as true and false."""
         return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
-
-
-class ModelConfig(Strict):
-    """The parts of a flat model; each is a kind, or a kind with its settings."""
-
-    latent_dim: Annotated[int, Field(ge=1)] = 32
-    encoder: Part
-    posterior: Part
-    prior: Part | None
-    decoder: Part
-    likelihood: Part
-    kl: KLMethod = "auto"
-    corruption: Part | None = None
-
-    @field_validator("encoder", "posterior", "prior", "decoder", "likelihood", "corruption", mode="before")
-    @classmethod
-    def _parts(cls, value: Any, info: ValidationInfo) -> Any:
-        return value if value is None else checked_part(str(info.field_name), value)
 
 
 class Config(Strict):
@@ -172,30 +116,28 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    tables: dict[tuple[Any, ...], Any] = {(): Config, ("data",): DataConfig, ("model",): ModelConfig}
+    tables: dict[tuple[Any, ...], Any] = {(): Config, ("data",): DataConfig}
+    tables |= {("model", kind): fields for kind, fields in MODELS.items()}
     owner = tables.get(location)
     if owner is not None:
         return list(owner.model_fields)
     return list(TrainSettings.__dataclass_fields__) if location == ("train",) else []
 
 
-def _sentence(error: Any) -> str:
-    message = error["msg"].removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    if error["type"] == "value_error":
-        return message
-    return f"{message} (got {shown(error['input'])})"
-
-
 def _readable(error: ValidationError, origin: str) -> str:
     lines = []
     for fault in error.errors()[:MOST_FAULTS]:
         location = tuple(key for key in fault["loc"] if isinstance(key, str) and not key.startswith("function-"))
-        if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        if fault["type"] == NO_SUCH_MODEL:
+            location, kind = (*location, "kind"), fault["input"]["kind"]
+            text = f"there is no model {shown(kind)}. {nearest(str(kind), MODELS)}"
+        elif fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             known = _known_keys(location[:-1])
             text = f"there is no such key. {nearest(str(location[-1]), known) if known else ''}".strip()
         else:
-            text = _sentence(fault)
+            text = sentence(fault)
+        if location[0] == "model" and location[1:2] and location[1] in MODELS:  # the tag of the choice, not a key
+            location = location[:1] + location[2:]
         lines.append(f"{origin}: {'.'.join(location)[:200]}: {text}")
     return "\n".join(lines)
 
@@ -241,17 +183,19 @@ def build_part(section: str, part: Part, context: Mapping[str, Any]) -> Any:
     return constructor(section, part.kind)(**(known | part.settings))
 
 
-def build_model(config: ModelConfig, spec: DataSpec) -> VAE:
+def build_model(config: FlatConfig | HierarchicalConfig, spec: DataSpec) -> Autoencoder:
     """Puts a model together for these data.
 
     Raises:
         PartError: if parts do not fit each other or the data, or the memory.
     """
-    return affordable(lambda: _composed(config, spec))
+    composers: dict[str, Callable[..., Autoencoder]] = {"flat": _flat, "hierarchical": _hierarchical}
+    return affordable(lambda: composers[config.kind](config, spec))
 
 
-def _composed(config: ModelConfig, spec: DataSpec) -> VAE:
-    context: dict[str, Any] = {"data_shape": spec.shape, "latent_dim": config.latent_dim}
+def _context(config: FlatConfig | HierarchicalConfig, spec: DataSpec) -> tuple[Likelihood, dict[str, Any]]:
+    """The likelihood, and what the constructors of the other parts may ask for."""
+    context: dict[str, Any] = {"data_shape": spec.shape}
     if spec.levels and spec.binarize == "none":
         context["levels"] = spec.levels
     likelihood = build_part("likelihood", config.likelihood, context)
@@ -260,16 +204,50 @@ def _composed(config: ModelConfig, spec: DataSpec) -> VAE:
             f"{config.likelihood.kind} is a likelihood of values in [0, 1]; {spec.name} holds real numbers. "
             "Use normal or laplace."
         )
+    return likelihood, context | {"out_shape": likelihood.out_shape}
+
+
+def _units(spec: DataSpec) -> dict[str, Any]:
+    return {"shift": spec.shift, "scale": spec.scale}
+
+
+def _corruption(config: FlatConfig | HierarchicalConfig, spec: DataSpec) -> Corruption | None:
+    """The corruption, in the units of real data."""
+    if config.corruption is None:
+        return None
+    corruption: Corruption = build_part("corruption", config.corruption, {"data_shape": spec.shape})
+    if spec.kind != "real":
+        return corruption
+    return StandardizedCorruption(corruption, data_shape=spec.shape, **_units(spec))
+
+
+def _hierarchical(config: HierarchicalConfig, spec: DataSpec) -> HierarchicalVAE:
+    likelihood, context = _context(config, spec)
+    hierarchy = build_part("hierarchy", config.hierarchy, context)
+    context["latent_dim"] = hierarchy.latent_dims[0]
+    if spec.kind == "real":
+        hierarchy = StandardizedHierarchy(hierarchy, **_units(spec))
+        likelihood = StandardizedLikelihood(likelihood, **_units(spec))
+    return HierarchicalVAE(
+        hierarchy=hierarchy,
+        top=build_part("prior", config.top, context),
+        likelihood=likelihood,
+        kl=config.kl,
+        corruption=_corruption(config, spec),
+        spectral=config.spectral,
+    )
+
+
+def _flat(config: FlatConfig, spec: DataSpec) -> VAE:
+    likelihood, context = _context(config, spec)
+    context["latent_dim"] = config.latent_dim
     encoder = build_part("encoder", config.encoder, context)
-    corruption = build_part("corruption", config.corruption, context) if config.corruption else None
-    context |= {"out_shape": likelihood.out_shape, "in_dim": encoder.out_dim}
+    context["in_dim"] = encoder.out_dim
     if hasattr(encoder, "grid"):
         context["grid"] = encoder.grid
     if spec.kind == "real":
-        units = {"shift": spec.shift, "scale": spec.scale}
-        encoder = StandardizedEncoder(encoder, **units)
-        likelihood = StandardizedLikelihood(likelihood, **units)
-        corruption = StandardizedCorruption(corruption, data_shape=spec.shape, **units) if corruption else None
+        encoder = StandardizedEncoder(encoder, **_units(spec))
+        likelihood = StandardizedLikelihood(likelihood, **_units(spec))
     posterior = build_part("posterior", config.posterior, context)
     context |= {name: getattr(posterior, name) for name in OF_CODES if hasattr(posterior, name)}
     return VAE(
@@ -279,11 +257,11 @@ def _composed(config: ModelConfig, spec: DataSpec) -> VAE:
         decoder=build_part("decoder", config.decoder, context),
         likelihood=likelihood,
         kl=config.kl,
-        corruption=corruption,
+        corruption=_corruption(config, spec),
     )
 
 
-def build_objective(part: Part, model: VAE, seed: int) -> Objective:
+def build_objective(part: Part, model: Autoencoder, seed: int) -> Objective:
     """An objective for a model, with the first weights of the networks it owns.
 
     Raises:
@@ -311,9 +289,15 @@ def describe(part: Any, section: str) -> dict[str, Any]:
     for name in inspect.signature(type(part)).parameters:
         value = getattr(part, name)
         if isinstance(value, nn.Module):
-            value = describe(value, name if name in PARTS else section)
+            value = describe(value, _seam(name, section))
         described[name] = list(value) if isinstance(value, tuple) else value
     return described
+
+
+def _seam(name: str, section: str) -> str:
+    """The seam of the part that an argument holds: its own name's, or that of the part which takes it."""
+    name = SECTIONS.get(name, name)
+    return name if name in PARTS else section
 
 
 def rebuild(described: Mapping[str, Any], section: str, weights: int | None = None) -> Any:
@@ -335,6 +319,6 @@ def _rebuilt(described: Mapping[str, Any], section: str) -> Any:
         if name.endswith("_shape") and len(value) > MOST_AXES:
             raise PartError(f"{name} has {len(value)} axes, expected at most {MOST_AXES}.")
         if isinstance(value, Mapping) and "kind" in value:
-            value = _rebuilt(value, name if name in PARTS else section)
+            value = _rebuilt(value, _seam(name, section))
         arguments[name] = tuple(value) if isinstance(value, list) else value
     return constructor(section, arguments.pop("kind"))(**arguments)

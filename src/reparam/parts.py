@@ -13,23 +13,27 @@ from reparam.likelihoods import (
     ReconstructionTerm,
     StandardizedLikelihood,
 )
-from reparam.models import VAE
+from reparam.models import VAE, HierarchicalVAE
 from reparam.networks import (
     ConvDecoder,
     ConvEncoder,
+    ConvHierarchy,
     GaussianNoise,
     MapDecoder,
     MapEncoder,
     MaskingNoise,
     MLPDecoder,
     MLPEncoder,
+    MLPHierarchy,
     SaltAndPepperNoise,
     StandardizedCorruption,
     StandardizedEncoder,
+    StandardizedHierarchy,
 )
 from reparam.objectives import (
     ELBO,
     AdversarialBound,
+    BalancedELBO,
     CapacityBound,
     CovarianceBound,
     DiscrepancyBound,
@@ -80,7 +84,8 @@ from reparam.priors import (
 )
 
 PARTS: dict[str, dict[str, type]] = {
-    "model": {"flat": VAE},
+    "model": {"flat": VAE, "hierarchical": HierarchicalVAE},
+    "hierarchy": {"mlp": MLPHierarchy, "conv": ConvHierarchy, "standardized": StandardizedHierarchy},
     "encoder": {"mlp": MLPEncoder, "conv": ConvEncoder, "map": MapEncoder, "standardized": StandardizedEncoder},
     "decoder": {"mlp": MLPDecoder, "conv": ConvDecoder, "map": MapDecoder},
     "posterior": {
@@ -134,6 +139,7 @@ PARTS: dict[str, dict[str, type]] = {
     },
     "objective": {
         "elbo": ELBO,
+        "balanced-elbo": BalancedELBO,
         "iwae": ImportanceBound,
         "piwae": PartialImportanceBound,
         "dreg": DoublyReparameterizedBound,
@@ -151,6 +157,7 @@ PARTS: dict[str, dict[str, type]] = {
         "rae": RegularizedBound,
     },
 }
+SECTIONS = {"top": "prior"}  # arguments that hold a part of a seam with another name
 WRAPPER = "standardized"
 FROM_CONTEXT = ("data_shape", "latent_dim", "out_shape", "in_dim", "self")
 

@@ -19,7 +19,7 @@ from reparam.config import describe, rebuild
 from reparam.data import DataSpec
 from reparam.errors import RunError, RunNotFoundError
 from reparam.files import synced
-from reparam.models import VAE
+from reparam.models import Autoencoder
 from reparam.reading import read_json
 from reparam.rng import seeded
 from reparam.shapes import numel
@@ -31,7 +31,7 @@ MOST_VALUES = 1 << 28
 DAMAGE = (OSError, SafetensorError, *FAULTS)
 
 
-def save(model: VAE, folder: Path | str, spec: DataSpec | None = None) -> Path:
+def save(model: Autoencoder, folder: Path | str, spec: DataSpec | None = None) -> Path:
     """Writes a model folder: complete, or as it was before.
 
     Args:
@@ -96,7 +96,7 @@ def model_folder(path: Path | str) -> Path:
     raise RunNotFoundError(f"{path} {what}. Give the folder that 'reparam train --out' wrote.")
 
 
-def load_with_spec(path: Path | str, device: torch.device | str = "cpu") -> tuple[VAE, DataSpec | None]:
+def load_with_spec(path: Path | str, device: torch.device | str = "cpu") -> tuple[Autoencoder, DataSpec | None]:
     """A model and what its data are, from a run folder or a model folder.
 
     Raises:
@@ -129,7 +129,7 @@ def stored(weights: Path) -> int:
         return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - no mapping
 
 
-def load(path: Path | str, device: torch.device | str = "cpu") -> VAE:
+def load(path: Path | str, device: torch.device | str = "cpu") -> Autoencoder:
     """A model from a run folder or a model folder, ready to use.
 
     Raises:

@@ -25,6 +25,7 @@ class Trace:
     Shapes:
         z: (K, B, L), all latent groups side by side
         kl: (K, B, G), KL(q || p(z)) in nats for each latent group: one group per dimension where q and p factorise
+        kl_dims: (K, B, L), the same for each latent dimension given the groups above it; None where it does not split
         log_q, log_p_z, log_p_x: (K, B), nats
         penalty: (B,), what the model itself wants kept small, nats; None for nothing
     """
@@ -41,8 +42,10 @@ class Trace:
         log_p_z: Late,
         log_p_x: Late,
         penalty: Tensor | None = None,
+        kl_dims: Callable[[], Tensor | None] | None = None,
     ) -> None:
         self.z, self.q, self.p_z, self.p_x, self.penalty = z, q, p_z, p_x, penalty
+        self._kl_dims = kl_dims
         self._late = {"kl": kl, "log_q": log_q, "log_p_z": log_p_z, "log_p_x": log_p_x}
 
     def _read(self, name: str) -> Tensor:
@@ -53,6 +56,13 @@ class Trace:
     def kl(self) -> Float[Tensor, "K B G"]:
         """KL(q || p(z)) for each latent group, nats."""
         return self._read("kl")
+
+    @cached_property
+    def kl_dims(self) -> Float[Tensor, "K B L"] | None:
+        """KL(q || p(z)) for each latent dimension, nats, where it splits into dimensions."""
+        if self._kl_dims is not None:
+            return self._kl_dims()
+        return self.kl if self.kl.shape[-1] == self.z.shape[-1] else None
 
     @cached_property
     def log_q(self) -> Float[Tensor, "K B"]:

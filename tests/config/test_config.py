@@ -6,21 +6,12 @@ from typing import Any
 import pytest
 import yaml
 
-from reparam.config import (
-    PARTS,
-    WRAPPER,
-    Part,
-    build_model,
-    build_part,
-    constructor,
-    describe,
-    merged,
-    parse_config,
-    read_yaml,
-    settings_of,
-)
+from reparam.config import build_model, build_part, describe, merged, parse_config, read_yaml
 from reparam.errors import ConfigError, PartError, UnknownNameError
+from reparam.model_config import FlatConfig, HierarchicalConfig, Part
+from reparam.models import HierarchicalVAE
 from reparam.networks import Encoder
+from reparam.parts import PARTS, WRAPPER, constructor, settings_of
 from tests.contracts.members import tiny_spec
 
 MODEL: dict[str, Any] = {
@@ -125,6 +116,77 @@ def test_the_wrapper_is_not_a_kind_to_ask_for(section: str) -> None:
     found = fault(whole(model=MODEL | {section: WRAPPER}))
     assert f"there is no {section} 'standardized'. There are: " in found
     assert WRAPPER not in found.split("There are: ")[1]
+
+
+DEEP: dict[str, Any] = {
+    "kind": "hierarchical",
+    "hierarchy": {"kind": "mlp", "latent_dims": [2, 3], "hidden_dims": [4]},
+    "likelihood": "normal",
+}
+
+
+class TestKindsOfModels:
+    def test_the_kind_chooses_the_fields(self) -> None:
+        found = parse_config(whole(model=DEEP)).model
+        assert isinstance(found, HierarchicalConfig)
+        assert (found.network.kind, found.top.kind, found.spectral) == ("mlp", "normal", 0.0)
+        assert isinstance(parse_config(whole()).model, FlatConfig)
+        assert parse_config(whole(model=MODEL | {"kind": "flat"})) == parse_config(whole())
+
+    def test_yaml_and_back(self) -> None:
+        config = parse_config(whole(model=DEEP | {"top": {"kind": "laplace"}, "spectral": 0.5}))
+        assert parse_config(yaml.safe_load(config.to_yaml())) == config
+        assert next(iter(yaml.safe_load(config.to_yaml())["model"])) == "kind"
+
+    @pytest.mark.parametrize(
+        ("model", "expected"),
+        [
+            (MODEL | {"kind": "flaat"}, "my.yaml: model.kind: there is no model 'flaat'. Did you mean 'flat'?"),
+            (MODEL | {"kind": 3}, "my.yaml: model.kind: there is no model 3. There are: flat, hierarchical."),
+            (DEEP | {"topp": 1}, "my.yaml: model.topp: there is no such key. Did you mean 'top'?"),
+            (DEEP | {"encoder": "mlp"}, "my.yaml: model.encoder: there is no such key. There are: corruption, hier"),
+            (MODEL | {"flat": 1}, "my.yaml: model.flat: there is no such key. "),
+            (DEEP | {"spectral": -1}, "my.yaml: model.spectral: input should be greater than or equal to 0 (got -1)"),
+            (DEEP | {"top": "nomal"}, "my.yaml: model.top: there is no prior 'nomal'. Did you mean 'normal'?"),
+            (
+                DEEP | {"hierarchy": {"kind": "conv", "depht": 2}},
+                "my.yaml: model.hierarchy: conv has no setting 'depht'. Did you mean 'depth'?",
+            ),
+            (DEEP | {"hierarchy": {"kind": "conv", "skip": "perhaps"}}, "my.yaml: model.hierarchy: skip: "),
+            ({"kind": "hierarchical", "likelihood": "normal"}, "my.yaml: model.hierarchy: field required"),
+            ([1], "my.yaml: model: "),
+        ],
+    )
+    def test_one_clear_line(self, model: Any, expected: str) -> None:
+        found = fault(whole(model=model))
+        assert found.startswith(expected)
+        assert "\n" not in found
+
+    @pytest.mark.parametrize("depth", ["1x1,4x2", ["1x1", "4x2"], [[1, 1], [4, 2]], 2])
+    def test_the_depth_is_plain_data(self, depth: Any) -> None:
+        deep = DEEP | {"hierarchy": {"kind": "conv", "depth": depth, "channels": 2}}
+        config = parse_config(whole(model=deep))
+        assert parse_config(yaml.safe_load(config.to_yaml())) == config
+        assert config.model is not None
+        built = build_model(config.model, tiny_spec("unit", (1, 8, 8)))
+        assert isinstance(built, HierarchicalVAE)
+        assert built.hierarchy.depth in ("1x1,4x2", "1x1,4x2,8x2")  # type: ignore[union-attr]
+
+    def test_real_data_are_standardised(self) -> None:
+        config = parse_config(whole(model=DEEP | {"corruption": "mask"})).model
+        assert config is not None
+        built = build_model(config, tiny_spec("real", (4,)))
+        assert isinstance(built, HierarchicalVAE)
+        parts = (built.hierarchy, built.likelihood, built.corruption)
+        assert {type(part).__name__ for part in parts} == {
+            "StandardizedHierarchy",
+            "StandardizedLikelihood",
+            "StandardizedCorruption",
+        }
+        assert built.hierarchy.shift == tiny_spec("real", (4,)).shift  # type: ignore[union-attr]
+
+    def test_another_kind_takes_no_settings_over(self) -> None:
+        assert merged({"model": MODEL | {"kind": "flat"}}, {"model": DEEP}) == {"model": DEEP}
 
 
 def test_merge() -> None:

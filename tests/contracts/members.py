@@ -39,11 +39,28 @@ SPECTRAL_MLP: tuple[Settings, ...] = (
 )
 SPECTRAL_CONV: tuple[Settings, ...] = ({"channels": (3, 4), "hidden_dim": 8, "spectral": True},)
 CRITIC: Settings = {"hidden_dims": (7, 6)}
+HIERARCHY: dict[str, tuple[Settings, ...]] = {
+    "mlp": (
+        {"latent_dims": (2, 3), "hidden_dims": (7, 5)},
+        {"latent_dims": (2, 2, 3), "hidden_dims": (6,), "merge": "precision", "skip": False, "chain": True},
+        {"latent_dims": (1, 2, 1), "hidden_dims": (6, 4), "layer": "residual", "merge": "delta", "chain": True},
+        {"latent_dims": (3, 1, 2), "hidden_dims": (5,), "layer": "plain", "skip": False},
+    ),
+    "conv": (
+        {"channels": 6, "latent_channels": 2},
+        {"depth": "1x2", "channels": 4, "latent_channels": 3, "merge": "delta"},
+        {"depth": "1x1,2x2,5x1", "channels": 5, "latent_channels": 1, "hidden_channels": 2, "merge": "precision"},
+        {"depth": "2x1,4x2", "channels": 4, "latent_channels": 2, "merge": "precision", "skip": False},
+        {"depth": "1x1,3x2", "channels": 4, "latent_channels": 1, "skip": False},
+    ),
+    WRAPPER: ({},),
+}
 SCALES: tuple[Settings, ...] = tuple({"scale": scale} for scale in (0.3, "learned", "optimal", "predicted"))
 
 ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
     "encoder": {"mlp": MLP, "conv": CONV, "map": MAP, WRAPPER: ({},)},
     "decoder": {"mlp": (*MLP, *SPECTRAL_MLP), "conv": (*CONV, *SPECTRAL_CONV), "map": MAP},
+    "hierarchy": HIERARCHY,
     "posterior": {
         "normal": ({},),
         "full-normal": ({},),
@@ -112,6 +129,7 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
             {"samples": 3, "beta": 4.0, "free_bits": 0.1},
             {"warmup": 0.5, "warmup_kind": "cyclic", "cycles": 2},
         ),
+        "balanced-elbo": ({}, {"samples": 2, "warmup": 0.8}),
         "iwae": ({}, {"samples": 6, "groups": 3}, {"samples": 4, "elbo_share": 0.3}),
         "piwae": ({"samples": 6, "groups": 2},),
         "dreg": ({}, {"samples": 1}),
@@ -167,7 +185,7 @@ def units(shape: Shape) -> dict[str, tuple[float, ...]]:
 def make(section: str, kind: str, settings: Settings, shape: Shape = (1, 12, 11), latent_dim: int = 3) -> Any:
     """Builds a member, with all that is not a setting."""
     if kind == WRAPPER:
-        base = {"encoder": "mlp", "likelihood": "normal", "corruption": "mask"}[section]
+        base = {"encoder": "mlp", "likelihood": "normal", "corruption": "mask", "hierarchy": "mlp"}[section]
         extra = {"data_shape": shape} if section == "corruption" else {}
         return constructor(section, kind)(make(section, base, ROWS[section][base][0], shape), **units(shape), **extra)
     if (section, kind) == ("decoder", "map"):  # each position has as many numbers

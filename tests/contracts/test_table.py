@@ -16,6 +16,6 @@ def test_every_likelihood_says_what_its_data_are() -> None:
     assert set(SUPPORT) == set(PARTS["likelihood"])
 
 
-def test_the_flat_model_is_the_only_one() -> None:
-    """A further graphical model needs tests of its own: tests/models covers this one."""
-    assert set(PARTS["model"]) == {"flat"}
+def test_every_model_is_known_here() -> None:
+    """A further graphical model needs tests of its own: tests/models covers these."""
+    assert set(PARTS["model"]) == {"flat", "hierarchical"}

@@ -14,6 +14,7 @@ ORDER = [
     ["posteriors", "priors", "likelihoods", "objectives", "training", "evaluation", "latents"],
     ["models"],
     ["parts"],
+    ["model_config"],
     ["config"],
     ["recipes"],
     ["store"],

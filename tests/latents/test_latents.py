@@ -222,3 +222,15 @@ def test_codes_without_any_spread_project_to_the_origin(codes: Tensor) -> None:
 def test_project_says_what_it_expects(codes: Tensor) -> None:
     with pytest.raises(ShapeError, match=r"expected \(N, L\)"):
         project(codes)
+
+
+def test_more_dimensions_than_codes_have_the_same_principal_axes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The smaller Gram matrix has the same eigenvalues, and its vectors lead to the same axes."""
+    codes = torch.randn(30, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    first = project(codes)
+    monkeypatch.setattr("reparam.latents.projections.MANY", 1)
+    second = project(codes)
+    assert second.explained == pytest.approx(first.explained)
+    assert torch.allclose(first.points, second.points, atol=1e-9)  # eigenvectors of two matrices, float64
+    assert project(codes[:2]).points[:, 1].abs().max() < 1e-9  # two codes span one axis
+    assert not project(codes[:1]).points.any()

@@ -48,6 +48,11 @@ def test_pseudo_inputs_mix_posteriors_on_any_space(posterior: str) -> None:
     assert vae.sample(5).shape == (5, 4)
 
 
+def test_a_mixture_of_codes_is_no_prior() -> None:
+    with pytest.raises(PartError, match="VampPrior: CodePoint has no density"):
+        _ = model("vamp-vae", posterior={"kind": "vq", "codes": 5}).trace(torch.randn(3, 4)).kl
+
+
 def test_a_mixture_of_points_is_no_prior() -> None:
     with pytest.raises(PartError, match="VampPrior: PointMass has no density"):
         _ = model("vamp-vae", posterior="point").trace(torch.randn(3, 4))

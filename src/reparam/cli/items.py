@@ -11,7 +11,7 @@ from torch import Tensor
 from reparam.data import Split, load_items
 from reparam.distributions import is_density
 from reparam.errors import DataError, nearest
-from reparam.models import VAE
+from reparam.models import Autoencoder
 from reparam.rng import generator
 from reparam.runs import Run
 
@@ -79,7 +79,7 @@ def class_names(split: Split) -> list[str]:
 
 
 @torch.no_grad()
-def posteriors(model: VAE, items: Split) -> dict[str, NDArray[Any]]:
+def posteriors(model: Autoencoder, items: Split) -> dict[str, NDArray[Any]]:
     """``mean`` of q(z|x) for each item, (N, L), and its ``stddev`` where q has a density."""
     found: dict[str, list[Tensor]] = {}
     for batch in items.batches(BATCH):
@@ -91,7 +91,7 @@ def posteriors(model: VAE, items: Split) -> dict[str, NDArray[Any]]:
 
 
 @torch.no_grad()
-def reconstructions(model: VAE, items: Split) -> tuple[Tensor, Tensor, Tensor]:
+def reconstructions(model: Autoencoder, items: Split) -> tuple[Tensor, Tensor, Tensor]:
     """All items, their mean reconstructions, and the mean squared error of each, on the CPU."""
     x, x_hat = [], []
     for batch in items.batches(BATCH):

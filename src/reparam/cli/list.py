@@ -70,7 +70,8 @@ def _metrics() -> Rows:
 
 
 def _parts() -> Rows:
-    from reparam.config import DataConfig, ModelConfig
+    from reparam.config import DataConfig
+    from reparam.model_config import MODELS
     from reparam.parts import PARTS, WRAPPER, settings_of
     from reparam.training import TrainSettings
 
@@ -80,16 +81,20 @@ def _parts() -> Rows:
         for kind in kinds if section != "model" else ():
             if kind != WRAPPER:
                 rows.append({"setting": flag, "kind": kind, "settings": _defaults(settings_of(section, kind))})
-    for flag, owner in (("model", ModelConfig), ("train", TrainSettings), ("data", DataConfig)):
-        own = {name: value for name, value in inspect.signature(owner).parameters.items() if name not in PARTS}
-        rows.append({"setting": flag, "kind": "", "settings": _defaults(own)})
+    models = [("model", kind, fields) for kind, fields in MODELS.items()]
+    for flag, kind, owner in (*models, ("train", "", TrainSettings), ("data", "", DataConfig)):
+        parameters = inspect.signature(owner).parameters
+        own = {name: value for name, value in parameters.items() if name not in PARTS and name != "kind"}
+        rows.append({"setting": flag, "kind": kind, "settings": _defaults(own)})
     return rows
 
 
 def _defaults(parameters: Any) -> Row:
+    """Each setting with its default; that of a part is the kind it stands for."""
+    found = {name: parameter.default for name, parameter in parameters.items()}
     return {
-        name: "(needed)" if parameter.default is parameter.empty else parameter.default
-        for name, parameter in parameters.items()
+        name: "(needed)" if default is inspect.Parameter.empty else getattr(default, "kind", default)
+        for name, default in found.items()
     }
 
 

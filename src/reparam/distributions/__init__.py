@@ -17,6 +17,7 @@ from reparam.distributions.similarity import ms_ssim, ssim
 from reparam.distributions.spaces import CODES, EUCLIDEAN, CodeVectors, OneHotVectors, PoincareBall, Space, Sphere
 from reparam.distributions.sphere import UniformSphere, VonMisesFisher
 from reparam.distributions.tempering import tempered
+from reparam.distributions.top_down import TopDown, TopDownPosterior, TopDownPrior, Way, normals
 
 __all__ = [
     "CODES",
@@ -39,9 +40,13 @@ __all__ = [
     "Rescaled",
     "Space",
     "Sphere",
+    "TopDown",
+    "TopDownPosterior",
+    "TopDownPrior",
     "UniformCodes",
     "UniformSphere",
     "VonMisesFisher",
+    "Way",
     "ancestral",
     "detached",
     "factors",
@@ -52,6 +57,7 @@ __all__ = [
     "kl_groups",
     "log_mass",
     "ms_ssim",
+    "normals",
     "ssim",
     "tempered",
 ]

@@ -26,9 +26,12 @@ def active_units(codes: Tensor) -> int:
 
 
 def elbo(judged: Judged) -> dict[str, Any]:
-    """ELBO and its two terms with one draw of z per example; KL and activity per latent group; the use of codes."""
+    """ELBO and its two terms with one draw of z per example; KL and activity per latent dimension; KL per group.
+
+    Where z is made of codes, how many of them are used.
+    """
     model = judged.model
-    bounds, rate, groups, means = [], [], [], []
+    bounds, rate, groups, dims, means = [], [], [], [], []
     density, discrete, use = True, False, CodeUse()
     with seeded(judged.seed, "elbo"):
         for batch in judged.batches():
@@ -38,6 +41,7 @@ def elbo(judged: Judged) -> dict[str, Any]:
             bounds.append(trace.elbo)
             rate.append(trace.rate)
             groups.append(trace.kl[0])
+            dims.append(trace.kl[0] if trace.kl_dims is None else trace.kl_dims[0])
             means.append(trace.q.mean)
             use.add(trace.q)
     all_bounds, all_rate = torch.cat(bounds), torch.cat(rate)
@@ -45,7 +49,9 @@ def elbo(judged: Judged) -> dict[str, Any]:
     if density:
         codes = torch.cat(means)
         result |= {"elbo": all_bounds.mean().item(), "rate": all_rate.mean().item()}
-        result |= {"elbo_stderr": standard_error(all_bounds), "kl_per_dim": torch.cat(groups).mean(0).tolist()}
+        result |= {"elbo_stderr": standard_error(all_bounds), "kl_per_dim": torch.cat(dims).mean(0).tolist()}
+        if groups[0].shape != dims[0].shape:
+            result["kl_per_group"] = torch.cat(groups).mean(0).tolist()
         result |= {"active_units": active_units(codes), "latent_dim": codes.shape[-1], "discrete": discrete}
     return result
 

@@ -9,6 +9,9 @@ from torch import Tensor
 from reparam.errors import ShapeError
 from reparam.rng import generator
 
+MANY = 1000  # dimensions from which fewer codes than dimensions make the smaller matrix worth its rounding
+ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class Projection:
@@ -52,10 +55,21 @@ def project(codes: Float[Tensor, "..."], seed: int = 0) -> Projection:
         jitter = torch.rand(codes.shape, generator=generator(seed, "jitter")) - 0.5
         return Projection(torch.cat([codes, jitter.to(codes)], dim=1), 1.0, "jitter")
     centred = (codes - codes.mean(0)).cpu().double()
-    values, vectors = torch.linalg.eigh(centred.T @ centred / len(codes))
-    axes = vectors[:, [-1, -2]]
+    values, axes = _principal_axes(centred)
     largest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
     points = centred @ (axes * torch.where(largest < 0, -1.0, 1.0))
     total = float(values.sum())
     explained = float(values[-2:].sum()) / total if total > 0 else 1.0
     return Projection(points.to(codes), min(1.0, explained), "pca")
+
+
+def _principal_axes(centred: Float[Tensor, "N L"]) -> tuple[Float[Tensor, " M"], Float[Tensor, "L 2"]]:
+    """Eigenvalues of the covariance, rising, and the axes of its two largest; of the smaller of both Gram matrices."""
+    count, size = centred.shape
+    if size <= max(count, MANY):
+        values, vectors = torch.linalg.eigh(centred.T @ centred / count)
+        return values, vectors[:, [-1, -2]]
+    values, vectors = torch.linalg.eigh(centred @ centred.T / count)
+    axes = centred.T @ vectors[:, [-1, -2 % count]]
+    lengths = axes.norm(dim=0)
+    return values, torch.where(lengths > ROUNDING * lengths[0], axes / lengths, torch.zeros_like(axes))

@@ -1,27 +1,27 @@
 """The flat graphical model: one latent z for each x."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam.distributions import CODES, Space, detached, kl_groups, tempered
+from reparam.distributions import CODES, Space, detached, kl_groups
 from reparam.distributions.kl import KLMethod
-from reparam.errors import PartError, RefusedError, ShapeError, nearest
+from reparam.errors import PartError
 from reparam.likelihoods import Likelihood
+from reparam.models.base import Autoencoder, late
 from reparam.networks import Corruption
 from reparam.posteriors import Posterior
 from reparam.priors import Prior
 from reparam.rng import per_example
-from reparam.shapes import Shape
 from reparam.trace import Trace
 
 
-class VAE(nn.Module):
+class VAE(Autoencoder):
     r"""An autoencoder with one latent z, plain, de-noising or variational, put together from parts.
 
     .. math:: z \sim p(z), \quad x \sim p(x \mid z), \qquad q(z \mid x) \approx p(z \mid x)
@@ -43,8 +43,6 @@ class VAE(nn.Module):
         Auto-encoding variational Bayes (Kingma & Welling, 2014), arXiv:1312.6114.
     """
 
-    conditions: tuple[str, ...] = ()
-
     def __init__(
         self,
         encoder: nn.Module,
@@ -56,18 +54,15 @@ class VAE(nn.Module):
         kl: KLMethod = "auto",
         corruption: Corruption | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(kl)
         self.encoder, self.posterior, self.prior = encoder, posterior, prior
-        self.decoder, self.likelihood = decoder, likelihood
-        self.kl: KLMethod = kl
-        self.corruption = corruption
+        self.decoder, self.likelihood, self.corruption = decoder, likelihood, corruption
         self._require_fit()
         if prior is not None and prior.space == CODES:
             prior.use(posterior.codebook)
 
     def _require_fit(self) -> None:
-        if self.kl not in get_args(KLMethod):
-            raise PartError(f"VAE: kl is {self.kl!r}. {nearest(self.kl, get_args(KLMethod))}")
+        self.require_kl()
         if self.prior is None and self.posterior.needs_prior:
             raise PartError(
                 f"VAE: {type(self.posterior).__name__} needs a prior, or its noise would shrink to nothing. "
@@ -106,37 +101,14 @@ class VAE(nn.Module):
 
     @property
     def space(self) -> Space:
-        """Where codes lie."""
         return self.posterior.space
 
     @property
     def latent_dim(self) -> int:
-        """Number of latent dimensions L."""
         return self.posterior.latent_dim
-
-    @property
-    def data_shape(self) -> Shape:
-        """Shape of one example."""
-        return self.likelihood.data_shape
-
-    @property
-    def binary(self) -> bool:
-        """True where x must be 0 or 1."""
-        return self.likelihood.binary
-
-    @property
-    def denoising(self) -> bool:
-        """True where a trace damages the encoder's input."""
-        return self.corruption is not None
-
-    @property
-    def starts(self) -> bool:
-        """True where a part begins from data."""
-        return self.posterior.starts or (self.prior is not None and self.prior.starts)
 
     @torch.no_grad()
     def start(self, x: Float[Tensor, "N ..."]) -> None:
-        """Shows training examples to the parts that begin from data, once, before the first step."""
         if self.posterior.starts:
             self.posterior.start(self.encoder(x))
         if self.prior is not None and self.prior.starts:
@@ -151,22 +123,6 @@ class VAE(nn.Module):
         parts = (self.prior, self.decoder, self.likelihood)
         return chain.from_iterable(part.parameters() for part in parts if part is not None)
 
-    def corrupt(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """A damaged copy of x, as in training; x itself where the model does not de-noise."""
-        return x if self.corruption is None else self.corruption(x)
-
-    def _batch(self, x: Tensor) -> tuple[Tensor, bool]:
-        """x with a batch axis, and whether it was one single item."""
-        shape = self.data_shape
-        if tuple(x.shape) == shape:
-            return x.unsqueeze(0), True
-        if tuple(x.shape[1:]) != shape:
-            raise ShapeError(
-                f"VAE: x is {tuple(x.shape)}, expected one item {shape} or a batch (B, {', '.join(map(str, shape))}). "
-                "Reshape x."
-            )
-        return x, False
-
     def trace(
         self,
         x: Float[Tensor, "..."],
@@ -176,23 +132,7 @@ class VAE(nn.Module):
         fixed_q: bool = False,
         **named: Any,
     ) -> Trace:
-        """One pass: draws K codes for each example and gives every log density there, nats.
-
-        A de-noising model is given a damaged copy, in training and when it is judged; :meth:`infer` never damages x.
-
-        Args:
-            x: Examples; one item counts as a batch of one.
-            samples: Number of draws K.
-            q: What :meth:`infer` gave for x, to encode once and draw many times.
-            fixed_q: ``log_q`` passes gradients to z and none to the parameters of q, as some estimators want it.
-        """
-        x, single = self._batch(x)
-        if q is None:
-            with per_example(0):
-                given = self.corrupt(x)
-            q = self.infer(given)
-        elif single:
-            q = q.expand(torch.Size([1]))
+        x, q = self._inferred(x, q)
         with per_example(1):
             z = q.rsample(torch.Size([samples]))
         p_x = self.decode(z)
@@ -208,7 +148,7 @@ class VAE(nn.Module):
                 kl=zero[..., None],
                 log_q=zero,
                 log_p_z=zero,
-                log_p_x=_log_prob(p_x, x),
+                log_p_x=late(p_x, x),
                 penalty=penalty,
             )
         return Trace(
@@ -217,56 +157,17 @@ class VAE(nn.Module):
             p_z,
             p_x,
             kl=lambda: kl_groups(q, p_z, z, self.kl),
-            log_q=_log_prob(detached(q) if fixed_q else q, z),
-            log_p_z=_log_prob(p_z, z),
-            log_p_x=_log_prob(p_x, x),
+            log_q=late(detached(q) if fixed_q else q, z),
+            log_p_z=late(p_z, z),
+            log_p_x=late(p_x, x),
             penalty=penalty,
         )
 
     def infer(self, x: Float[Tensor, "..."], **named: Any) -> Distribution:
-        """q(z|x): batch (B,), event (L,); for one item, batch ()."""
         batch, single = self._batch(x)
         h = self.encoder(batch)
         return self.posterior(h[0] if single else h)
 
     def decode(self, z: Float[Tensor, "*N L"]) -> Distribution:
-        """p(x|z): batch (*N), event ``data_shape``."""
         h = self.decoder(z.reshape(-1, z.shape[-1]))
         return self.likelihood(h.reshape(*z.shape[:-1], *h.shape[1:]))
-
-    @torch.no_grad()
-    def encode(self, x: Float[Tensor, "..."], draw: bool = False) -> Float[Tensor, "... L"]:
-        """The code of each example: the mean of q(z|x), or a draw from it."""
-        q = self.infer(x)
-        return q.sample() if draw else q.mean
-
-    @torch.no_grad()
-    def reconstruct(self, x: Float[Tensor, "..."], draw: bool = False) -> Float[Tensor, "..."]:
-        """The mean of p(x|z) at the code of each example."""
-        return self.decode(self.encode(x, draw)).mean
-
-    @torch.no_grad()
-    def sample(self, n: int, temperature: float = 1.0, draw: bool = False) -> Float[Tensor, "N ..."]:
-        """n new examples: means of p(x|z) (or draws from it) for z from the prior.
-
-        Args:
-            n: How many.
-            temperature: The prior's noise is multiplied by this: its deviations from the mean, within a component of a
-                mixture those from the component's mean, in a flow the noise that the flow transforms; over codes and
-                classes, log odds are divided by it.
-            draw: Draw x from p(x|z) instead of taking its mean.
-        Raises:
-            RefusedError: if there is no prior to draw from, or it has no noise that a temperature could change.
-        """
-        if self.prior is None:
-            raise RefusedError(
-                "A plain autoencoder has no prior p(z), so it cannot make new examples. Train 'vae', or interpolate."
-            )
-        z = tempered(self.prior(infer=self.infer), torch.Size([n]), temperature)
-        p_x = self.decode(z)
-        return p_x.sample() if draw else p_x.mean
-
-
-def _log_prob(distribution: Distribution, value: Tensor) -> Callable[[], Tensor]:
-    """The log density there, when somebody wants it."""
-    return lambda: distribution.log_prob(value)

@@ -6,6 +6,7 @@ from reparam.networks.bijections import Bijection, Planar, Radial
 from reparam.networks.bounded import bounded, full_precision
 from reparam.networks.codebook import Metric, ResidualQuantiser, VectorQuantiser
 from reparam.networks.conv import ConvDecoder, ConvEncoder, channels_last
+from reparam.networks.conv_hierarchy import ConvHierarchy, even_depth
 from reparam.networks.corruption import (
     Corruption,
     GaussianNoise,
@@ -13,36 +14,45 @@ from reparam.networks.corruption import (
     SaltAndPepperNoise,
     StandardizedCorruption,
 )
+from reparam.networks.hierarchy import BottomUp, Features, Hierarchy, Path, StandardizedHierarchy
 from reparam.networks.hyperbolic import ExponentialMap, from_tangent, require_curvature
 from reparam.networks.inverse_autoregressive import InverseAutoregressive
 from reparam.networks.maps import MapDecoder, MapEncoder, default_grid
 from reparam.networks.mlp import MLPDecoder, MLPEncoder
+from reparam.networks.mlp_hierarchy import MLPHierarchy
 from reparam.networks.quantisers import FiniteScalarQuantiser, LookupFreeQuantiser, Quantised, Quantiser
 from reparam.networks.spectral import Spectral
+from reparam.networks.spectral_norms import SpectralNorms
 from reparam.networks.standardized import StandardizedEncoder, Units
 from reparam.networks.zuko_flows import Direction, FlowName, ZukoFlow
 
 __all__ = [
     "Bijection",
+    "BottomUp",
     "CausalTransformer",
     "ConvDecoder",
     "ConvEncoder",
+    "ConvHierarchy",
     "Corruption",
     "Decoder",
     "Direction",
     "Encoder",
     "ExponentialMap",
+    "Features",
     "FiniteScalarQuantiser",
     "FlowName",
     "GaussianNoise",
+    "Hierarchy",
     "InverseAutoregressive",
     "LookupFreeQuantiser",
     "MLPDecoder",
     "MLPEncoder",
+    "MLPHierarchy",
     "MapDecoder",
     "MapEncoder",
     "MaskingNoise",
     "Metric",
+    "Path",
     "PixelCNN",
     "Planar",
     "Quantised",
@@ -51,14 +61,17 @@ __all__ = [
     "ResidualQuantiser",
     "SaltAndPepperNoise",
     "Spectral",
+    "SpectralNorms",
     "StandardizedCorruption",
     "StandardizedEncoder",
+    "StandardizedHierarchy",
     "Units",
     "VectorQuantiser",
     "ZukoFlow",
     "bounded",
     "channels_last",
     "default_grid",
+    "even_depth",
     "from_tangent",
     "full_precision",
     "require_curvature",

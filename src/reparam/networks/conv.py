@@ -99,8 +99,9 @@ def unfold(x: Float[Tensor, "B C H W"], patch: Pair) -> Float[Tensor, "B C2 H2 W
     if patch == (1, 1):
         return x
     b, c, h, w = x.shape
-    tiles = x.reshape(b, c // (patch[0] * patch[1]), patch[0], patch[1], h, w)
-    return tiles.permute(0, 1, 4, 2, 5, 3).reshape(b, -1, h * patch[0], w * patch[1])
+    depth = c // (patch[0] * patch[1])
+    tiles = x.reshape(b, depth, patch[0], patch[1], h, w)
+    return tiles.permute(0, 1, 4, 2, 5, 3).reshape(b, depth, h * patch[0], w * patch[1])
 
 
 def same_conv(c_in: int, c_out: int, extents: Pair, size: int, gain: float = 1.0) -> nn.Conv2d:

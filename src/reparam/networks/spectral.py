@@ -13,6 +13,30 @@ def _unit(vector: Float[Tensor, " N"], otherwise: Float[Tensor, " N"]) -> Float[
     return torch.where(length > 0, F.normalize(vector, dim=0), otherwise)
 
 
+def spectral_norm(matrix: Float[Tensor, "M N"], direction: Float[Tensor, " M"], *, keep: bool) -> Float[Tensor, ""]:
+    r"""The largest singular value of a matrix, after one step of the power iteration.
+
+    .. math:: v \leftarrow \frac{W^\top u}{|W^\top u|}, \quad u \leftarrow \frac{W v}{|W v|}, \quad
+              \sigma(W) \approx u^\top W v
+
+    Its gradient is that of the product for fixed u and v. A matrix of zeros has norm 0 and leaves u.
+
+    Args:
+        matrix: W.
+        direction: u of the step before.
+        keep: Write the new u over the old one.
+    Source:
+        Spectral normalization for generative adversarial networks (Miyato et al., 2018), arXiv:1802.05957,
+        algorithm 1.
+    """
+    with torch.no_grad():  # sums of products instead of matmul, which mixed precision would round
+        v = _unit((direction.unsqueeze(1) * matrix).sum(0), torch.zeros_like(matrix[0]))
+        u = _unit((matrix * v).sum(1), direction)
+        if keep:
+            direction.copy_(u)
+    return (u.unsqueeze(1) * matrix * v).sum()
+
+
 class Spectral(nn.Module):
     r"""Divides a layer's weight by its largest singular value, where that is above 1.
 
@@ -38,14 +62,7 @@ class Spectral(nn.Module):
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         weight = self.layer.weight
-        matrix = weight.flatten(1)
-        with torch.no_grad():  # sums of products instead of matmul, which mixed precision would round
-            u, v = self.direction, torch.zeros_like(matrix[0])
-            v = _unit((u.unsqueeze(1) * matrix).sum(0), v)
-            u = _unit((matrix * v).sum(1), u)
-            if self.training:
-                self.direction.copy_(u)
-        norm = (u.unsqueeze(1) * matrix * v).sum()
+        norm = spectral_norm(weight.flatten(1), self.direction, keep=self.training)
         found: Tensor = functional_call(self.layer, {"weight": weight / norm.clamp_min(1.0)}, (x,))
         return found
 

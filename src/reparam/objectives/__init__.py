@@ -1,6 +1,7 @@
 """Objectives: a Trace -> a Bound, and the players who move the parameters."""
 
 from reparam.objectives.adversarial import AdversarialBound, FactorBound
+from reparam.objectives.balanced import BalancedELBO
 from reparam.objectives.base import Objective
 from reparam.objectives.elbo import ELBO
 from reparam.objectives.importance import ImportanceBound, PartialImportanceBound
@@ -16,6 +17,7 @@ from reparam.objectives.total_correlation import TotalCorrelationBound
 __all__ = [
     "ELBO",
     "AdversarialBound",
+    "BalancedELBO",
     "CapacityBound",
     "CovarianceBound",
     "DiscrepancyBound",

@@ -32,6 +32,11 @@ def plain_terms(trace: Trace, cost: Tensor | None = None) -> dict[str, Tensor]:
     return {"elbo": -distortion if cost is None else -(distortion + cost.detach()), "distortion": distortion}
 
 
+def penalty_terms(trace: Trace) -> dict[str, Tensor]:
+    """What the model itself wants kept small, to be shown, where there is such a thing."""
+    return {} if trace.penalty is None else {"penalty": trace.penalty.detach()}
+
+
 def penalised(value: Float[Tensor, " B"], trace: Trace) -> Float[Tensor, " B"]:
     """The value less what the model itself wants kept small."""
     return value if trace.penalty is None else value - trace.penalty

@@ -4,7 +4,7 @@ import torch
 
 from reparam.errors import PartError
 from reparam.objectives.base import Objective
-from reparam.objectives.common import elbo_terms, penalised
+from reparam.objectives.common import elbo_terms, penalised, penalty_terms
 from reparam.objectives.schedules import Warmup, require_warmup, warmup_weight
 from reparam.processes import current
 from reparam.trace import Bound, Progress, Trace
@@ -56,10 +56,7 @@ class ELBO(Objective):
         weight = self.beta * warmup_weight(progress, self.warmup, self.warmup_kind, self.cycles)
         cost = self._above_free_bits(trace) if self.free_bits else rate
         value = torch.add(distortion, cost, alpha=weight).neg()
-        terms = elbo_terms(distortion, rate)
-        if trace.penalty is not None:
-            terms["penalty"] = trace.penalty.detach()
-        return Bound(penalised(value, trace), terms)
+        return Bound(penalised(value, trace), elbo_terms(distortion, rate) | penalty_terms(trace))
 
     def _above_free_bits(self, trace: Trace) -> torch.Tensor:
         """Cost of the KL per example, whose mean over the batch is sum_g max(free_bits, mean KL_g)."""

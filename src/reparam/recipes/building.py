@@ -38,6 +38,7 @@ def variational(spec: DataSpec, likelihood: Values) -> Values:
     kind = network(spec)
     return {
         "model": {
+            "kind": "flat",
             "latent_dim": latent_dim(spec),
             "encoder": {"kind": kind},
             "posterior": {"kind": "normal"},

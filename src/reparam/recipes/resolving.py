@@ -7,7 +7,7 @@ from typing import Any
 from reparam.config import Config, build_model, merged, parse_config, with_networks
 from reparam.data import Data
 from reparam.data.records import Binarize
-from reparam.models import VAE
+from reparam.models import Autoencoder
 from reparam.recipes.building import DECAY, Values
 from reparam.recipes.table import require_recipe
 
@@ -70,13 +70,13 @@ def resolve(name: str, data: Data, over: Mapping[str, Any] | None = None, origin
     config = parse_config(values, origin)
     defaults: Values = {}
     if config.model is not None:
-        defaults["learning_rate"] = LEARNING_RATES.get(config.model.encoder.kind, LEARNING_RATES["mlp"])
+        defaults["learning_rate"] = LEARNING_RATES.get(config.model.network.kind, LEARNING_RATES["mlp"])
     if config.train.epochs is None and config.train.max_minutes is None:
         defaults["epochs"] = default_epochs(len(data.train), config.train.batch_size)
     return parse_config(values | {"train": defaults | dict(values.get("train", {}))}, origin)
 
 
-def build(name: str, data: Data, **settings: Any) -> VAE:
+def build(name: str, data: Data, **settings: Any) -> Autoencoder:
     """A model by the name of its recipe, for these data.
 
     Args:

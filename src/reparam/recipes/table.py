@@ -3,11 +3,12 @@
 from reparam.errors import UnknownNameError, nearest
 from reparam.recipes.basic import BASIC
 from reparam.recipes.building import Recipe
+from reparam.recipes.hierarchies import HIERARCHIES
 from reparam.recipes.latents import LATENTS
 from reparam.recipes.objectives import OBJECTIVES
 from reparam.recipes.quantised import QUANTISED
 
-RECIPES: dict[str, Recipe] = BASIC | OBJECTIVES | LATENTS | QUANTISED
+RECIPES: dict[str, Recipe] = BASIC | OBJECTIVES | LATENTS | QUANTISED | HIERARCHIES
 
 
 def require_recipe(name: str) -> Recipe:

@@ -115,5 +115,6 @@ def _kl_per_dim(
         return torch.tensor(given, dtype=torch.float)
     with torch.no_grad(), seeded(seed, "report kl"):
         x = split.batch(slice(0, 256)).x.to(device)
-        kl: Tensor = model.trace(x).kl.mean((0, 1)).cpu().float()
-    return kl if len(kl) == model.latent_dim and bool(kl.isfinite().all()) else None
+        found: Tensor | None = model.trace(x).kl_dims
+    kl = None if found is None else found.mean((0, 1)).cpu().float()
+    return kl if kl is not None and bool(kl.isfinite().all()) else None

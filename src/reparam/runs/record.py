@@ -11,7 +11,7 @@ from reparam.config import Config
 from reparam.data import Data, DataSpec, load_data
 from reparam.errors import RunError
 from reparam.evaluation import evaluate
-from reparam.models import VAE
+from reparam.models import Autoencoder
 from reparam.reading import read_json
 from reparam.runs.settings import choose_device, config_by_hand, load_for, read_config, write_text
 from reparam.training import read_metrics
@@ -34,7 +34,7 @@ class Run:
     """
 
     folder: Path | None
-    model: VAE
+    model: Autoencoder
     spec: DataSpec
     config: Config
     metrics: list[Row]

@@ -13,7 +13,7 @@ from reparam.config import Config, build_model, build_objective, describe, merge
 from reparam.data import Data, DataSpec, load_data
 from reparam.errors import ConfigError, RunError, nearest
 from reparam.files import locked
-from reparam.models import VAE
+from reparam.models import Autoencoder
 from reparam.objectives import ELBO, Objective
 from reparam.processes import Processes, joined
 from reparam.recipes import default_epochs
@@ -65,7 +65,7 @@ def train(
     return _train(model.to(chosen), data.to(chosen), objective, config, out, progress)
 
 
-def _built(config: Config, data: Data) -> tuple[VAE, Objective]:
+def _built(config: Config, data: Data) -> tuple[Autoencoder, Objective]:
     """The model with its first weights, and its objective."""
     assert config.model is not None
     with seeded(config.seed, "build"):
@@ -75,7 +75,7 @@ def _built(config: Config, data: Data) -> tuple[VAE, Objective]:
     return model, build_objective(config.objective, model, config.seed)
 
 
-def _start(model: VAE, data: Data, seed: int) -> None:
+def _start(model: Autoencoder, data: Data, seed: int) -> None:
     """Shows some training examples to the parts that begin from data."""
     if model.starts:
         with seeded(seed, "start"):
@@ -83,7 +83,7 @@ def _start(model: VAE, data: Data, seed: int) -> None:
 
 
 def fit(
-    model: VAE,
+    model: Autoencoder,
     data: Data,
     objective: Objective | None = None,
     *,
@@ -125,7 +125,12 @@ def fit(
 
 
 def _train(
-    model: VAE, data: Data, objective: Objective, config: Config, out: Path | str | None, progress: Progressed | None
+    model: Autoencoder,
+    data: Data,
+    objective: Objective,
+    config: Config,
+    out: Path | str | None,
+    progress: Progressed | None,
 ) -> Run:
     folder = Path(out) if out is not None else None
     if folder is not None:
@@ -163,7 +168,7 @@ def _start_folder(folder: Path, config: Config) -> None:
 class _Keeper:
     """Keeps the best model in memory and, where there is a run folder, on disk."""
 
-    def __init__(self, model: VAE, spec: DataSpec, folder: Path | None) -> None:
+    def __init__(self, model: Autoencoder, spec: DataSpec, folder: Path | None) -> None:
         self.model, self.spec, self.folder = model, spec, folder
         self.best: dict[str, torch.Tensor] | None = None
 
@@ -175,7 +180,12 @@ class _Keeper:
 
 
 def _trainer(
-    model: VAE, data: Data, objective: Objective, config: Config, folder: Path | None, progress: Progressed | None
+    model: Autoencoder,
+    data: Data,
+    objective: Objective,
+    config: Config,
+    folder: Path | None,
+    progress: Progressed | None,
 ) -> Trainer:
     writes = processes.current().writes
     keeper = _Keeper(model, data.spec, folder if writes else None)
@@ -258,7 +268,7 @@ def _require_more(folder: Path, epochs: int) -> None:
         raise ConfigError(f"resume: {folder} has done {done:g} epochs, {epochs} is fewer. Give a greater total.")
 
 
-def _begun(folder: Path, config: Config, data: Data, objective: Objective | None) -> tuple[VAE, Objective]:
+def _begun(folder: Path, config: Config, data: Data, objective: Objective | None) -> tuple[Autoencoder, Objective]:
     """The model and the objective of a run that was begun; as at the first step where it was killed before that.
 
     Raises:
@@ -267,7 +277,7 @@ def _begun(folder: Path, config: Config, data: Data, objective: Objective | None
     kept = about(folder)
     if "model" in kept:
         with seeded("rebuild"):  # the weights come from the checkpoint
-            model: VAE = rebuild(kept["model"], "model")
+            model: Autoencoder = rebuild(kept["model"], "model")
         return model, objective or _rebuilt_objective(config, folder, model)
     if has_checkpoints(folder) or (folder / "model").exists() or config.model is None:
         raise RunError(f"There is no readable checkpoint in {folder}; start the training again.")
@@ -275,7 +285,7 @@ def _begun(folder: Path, config: Config, data: Data, objective: Objective | None
     return built, objective or own
 
 
-def _rebuilt_objective(config: Config, folder: Path, model: VAE) -> Objective:
+def _rebuilt_objective(config: Config, folder: Path, model: Autoencoder) -> Objective:
     if config.objective is None:
         raise RunError(
             f"{folder} was trained by an objective of your own. Go on with reparam.resume(..., objective=...)."

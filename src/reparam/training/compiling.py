@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from reparam.errors import RunError
-from reparam.networks import Decoder, Encoder
+from reparam.networks import BottomUp, Decoder, Encoder, Hierarchy
 from reparam.training.settings import TrainSettings
 
 WORTH_STEPS = 5_000
+NETWORKS = Encoder | Decoder | BottomUp | Hierarchy
 
 
 def worth_compiling(settings: TrainSettings, device: torch.device, steps: int) -> bool:
@@ -26,12 +27,12 @@ def worth_compiling(settings: TrainSettings, device: torch.device, steps: int) -
 
 @contextmanager
 def compiled(model: nn.Module, wanted: bool) -> Iterator[None]:
-    """Runs the encoders and decoders of a model as compiled graphs for a block.
+    """Runs the networks of a model as compiled graphs for a block.
 
     Raises:
         RunError: if this machine cannot compile.
     """
-    networks = [module for module in model.modules() if isinstance(module, Encoder | Decoder)] if wanted else []
+    networks = [module for module in model.modules() if isinstance(module, NETWORKS)] if wanted else []
     for network in networks:
         network.compile(dynamic=False)
     try:

@@ -1,0 +1,146 @@
+"""The model's section of a configuration: which graphical model, and the kinds and settings of its parts."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from reparam.distributions.kl import KLMethod
+from reparam.errors import nearest
+from reparam.parts import PARTS, SECTIONS, WRAPPER, settings_of
+from reparam.reading import shown
+
+
+class Part(BaseModel):
+    """A part by its kind, and its settings."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was given beside the kind."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+def checked_part(section: str, value: Any) -> Any:
+    """A part with its kind and settings checked, for pydantic.
+
+    Raises:
+        ValueError: if the kind or a setting is unknown, or a setting has a wrong value.
+    """
+    value = {"kind": value} if isinstance(value, str) else value
+    if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
+        raise ValueError(f"expected a kind, or a mapping with a kind and its settings (got {shown(value)})")
+    kind = value["kind"]
+    kinds = [name for name in PARTS[section] if name != WRAPPER]
+    if kind not in kinds:
+        raise ValueError(f"there is no {section} {shown(kind)}. {nearest(kind, kinds)}")
+    known = settings_of(section, kind)
+    checked = {"kind": kind}
+    for name, setting in value.items():
+        if name == "kind":
+            continue
+        if name not in known:
+            raise ValueError(
+                f"{kind} has no setting {shown(name)}. {nearest(str(name), known) if known else ''}".strip()
+            )
+        try:
+            checked[name] = TypeAdapter(known[name].annotation).validate_python(setting)
+        except ValidationError as error:
+            faults = " or ".join(dict.fromkeys(sentence(fault) for fault in error.errors()))
+            raise ValueError(f"{name}: {faults}") from None
+    return checked
+
+
+def sentence(error: Any) -> str:
+    """One fault that pydantic found, in our words."""
+    message = error["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if error["type"] == "value_error":
+        return message
+    return f"{message} (got {shown(error['input'])})"
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _checked(value: Any, info: ValidationInfo) -> Any:
+    """A field checked as the part that it holds, if it holds one."""
+    section = SECTIONS.get(str(info.field_name), str(info.field_name))
+    return value if value is None or section not in PARTS else checked_part(section, value)
+
+
+class FlatConfig(Strict):
+    """The parts of a flat model; each is a kind, or a kind with its settings."""
+
+    kind: Literal["flat"] = "flat"
+    latent_dim: Annotated[int, Field(ge=1)] = 32
+    encoder: Part
+    posterior: Part
+    prior: Part | None
+    decoder: Part
+    likelihood: Part
+    kl: KLMethod = "auto"
+    corruption: Part | None = None
+
+    _parts = field_validator("*", mode="before")(_checked)
+
+    @property
+    def network(self) -> Part:
+        """The network that sees x."""
+        return self.encoder
+
+
+class HierarchicalConfig(Strict):
+    """The parts of a hierarchical model; each is a kind, or a kind with its settings.
+
+    Attributes:
+        hierarchy: The way up from x and the way down to x, with its depth.
+        top: The prior of the top group.
+        spectral: Weight of the penalty on the spectral norms of its weights.
+    """
+
+    kind: Literal["hierarchical"] = "hierarchical"
+    hierarchy: Part
+    top: Part = Part(kind="normal")
+    likelihood: Part
+    kl: KLMethod = "auto"
+    corruption: Part | None = None
+    spectral: Annotated[float, Field(ge=0)] = 0.0
+
+    _parts = field_validator("*", mode="before")(_checked)
+
+    @property
+    def network(self) -> Part:
+        """The network that sees x."""
+        return self.hierarchy
+
+
+MODELS: dict[str, type[FlatConfig | HierarchicalConfig]] = {"flat": FlatConfig, "hierarchical": HierarchicalConfig}
+NO_SUCH_MODEL = "no_such_model"
+
+
+def _kind_of(value: Any) -> Any:
+    """The kind of a model's settings; those that name none are of a flat one."""
+    kind = value.get("kind", "flat") if isinstance(value, Mapping) else getattr(value, "kind", "flat")
+    return kind if isinstance(kind, str) else ""
+
+
+ModelConfig = Annotated[
+    Annotated[FlatConfig, Tag("flat")] | Annotated[HierarchicalConfig, Tag("hierarchical")],
+    Discriminator(_kind_of, custom_error_type=NO_SUCH_MODEL, custom_error_message="there is no such model"),
+]

@@ -1,0 +1,182 @@
+"""What every model with a code z for each x is: what it takes, how it codes, and how it makes new examples."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from reparam.distributions import EUCLIDEAN, Space, tempered
+from reparam.distributions.kl import KLMethod
+from reparam.errors import PartError, RefusedError, ShapeError, nearest
+from reparam.likelihoods import Likelihood
+from reparam.networks import Corruption
+from reparam.rng import per_example
+from reparam.shapes import Shape
+from reparam.trace import Trace
+
+
+class Autoencoder(nn.Module, ABC):
+    """A model that infers a code from an example and decodes examples from codes; the rest follows.
+
+    Args:
+        kl: ``auto``, ``closed`` (closed form or an error) or ``sampled`` (Monte Carlo).
+    Attributes:
+        conditions: Names of what a trace takes beside x.
+        prior: -> p(z), read as ``prior(infer=model.infer)``; None where there is none.
+        likelihood: -> p(x|z).
+        corruption: Damage done to what q sees in a trace, or None.
+    """
+
+    conditions: tuple[str, ...] = ()
+    prior: Any
+    likelihood: Likelihood
+    corruption: Corruption | None
+
+    def __init__(self, kl: KLMethod) -> None:
+        super().__init__()
+        self.kl: KLMethod = kl
+
+    @property
+    @abstractmethod
+    def latent_dim(self) -> int:
+        """Number of latent dimensions L."""
+
+    @abstractmethod
+    def trace(
+        self,
+        x: Float[Tensor, "..."],
+        samples: int = 1,
+        *,
+        q: Distribution | None = None,
+        fixed_q: bool = False,
+        **named: Any,
+    ) -> Trace:
+        """One pass: draws K codes for each example and gives every log density there, nats.
+
+        A de-noising model is given a damaged copy, in training and when it is judged; :meth:`infer` never damages x.
+
+        Args:
+            x: Examples; one item counts as a batch of one.
+            samples: Number of draws K.
+            q: What :meth:`infer` gave for x, to encode once and draw many times.
+            fixed_q: ``log_q`` passes gradients to z and none to the parameters of q, as some estimators want it.
+        """
+
+    @abstractmethod
+    def infer(self, x: Float[Tensor, "..."], **named: Any) -> Distribution:
+        """q(z|x): batch (B,), event (L,); for one item, batch ()."""
+
+    @abstractmethod
+    def decode(self, z: Float[Tensor, "*N L"]) -> Distribution:
+        """p(x|z): batch (*N), event ``data_shape``."""
+
+    @abstractmethod
+    def start(self, x: Float[Tensor, "N ..."]) -> None:
+        """Shows training examples to the parts that begin from data, once, before the first step."""
+
+    @abstractmethod
+    def inference_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters that q alone depends on."""
+
+    @abstractmethod
+    def generative_parameters(self) -> Iterator[nn.Parameter]:
+        """All others: those of p(x, z)."""
+
+    @property
+    def space(self) -> Space:
+        """Where codes lie."""
+        return EUCLIDEAN
+
+    @property
+    def data_shape(self) -> Shape:
+        """Shape of one example."""
+        return self.likelihood.data_shape
+
+    @property
+    def binary(self) -> bool:
+        """True where x must be 0 or 1."""
+        return self.likelihood.binary
+
+    @property
+    def denoising(self) -> bool:
+        """True where a trace damages what q sees."""
+        return self.corruption is not None
+
+    @property
+    def starts(self) -> bool:
+        """True where a part begins from data."""
+        return any(getattr(part, "starts", False) for part in self.children())
+
+    def corrupt(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """A damaged copy of x, as in training; x itself where the model does not de-noise."""
+        return x if self.corruption is None else self.corruption(x)
+
+    def require_kl(self) -> None:
+        """Checks how the KL is computed.
+
+        Raises:
+            PartError: if there is no such way.
+        """
+        if self.kl not in get_args(KLMethod):
+            raise PartError(f"{type(self).__name__}: kl is {self.kl!r}. {nearest(self.kl, get_args(KLMethod))}")
+
+    def _batch(self, x: Tensor) -> tuple[Tensor, bool]:
+        """x with a batch axis, and whether it was one single item."""
+        shape = self.data_shape
+        if tuple(x.shape) == shape:
+            return x.unsqueeze(0), True
+        if tuple(x.shape[1:]) != shape:
+            raise ShapeError(
+                f"{type(self).__name__}: x is {tuple(x.shape)}, expected one item {shape} or a batch "
+                f"(B, {', '.join(map(str, shape))}). Reshape x."
+            )
+        return x, False
+
+    def _inferred(self, x: Tensor, q: Distribution | None) -> tuple[Tensor, Distribution]:
+        """x with a batch axis, and q of it: of a damaged copy where the model de-noises, or the one that is given."""
+        x, single = self._batch(x)
+        if q is not None:
+            return x, q.expand(torch.Size([1])) if single else q
+        with per_example(0):
+            given = self.corrupt(x)
+        return x, self.infer(given)
+
+    @torch.no_grad()
+    def encode(self, x: Float[Tensor, "..."], draw: bool = False) -> Float[Tensor, "... L"]:
+        """The code of each example: the mean of q(z|x), or a draw from it."""
+        q = self.infer(x)
+        return q.sample() if draw else q.mean
+
+    @torch.no_grad()
+    def reconstruct(self, x: Float[Tensor, "..."], draw: bool = False) -> Float[Tensor, "..."]:
+        """The mean of p(x|z) at the code of each example."""
+        return self.decode(self.encode(x, draw)).mean
+
+    @torch.no_grad()
+    def sample(self, n: int, temperature: float = 1.0, draw: bool = False) -> Float[Tensor, "N ..."]:
+        """n new examples: means of p(x|z) (or draws from it) for z from the prior.
+
+        Args:
+            n: How many.
+            temperature: The prior's noise is multiplied by this: its deviations from the mean, within a component of a
+                mixture those from the component's mean, in a flow the noise that the flow transforms, in a hierarchy
+                that of each group; over codes and classes, log odds are divided by it.
+            draw: Draw x from p(x|z) instead of taking its mean.
+        Raises:
+            RefusedError: if there is no prior to draw from, or it has no noise that a temperature could change.
+        """
+        if self.prior is None:
+            raise RefusedError(
+                "A plain autoencoder has no prior p(z), so it cannot make new examples. Train 'vae', or interpolate."
+            )
+        p_x = self.decode(tempered(self.prior(infer=self.infer), torch.Size([n]), temperature))
+        return p_x.sample() if draw else p_x.mean
+
+
+def late(distribution: Distribution, value: Tensor) -> Callable[[], Tensor]:
+    """The log density there, when somebody wants it."""
+    return lambda: distribution.log_prob(value)
