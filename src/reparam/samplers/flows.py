@@ -11,6 +11,7 @@ from reparam.errors import MissingExtraError, PartError
 from reparam.samplers.base import TrainedSampler
 
 Direction = Literal["density", "draws"]
+MOST_WIDTH = 1 << 13
 
 
 class FlowSampler(TrainedSampler):
@@ -37,6 +38,8 @@ class FlowSampler(TrainedSampler):
         section 3, here trained by maximum likelihood.
     """
 
+    on_meta = False
+
     def __init__(
         self,
         latent_dim: int,
@@ -46,9 +49,10 @@ class FlowSampler(TrainedSampler):
         steps: int = 2000,
     ) -> None:
         super().__init__(latent_dim, steps)
-        if transforms < 1 or not hidden_dims or min(hidden_dims) < 1:
+        if transforms < 1 or not hidden_dims or min(hidden_dims) < 1 or max(*hidden_dims, latent_dim) > MOST_WIDTH:
             raise PartError(
-                f"FlowSampler: transforms {transforms}, hidden_dims {list(hidden_dims)}; expected at least 1 each."
+                f"FlowSampler: transforms {transforms}, hidden_dims {list(hidden_dims)}, latent_dim {latent_dim}; "
+                f"expected at least 1 each, and widths up to {MOST_WIDTH:,}."
             )
         self.transforms, self.hidden_dims, self.fast = transforms, tuple(hidden_dims), fast
         self.flow = _flow(latent_dim, transforms, self.hidden_dims, fast)
@@ -72,6 +76,6 @@ def _flow(latent_dim: int, transforms: int, hidden_dims: tuple[int, ...], fast: 
         from zuko.flows import MAF
         from zuko.lazy import Flow, LazyInverse
     except ImportError:
-        raise MissingExtraError("The maf and iaf samplers", "zuko", "flows") from None
+        raise MissingExtraError("A maf or iaf sampler", "zuko", "flows") from None
     flow: Any = MAF(latent_dim, transforms=transforms, hidden_features=hidden_dims)
     return flow if fast == "density" else Flow(LazyInverse(flow.transform), flow.base)
