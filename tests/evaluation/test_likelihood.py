@@ -116,7 +116,7 @@ def test_refuses_nothing_to_do(count: int, samples: int) -> None:
     ("recipe", "model", "sentence"),
     [
         ("ae", {}, "A plain autoencoder has no density"),
-        ("ae", {"prior": "normal"}, "A plain autoencoder has no density"),
+        ("ae", {"prior": "normal"}, "a point mass, so there are no importance weights"),
         ("vae", {"likelihood": "reconstruction"}, "a distance, not a density"),
     ],
 )

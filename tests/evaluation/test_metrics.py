@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from reparam.data import Data, DataSpec, Split, StreamedSplit, load_data
-from reparam.errors import RefusedError
+from reparam.errors import MissingExtraError, RefusedError
 from reparam.evaluation import METRICS, evaluate, fixing
 from reparam.evaluation import features as feature_module
 from reparam.recipes import build
+from reparam.shapes import numel
 from tests.contracts.members import tiny_data
 
 KEYS = {
-    "collapse": {"mutual_information", "mutual_information_most", "aggregate_kl", "active_units", "collapse_n"},
+    "collapse": {"mutual_information", "mutual_information_most", "aggregate_kl", "collapse_n"},
     "fid": {"fid", "fid_n", "feature_network"},
     "recon-fid": {"recon_fid", "fid_n", "feature_network"},
     "kid": {"kid", "kid_std"},
@@ -176,3 +177,21 @@ def test_streamed_data_are_judged_too(tmp_path: Path) -> None:
     found = evaluate(wide(data), data.test, names, train=data.train)
     assert not [key for key in found if key.endswith("_refused")]
     assert found["feature_network"] == "conv-64 random, for x"
+
+
+def test_a_missing_extra_is_said_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reparam.evaluation.metrics.find_spec", lambda name: None)
+    monkeypatch.setattr("reparam.evaluation.measures.nll", lambda judged: pytest.fail("it was measured"))
+    data = pictures()
+    with pytest.raises(MissingExtraError, match="The metric fid needs torchmetrics"):
+        evaluate(wide(data), data.test, ["nll", "fid"], train=data.train)
+
+
+def test_features_are_those_of_evaluation() -> None:
+    """A caller's network keeps its running statistics and its mode."""
+    data = pictures()
+    network = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(numel(data.spec.shape), affine=False))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    evaluate(wide(data), data.test, ["precision-recall"], train=data.train, features=network)
+    assert network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())

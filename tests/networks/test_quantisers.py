@@ -108,12 +108,13 @@ class TestLearning:
         assert found.penalty.tolist() == [0.5, 2.0, 2.0]
         # nothing moves within the step: a prior reads z by the table it was made of
         assert torch.equal(quantiser.vectors(found.indices), found.vectors)
-        assert quantiser.counts[:3].tolist() == pytest.approx([0.9 + 0.2, 0.9 + 0.1, 0.9])
-        assert quantiser.totals[0].tolist() == pytest.approx([0.1, 0.2])
-        assert quantiser.totals[1].tolist() == pytest.approx([9 + 0.8, 9 + 1.0])
+        # three choices of six codes: an equal use is half a choice, so each one counts double
+        assert quantiser.counts[:3].tolist() == pytest.approx([0.9 + 0.4, 0.9 + 0.2, 0.9])
+        assert quantiser.totals[0].tolist() == pytest.approx([0.2, 0.4])
+        assert quantiser.totals[1].tolist() == pytest.approx([9 + 1.6, 9 + 2.0])
         quantiser(h)
-        assert quantiser.table[0].tolist() == pytest.approx([0.1 / 1.1, 0.2 / 1.1])
-        assert quantiser.table[1].tolist() == pytest.approx([9.8, 10.0])
+        assert quantiser.table[0].tolist() == pytest.approx([0.2 / 1.3, 0.4 / 1.3])
+        assert quantiser.table[1].tolist() == pytest.approx([10.6 / 1.1, 10.0])
         assert quantiser.table[2].tolist() == [0.0, 0.0]  # nothing chose it: it stays
 
     def test_nothing_is_learned_by_judging(self) -> None:
@@ -166,6 +167,30 @@ class TestLearning:
         error = (data - quantiser.eval()(data.unsqueeze(1)).vectors[:, 0]).square().sum(-1).mean()
         assert error < 2e-3  # the spread around each centre is 1e-2 in two dimensions
         assert torch.equal(quantiser.totals, quantiser.table)
+
+    @pytest.mark.parametrize("uses", [2, 98, 400])
+    def test_the_first_steps_keep_the_beginning(self, uses: int) -> None:
+        """However many vectors of a batch a code stands for, a step on such data moves none far."""
+        centres = numbers(3, C, D) * 10
+        data = (centres.unsqueeze(1) + 0.01 * numbers(4, C, uses, D)).reshape(-1, 1, D)
+        quantiser = table()
+        torch.manual_seed(0)
+        quantiser.start(data[:, 0])
+        begun = quantiser.table.clone()
+        for _ in range(3):
+            quantiser(data)
+        assert torch.allclose(quantiser.table, begun, atol=0.05)
+
+    def test_begins_once(self) -> None:
+        quantiser = table()
+        assert quantiser.starts
+        quantiser.start(numbers(5, 40, D))
+        assert not quantiser.starts
+
+    def test_nearest_far_from_zero(self) -> None:
+        quantiser = VectorQuantiser(D, C)
+        quantiser.table.copy_(numbers(3, C, D).float() + 1e4)
+        assert quantiser.indices(quantiser.table.unsqueeze(0)).flatten().tolist() == list(range(C))
 
     def test_fewer_data_than_codes(self) -> None:
         quantiser = table()

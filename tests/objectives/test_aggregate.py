@@ -19,6 +19,7 @@ from reparam.objectives import (
     SlicedBound,
     TotalCorrelationBound,
 )
+from reparam.objectives.matching import maximum_mean_discrepancy
 from reparam.trace import Progress, Trace
 from tests.objectives.traces import normal, point_trace, trace
 
@@ -55,6 +56,11 @@ class TestCovariance:
         # the covariance 1 of the means and -1 of the noise cancel
         found = penalty(CovarianceBound(moments="codes", off_diagonal=3.0, diagonal=10.0), of)
         assert found == pytest.approx(10 * (0.25 + 6.25))
+
+
+def test_one_draw_has_no_discrepancy() -> None:
+    a, b = torch.zeros(2, 1, 3, dtype=torch.float64), torch.ones(2, 4, 3, dtype=torch.float64)
+    assert maximum_mean_discrepancy(a, b).tolist() == [0.0, 0.0]
 
 
 class TestTotalCorrelation:

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from reparam.distributions import Codebook, CodePoint
+from reparam.errors import RefusedError
 from reparam.objectives import DoublyReparameterizedBound, ImportanceBound, RenyiBound, StickingTheLandingBound
 from reparam.trace import Bound, Progress
 from tests.objectives.traces import trace
@@ -55,9 +57,18 @@ def test_dreg_weighs_twice_what_flows_into_z() -> None:
     found = DoublyReparameterizedBound(3).bound(trace(z=codes, log_p_x=a * codes[..., 0]), Progress())
     weights = (2.0 * z.detach()).softmax(0)
     assert found.value.item() == pytest.approx(log_mean(0.6, -0.4, 1.8))
-    found.loss.backward()
+    found.loss.backward(retain_graph=True)
     assert torch.allclose(z.grad, -2.0 * weights.square())  # type: ignore[arg-type]
     assert torch.allclose(a.grad, -(weights * z.detach()).sum())  # type: ignore[arg-type]
+    # who looks at the trace next meets no hook
+    assert torch.equal(torch.autograd.grad(codes.sum(), z)[0], torch.ones_like(z))
+
+
+def test_codes_without_noise_are_not_weighed() -> None:
+    q = CodePoint(torch.zeros(1, 2), torch.zeros(1, 1, dtype=torch.long), Codebook((1,), 2, lambda indices: indices))
+    for objective in (ImportanceBound(2), DoublyReparameterizedBound(2), StickingTheLandingBound(2), RenyiBound(2)):
+        with pytest.raises(RefusedError, match="all draws are the same one"):
+            objective.bound(trace(log_p_x=LOG_W, q=q), Progress())
 
 
 def test_sticking_the_landing_weighs_the_sampled_kl() -> None:

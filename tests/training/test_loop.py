@@ -296,6 +296,9 @@ class TestPlayers:
         alone = trainer(recipe="vae", epochs=1, batch_size=24, ema=0.0, objective=ELBO()).run().metrics
         assert rows[0]["elbo"] == pytest.approx(alone[0]["elbo"], rel=1e-6)  # the same draws before the first step
         assert "score" in rows[0]
+        # each player has a loss of its own; validation shows the first one's
+        assert rows[0]["loss_critic"] > 0
+        assert rows[0]["loss"] != pytest.approx(rows[0]["loss_critic"])
 
     def test_resumes(self, tmp_path: Path) -> None:
         torch.manual_seed(0)

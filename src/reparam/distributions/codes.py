@@ -162,6 +162,8 @@ class AutoregressiveCodes(_OverCodes):
         logits: Log odds of every code at every position.
     """
 
+    learns = True  # by log_prob: draws of codes pass no gradient
+
     def __init__(
         self, codebook: Codebook, like: Tensor, logits: Callable[[Tensor], Tensor], batch_shape: Size = Size()
     ) -> None:
@@ -197,7 +199,8 @@ def ancestral(
         if temperature == 0:
             indices[:, m] = here.argmax(-1)
         else:
-            indices[:, m] = torch.multinomial((here / temperature).softmax(-1), 1).squeeze(-1)
+            odds = (here - here.amax(-1, keepdim=True)) / temperature  # at most 0, however cold
+            indices[:, m] = torch.multinomial(odds.softmax(-1), 1).squeeze(-1)
     return indices
 
 

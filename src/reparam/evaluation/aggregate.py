@@ -12,7 +12,6 @@ from reparam.distributions import is_density
 from reparam.errors import RefusedError
 from reparam.evaluation.judged import Judged
 from reparam.evaluation.likelihood import standard_error
-from reparam.evaluation.measures import active_units
 from reparam.rng import seeded
 
 ITEMS = 4000
@@ -43,7 +42,7 @@ def collapse(judged: Judged) -> dict[str, Any]:
         bound log N as in On variational bounds of mutual information (Poole et al., 2019), arXiv:1905.06922, eq. 12.
     """
     model, split = judged.model, judged.split.subset(ITEMS, judged.seed, "collapse")
-    parts, own, prior, means = [], [], [], []
+    parts, own, prior = [], [], []
     with seeded(judged.seed, "collapse"):
         for batch in judged.batches(split):
             q = model.infer(batch.x, **batch.named)
@@ -53,7 +52,6 @@ def collapse(judged: Judged) -> dict[str, Any]:
             parts.append(trace.z[0])
             own.append(trace.log_q[0].double())
             prior.append(trace.log_p_z[0].double())
-            means.append(q.mean)
     z, log_q_given_x, log_p = torch.cat(parts), torch.cat(own), torch.cat(prior)
     log_q = torch.full_like(log_p, -torch.inf)
     for batch in judged.batches(split):
@@ -66,6 +64,5 @@ def collapse(judged: Judged) -> dict[str, Any]:
         "mutual_information_most": math.log(len(z)),
         "aggregate_kl": mismatch.mean().item(),
         "aggregate_kl_stderr": standard_error(mismatch),
-        "active_units": active_units(torch.cat(means)),
         "collapse_n": len(z),
     }

@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 from reparam.data import Batch, Split
 from reparam.errors import RefusedError
 from reparam.evaluation.features import feature_network
+from reparam.evaluation.likelihood import evaluating
 from reparam.rng import seeded
 
 Progressed = Callable[[str, int, int], None]
@@ -148,7 +149,8 @@ class Judged:
         return str(getattr(self.network, "name", type(self.network).__name__))
 
     def _features(self, examples: Iterable[Tensor]) -> Tensor:
-        return torch.cat([self.network(x).flatten(1).cpu().double() for x in examples])
+        with evaluating(self.network):
+            return torch.cat([self.network(x).flatten(1).cpu().double() for x in examples])
 
     @cached_property
     def compared(self) -> Split:

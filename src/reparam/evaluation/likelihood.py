@@ -80,7 +80,12 @@ def require_density(trace: Trace) -> None:
     Raises:
         RefusedError: if there is no prior, q has no density, or the likelihood is an unnormalised distance.
     """
-    if trace.p_z is None or not is_density(trace.q):
+    if trace.p_z is not None and not is_density(trace.q):
+        raise RefusedError(
+            "q(z|x) is a point mass, so there are no importance weights and log p(x) cannot be estimated. Ask for mse, "
+            "fid or completeness, or take a posterior with noise."
+        )
+    if trace.p_z is None:
         raise RefusedError("A plain autoencoder has no density p(x). Train 'vae', or ask for mse, psnr or ssim.")
     if not is_density(trace.p_x):
         raise RefusedError("The reconstruction term is a distance, not a density, so log p(x) is not defined.")

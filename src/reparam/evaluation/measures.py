@@ -52,7 +52,9 @@ def elbo(judged: Judged) -> dict[str, Any]:
         result |= {"elbo_stderr": standard_error(all_bounds), "kl_per_dim": torch.cat(dims).mean(0).tolist()}
         if groups[0].shape != dims[0].shape:
             result["kl_per_group"] = torch.cat(groups).mean(0).tolist()
-        result |= {"active_units": active_units(codes), "latent_dim": codes.shape[-1], "discrete": discrete}
+        result |= {"latent_dim": codes.shape[-1], "discrete": discrete}
+        if use.counts is None:  # of codes from a table, the scale means nothing
+            result["active_units"] = active_units(codes)
     return result
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from torch import nn
 
 from reparam.data import Split
-from reparam.errors import DataError, RefusedError, UnknownNameError, nearest
+from reparam.errors import DataError, MissingExtraError, RefusedError, UnknownNameError, nearest
 from reparam.evaluation import (
     aggregate,
     checking,
@@ -25,10 +26,11 @@ from reparam.evaluation.likelihood import evaluating
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: what it tells, in one line, and the function that gives its numbers by their keys."""
+    """One metric: what it tells, in one line, the function that gives its numbers, and the package that this needs."""
 
     meaning: str
     measure: Callable[[Judged], dict[str, Any]]
+    needs: str = ""
 
 
 METRICS = {
@@ -45,17 +47,23 @@ METRICS = {
         measures.nll,
     ),
     "collapse": Metric(
-        "mutual information of x and z, KL(q(z) || p(z)), active units: is the code used, does the prior fit",
+        "mutual information of x and z, KL(q(z) || p(z)): is the code used, does the prior fit",
         aggregate.collapse,
     ),
-    "fid": Metric("Frechet distance of samples from data (feature_network)", fidelity.fid),
-    "recon-fid": Metric("Frechet distance of reconstructions from data (feature_network)", fidelity.recon_fid),
-    "kid": Metric("kernel distance (unbiased MMD) of samples from data (feature_network)", fidelity.kid),
+    "fid": Metric("Frechet distance of samples from data (feature_network)", fidelity.fid, "torchmetrics"),
+    "recon-fid": Metric(
+        "Frechet distance of reconstructions from data (feature_network)", fidelity.recon_fid, "torchmetrics"
+    ),
+    "kid": Metric(
+        "kernel distance (unbiased MMD) of samples from data (feature_network)", fidelity.kid, "torchmetrics"
+    ),
     "precision-recall": Metric(
         "share of samples among data, share of data among samples (feature_network)", fidelity.precision_and_recall
     ),
     "inception-score": Metric(
-        "clear and various classes of the samples, by a classifier (feature_network)", fidelity.inception_score
+        "clear and various classes of the samples, by a classifier (feature_network)",
+        fidelity.inception_score,
+        "torchmetrics",
     ),
     "continuity": Metric(
         "how far decoded examples jump for small steps in z: median, 95th percentile, largest", decoding.continuity
@@ -64,18 +72,28 @@ METRICS = {
         "share of prior draws whose decoding lies where data lie (feature_network)", decoding.completeness
     ),
     "ppc": Metric("posterior-predictive checks of mean, variance and ink: two-sided p-values", checking.ppc),
-    "probe": Metric("accuracy of a linear probe and of nearest neighbours, training codes -> labels", probing.probe),
-    "nmi": Metric("agreement of clusters of the codes with the labels", probing.nmi),
+    "probe": Metric(
+        "accuracy of a linear probe and of nearest neighbours, training codes -> labels", probing.probe, "sklearn"
+    ),
+    "nmi": Metric("agreement of clusters of the codes with the labels", probing.nmi, "sklearn"),
     "mig": Metric("mutual information gap: is each factor told by one dimension", information.mig),
     "dci": Metric(
-        "disentanglement, completeness, informativeness, by random forests from codes to factors", predicting.dci
+        "disentanglement, completeness, informativeness, by random forests from codes to factors",
+        predicting.dci,
+        "sklearn",
     ),
-    "sap": Metric("separated attribute predictability: gap of the two best dimensions for each factor", predicting.sap),
+    "sap": Metric(
+        "separated attribute predictability: gap of the two best dimensions for each factor", predicting.sap, "sklearn"
+    ),
     "factor-vae": Metric("FactorVAE score: the dimension that varies least tells the fixed factor", fixing.factor_vae),
-    "beta-vae": Metric("beta-VAE score: differences of pairs of codes tell the fixed factor", fixing.beta_vae),
+    "beta-vae": Metric(
+        "beta-VAE score: differences of pairs of codes tell the fixed factor", fixing.beta_vae, "sklearn"
+    ),
     "modularity": Metric("does each dimension tell of one factor only", information.modularity),
     "explicitness": Metric(
-        "mean area under the ROC curve of linear classifiers from codes to values of factors", predicting.explicitness
+        "mean area under the ROC curve of linear classifiers from codes to values of factors",
+        predicting.explicitness,
+        "sklearn",
     ),
 }
 
@@ -120,6 +138,9 @@ def evaluate(
     for name in wanted:
         if name not in METRICS:
             raise UnknownNameError(f"There is no metric {name!r}. {nearest(name, METRICS)}")
+        needs = METRICS[name].needs
+        if needs and find_spec(needs) is None:  # before hours are spent on the others
+            raise MissingExtraError(f"The metric {name}", needs, "eval")
     chosen = split.fixed(seed, "evaluation").subset(limit, seed)
     result: dict[str, Any] = {"n": len(chosen), "seed": seed}
     if split.spec.binarize != "none":

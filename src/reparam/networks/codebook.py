@@ -25,11 +25,13 @@ class VectorQuantiser(Quantiser):
 
     With a decay, the table is a running average of what chose each code, read from the batch in training:
 
-    .. math:: N_j \leftarrow \gamma N_j + (1 - \gamma) n_j, \qquad
-              m_j \leftarrow \gamma m_j + (1 - \gamma) \sum_{i: k_i = j} h_i, \qquad e_j = m_j / N_j
+    .. math:: N_j \leftarrow \gamma N_j + (1 - \gamma) \frac{n_j}{\bar n}, \qquad
+              m_j \leftarrow \gamma m_j + (1 - \gamma) \frac{1}{\bar n} \sum_{i: k_i = j} h_i, \qquad e_j = m_j / N_j
 
-    The averages of one step become the table at the beginning of the next one, so that a code means the same to all
-    parts of a model during a step. A code that is hardly chosen any more is moved to some h of the batch, whose order
+    Uses are counted in units of an equal use, :math:`\bar n`, so that the first batch weighs no more than the
+    beginning.
+    The averages of one look become the table at the next one, so that a code means the same to all parts of a model
+    during a step. A code that is hardly chosen any more is moved to some h of the batch, whose order
     is random already: nothing is drawn. Without a decay, the table is a parameter and follows its gradient, and no code
     is moved.
 
@@ -54,7 +56,7 @@ class VectorQuantiser(Quantiser):
     totals: Tensor
     counts: Tensor
     looks: Tensor
-    starts = True
+    started: Tensor
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class VectorQuantiser(Quantiser):
                 "shares from 0 to below 1 (or no decay)."
             )
         self.commitment, self.decay, self.metric, self.revive = commitment, decay, metric, revive
+        self.register_buffer("started", torch.zeros((), dtype=torch.long))
         table = self._placed(torch.randn(codes, code_dim))
         if decay is None:
             self.table = nn.Parameter(table)
@@ -83,6 +86,11 @@ class VectorQuantiser(Quantiser):
             self.register_buffer("totals", table.clone())
             self.register_buffer("counts", torch.ones(codes))
             self.register_buffer("looks", torch.zeros((), dtype=torch.long))
+
+    @property
+    def starts(self) -> bool:  # type: ignore[override]
+        """True until it has begun."""
+        return not self.started
 
     def forward(self, h: Float[Tensor, "*B M D"]) -> Quantised:
         h = self._placed(h)
@@ -109,6 +117,8 @@ class VectorQuantiser(Quantiser):
     def nearest(self, h: Float[Tensor, "N D"]) -> Int[Tensor, " N"]:
         """The number of the nearest code; of two equal ones, the first."""
         table = self._placed(self.table)
+        middle = table.mean(0)  # far from it, differences would be lost in rounding
+        h, table = h - middle, table - middle
         return torch.addmm(table.square().sum(-1), h, table.T, alpha=-2).argmin(-1)
 
     def _placed(self, vectors: Tensor) -> Tensor:
@@ -127,13 +137,13 @@ class VectorQuantiser(Quantiser):
         seen = current().total(seen)
         sound = seen.isfinite().all()
         number, total, fresh = torch.where(sound, seen, 0.0).split([1, self.code_dim, self.code_dim], -1)
+        equal = number.mean().clamp_min(torch.finfo(number.dtype).tiny)
         weight = (1 - self.decay) * sound.to(h)
-        self.counts.lerp_(number.squeeze(-1), weight)
-        self.totals.lerp_(total, weight)
-        equal = number.mean()
-        dead = (self.counts < self.revive * equal) & sound
-        self.counts.copy_(torch.where(dead, equal, self.counts))
-        self.totals.copy_(torch.where(dead.unsqueeze(-1), equal * fresh, self.totals))
+        self.counts.lerp_(number.squeeze(-1) / equal, weight)
+        self.totals.lerp_(total / equal, weight)
+        dead = (self.counts < self.revive) & sound
+        self.counts.masked_fill_(dead, 1.0)
+        self.totals.copy_(torch.where(dead.unsqueeze(-1), fresh, self.totals))
 
     def _hits(self, h: Float[Tensor, "N D"], chosen: Int[Tensor, " N"]) -> Float[Tensor, "N C"]:
         """1 at the code of each row: sums over it are the same in every order of the threads."""
@@ -162,6 +172,7 @@ class VectorQuantiser(Quantiser):
         if self.decay is not None:
             self.totals.copy_(self.table)
             self.counts.fill_(1.0)
+        self.started.fill_(1)
         return F.embedding(self.nearest(h), self.table)
 
 
@@ -196,8 +207,6 @@ class ResidualQuantiser(Quantiser):
         with a table for each stage as in SoundStream (Zeghidour et al., 2021), arXiv:2107.03312, algorithm 1.
     """
 
-    starts = True
-
     def __init__(
         self,
         code_dim: int,
@@ -216,6 +225,11 @@ class ResidualQuantiser(Quantiser):
         )
 
     @property
+    def starts(self) -> bool:  # type: ignore[override]
+        """True until it has begun."""
+        return any(stage.starts for stage in self._tables)
+
+    @property
     def _tables(self) -> list[VectorQuantiser]:
         return list(self.each)  # type: ignore[arg-type]
 
@@ -230,6 +244,8 @@ class ResidualQuantiser(Quantiser):
         return Quantised(straight_through(total, h), numbers, penalty)
 
     def indices(self, z: Float[Tensor, "*B M D"]) -> Int[Tensor, "*B M"]:
+        if self.stages == 1:
+            return self._tables[0].indices(z)
         raise RefusedError(
             "A sum of codes does not tell which ones they were: others may have the same sum. Ask q for its indices."
         )

@@ -289,7 +289,7 @@ class ConvDecoder(Decoder):
         hidden_dim: Width of the first dense layer.
         patch: Side of the patches unfolded at the end, as in the encoder.
         block: ``residual`` or ``plain``.
-        spectral: Let no layer stretch distances, see :class:`~reparam.networks.Spectral`.
+        spectral: Divide each layer's weight by its norm, see :class:`~reparam.networks.Spectral`.
     Raises:
         PartError: if out_shape is no image or signal, or the sizes make no sense.
     """

@@ -104,7 +104,7 @@ class MLPDecoder(Decoder):
         out_shape: ``likelihood.out_shape``.
         hidden_dims: Widths of the hidden layers, from z to x.
         layer: ``plain`` (ReLU), ``gated`` or ``residual``.
-        spectral: Let no layer stretch distances, see :class:`~reparam.networks.Spectral`.
+        spectral: Divide each layer's weight by its norm, see :class:`~reparam.networks.Spectral`.
     Raises:
         PartError: if hidden_dims is empty or the layer is unknown.
     """

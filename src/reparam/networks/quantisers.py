@@ -68,8 +68,8 @@ class Quantiser(nn.Module, ABC):
         """The codes with these numbers."""
 
     def start(self, h: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
-        """Looks at numbers of some training examples, once; returns their codes."""
-        return self(h.unsqueeze(-2)).vectors.squeeze(-2)
+        """Looks at numbers of some training examples, once; returns their codes. Most need not."""
+        return h
 
 
 def straight_through(codes: Tensor, h: Tensor) -> Tensor:

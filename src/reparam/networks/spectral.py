@@ -1,4 +1,4 @@
-"""Layers that stretch no distance."""
+"""Layers whose weight, as a matrix, has a norm of at most 1."""
 
 import torch
 from jaxtyping import Float
@@ -43,7 +43,8 @@ class Spectral(nn.Module):
     .. math:: \bar W = W / \max(1, \sigma(W)), \qquad \sigma(W) \approx u^\top W v
 
     Each pass in training takes one step of the power iteration for u and keeps it in a buffer; in evaluation nothing
-    is kept. The rows of W are the layer's outputs; of a convolution it is the kernel, laid out as a matrix.
+    is kept. The rows of W are the layer's outputs; of a convolution it is the kernel, laid out as a matrix, so
+    that a kernel of k x k may still stretch a distance k times.
 
     Args:
         layer: A linear layer or a convolution.

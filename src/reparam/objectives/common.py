@@ -66,6 +66,20 @@ def require_noise(owner: str, trace: Trace) -> None:
         )
 
 
+def require_draws(owner: str, trace: Trace) -> None:
+    """Checks that draws from q differ, so that several say more than one.
+
+    Raises:
+        RefusedError: if q is a point mass, or has no noise.
+    """
+    require_noise(owner, trace)
+    if getattr(trace.q, "noiseless", False):
+        raise RefusedError(
+            f"{owner}: q(z|x) has no noise, so all draws are the same one and weighing them is pointless. Take the "
+            "objective 'elbo', or a posterior with noise, such as 'normal'."
+        )
+
+
 def require_factors(owner: str, trace: Trace) -> Distribution:
     """The factors of q(z|x) over single dimensions.
 
@@ -93,7 +107,16 @@ def require_prior(owner: str, trace: Trace) -> Distribution:
 
 
 def prior_draws(p_z: Distribution, shape: Size) -> Float[Tensor, "*N L"]:
-    """Draws from the prior, with their gradient where they have one; of a shape that ends in L."""
+    """Draws from the prior, with their gradient where they have one; of a shape that ends in L.
+
+    Raises:
+        RefusedError: if the prior learns from its density alone, which nobody asks for here.
+    """
+    if getattr(p_z, "learns", False) and not p_z.has_rsample:
+        raise RefusedError(
+            f"{type(p_z).__name__} learns from its density, which matching by draws never asks for. Take the objective "
+            "'elbo', or a fixed prior, such as 'uniform-codes'."
+        )
     draw = p_z.rsample if p_z.has_rsample else p_z.sample
     return draw(shape[:-1])
 

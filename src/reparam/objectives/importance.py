@@ -7,7 +7,7 @@ from torch import Tensor
 
 from reparam.errors import PartError
 from reparam.objectives.base import Objective
-from reparam.objectives.common import penalised, plain_terms, require_noise
+from reparam.objectives.common import penalised, plain_terms, require_draws
 from reparam.trace import Bound, HasNamedValues, Model, Player, Progress, Trace
 
 
@@ -57,7 +57,7 @@ class ImportanceBound(Objective):
         self.groups, self.elbo_share = groups, elbo_share
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
-        require_noise("ImportanceBound", trace)
+        require_draws("ImportanceBound", trace)
         value = importance_bound(trace.log_w, self.groups)
         if self.elbo_share:
             value = value.lerp(trace.elbo, self.elbo_share)
@@ -90,7 +90,7 @@ class PartialImportanceBound(Objective):
         self.groups = groups
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
-        require_noise("PartialImportanceBound", trace)
+        require_draws("PartialImportanceBound", trace)
         value = importance_bound(trace.log_w)
         return Bound(penalised(value, trace), plain_terms(trace) | {"importance_bound": value.detach()})
 

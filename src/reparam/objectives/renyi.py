@@ -5,7 +5,7 @@ from typing import Literal
 
 from reparam.errors import PartError
 from reparam.objectives.base import Objective
-from reparam.objectives.common import penalised, plain_terms, require_noise
+from reparam.objectives.common import penalised, plain_terms, require_draws
 from reparam.objectives.importance import importance_bound
 from reparam.trace import Bound, Progress, Trace
 
@@ -38,7 +38,7 @@ class RenyiBound(Objective):
         self.alpha = alpha
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
-        require_noise("RenyiBound", trace)
+        require_draws("RenyiBound", trace)
         if self.alpha == "max":
             value = trace.log_w.amax(0)
         elif self.alpha == 1:

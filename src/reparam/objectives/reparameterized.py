@@ -2,9 +2,10 @@
 
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from reparam.objectives.base import Objective
-from reparam.objectives.common import penalised, plain_terms, require_at_least, require_noise
+from reparam.objectives.common import penalised, plain_terms, require_at_least, require_draws
 from reparam.objectives.importance import importance_bound
 from reparam.objectives.schedules import require_warmup, warmup_weight
 from reparam.trace import Bound, Progress, Trace
@@ -37,13 +38,21 @@ class DoublyReparameterizedBound(Objective):
         super().__init__(samples)
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
-        require_noise("DoublyReparameterizedBound", trace)
+        require_draws("DoublyReparameterizedBound", trace)
         log_w = trace.log_w
         weights = log_w.detach().softmax(0)
         if trace.z.requires_grad:
-            trace.z.register_hook(lambda gradient: weights.unsqueeze(-1) * gradient)
+            handle: RemovableHandle = trace.z.register_hook(
+                lambda gradient: _once(handle, weights.unsqueeze(-1) * gradient)
+            )
         value = _with_gradient_of(importance_bound(log_w.detach()), (weights * log_w).sum(0))
         return Bound(penalised(value, trace), plain_terms(trace) | {"importance_bound": value.detach()})
+
+
+def _once(handle: RemovableHandle, gradient: Tensor) -> Tensor:
+    """The gradient, from a hook that is taken away: whoever looks at the trace next shall not meet it."""
+    handle.remove()
+    return gradient
 
 
 def _with_gradient_of(value: Float[Tensor, " B"], other: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
@@ -80,7 +89,7 @@ class StickingTheLandingBound(Objective):
         self.beta, self.warmup = beta, warmup
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
-        require_noise("StickingTheLandingBound", trace)
+        require_draws("StickingTheLandingBound", trace)
         weight = self.beta * warmup_weight(progress, self.warmup)
         value = (trace.log_p_x - weight * (trace.log_q - trace.log_p_z)).mean(0)
         return Bound(penalised(value, trace), plain_terms(trace))

@@ -238,7 +238,7 @@ def rae_gp(spec: DataSpec) -> Values:
 
 
 def rae_sn(spec: DataSpec) -> Values:
-    """Regularised autoencoder: small codes and a decoder whose layers stretch no distance, no noise.
+    """Regularised autoencoder: small codes and a decoder with spectral normalisation, no noise.
 
     Source:
         From variational to deterministic autoencoders (Ghosh et al., 2020), arXiv:1903.12436. The weight is ours, for

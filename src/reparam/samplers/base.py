@@ -28,6 +28,7 @@ class Sampler(nn.Module, ABC):
         PartError: if latent_dim is below 1, or above 2^20.
     """
 
+    on_meta = True  # False for those that cannot be built on torch's meta device, to be weighed there
     over_codes = False  # True for those over the numbers of codes from a finite set
 
     def __init__(self, latent_dim: int) -> None:

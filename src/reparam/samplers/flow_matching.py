@@ -13,6 +13,7 @@ from reparam.rng import per_example
 from reparam.samplers.base import TrainedSampler
 
 LEAST_NOISE = 1e-3
+MOST_ODE_STEPS = 10_000
 
 
 class FlowMatchingSampler(TrainedSampler):
@@ -40,8 +41,8 @@ class FlowMatchingSampler(TrainedSampler):
         self, latent_dim: int, hidden_dims: Sequence[int] = (256, 256, 256), steps: int = 3000, ode_steps: int = 50
     ) -> None:
         super().__init__(latent_dim, steps)
-        if ode_steps < 1:
-            raise PartError(f"FlowMatchingSampler: ode_steps is {ode_steps}, expected at least 1.")
+        if not 1 <= ode_steps <= MOST_ODE_STEPS:
+            raise PartError(f"FlowMatchingSampler: ode_steps is {ode_steps}, expected 1 to {MOST_ODE_STEPS:,}.")
         self.hidden_dims, self.ode_steps = tuple(hidden_dims), ode_steps
         self.net = layers(type(self).__name__, (latent_dim + 1, *self.hidden_dims), "residual")
         self.out = nn.Linear(self.hidden_dims[-1], latent_dim)

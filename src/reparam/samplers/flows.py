@@ -8,8 +8,11 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from reparam.distributions import Flow, joint
+from reparam.errors import PartError
 from reparam.networks import Direction, ZukoFlow
 from reparam.samplers.base import TrainedSampler
+
+MOST_WIDTH = 1 << 13
 
 
 class FlowSampler(TrainedSampler):
@@ -36,6 +39,8 @@ class FlowSampler(TrainedSampler):
         section 3, here trained by maximum likelihood.
     """
 
+    on_meta = False
+
     def __init__(
         self,
         latent_dim: int,
@@ -45,6 +50,11 @@ class FlowSampler(TrainedSampler):
         steps: int = 2000,
     ) -> None:
         super().__init__(latent_dim, steps)
+        if max(*hidden_dims, latent_dim) > MOST_WIDTH:
+            raise PartError(
+                f"FlowSampler: hidden_dims {list(hidden_dims)}, latent_dim {latent_dim}; expected widths up to "
+                f"{MOST_WIDTH:,}."
+            )
         self.transforms, self.hidden_dims, self.direction = transforms, tuple(hidden_dims), direction
         self.map = ZukoFlow(
             "FlowSampler",

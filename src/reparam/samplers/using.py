@@ -2,13 +2,14 @@
 
 import hashlib
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from reparam.data import Split
 from reparam.errors import ConfigError, RefusedError, RunError
@@ -20,7 +21,7 @@ from reparam.runs import Run
 from reparam.samplers.base import Sampler
 from reparam.samplers.table import PRIOR, Kind, require_sampler
 from reparam.store import DAMAGE, stored, write_folder
-from reparam.weighing import at_most
+from reparam.weighing import affordable, at_most
 
 FORMAT = 1
 BATCH = 250
@@ -37,7 +38,7 @@ def draw(
         n: How many.
         temperature: Of the prior.
         draw_x: Draw x from p(x|z) instead of taking its mean.
-        seed: Every draw follows from it.
+        seed: Every draw of new examples follows from it.
     Raises:
         UnknownNameError: if there is no such sampler.
         ConfigError: if a temperature is given to a fitted sampler.
@@ -48,7 +49,7 @@ def draw(
             return run.model.sample(n, temperature, draw_x)
     if temperature != 1.0:
         raise ConfigError(f"The {sampler} sampler has no temperature; it belongs to the prior.")
-    fit = fitted(run, sampler, seed=seed)
+    fit = fitted(run, sampler)
     with evaluating(run.model), seeded(seed, "sample", sampler):
         z = fit.sample(n)
         if fit.over_codes:
@@ -57,8 +58,8 @@ def draw(
         return p_x.sample() if draw_x else p_x.mean
 
 
-def fitted(run: Run, name: str, *, seed: int = 0) -> Sampler:
-    """The sampler of a run: as it was kept, or fitted to codes of the training split and kept.
+def fitted(run: Run, name: str) -> Sampler:
+    """The sampler of a run: as it was kept, or fitted to codes of the training split, by the run's seed, and kept.
 
     Raises:
         UnknownNameError: if there is no such sampler.
@@ -68,11 +69,12 @@ def fitted(run: Run, name: str, *, seed: int = 0) -> Sampler:
     kind = require_sampler(name)
     device = next(run.model.parameters()).device
     folder = run.folder / "samplers" / name if run.folder else None
-    print_of_model = _fingerprint(run)
+    print_of_model = _fingerprint(run.model)
     if folder is not None and folder.exists():
         found = _read(folder, kind, print_of_model)
         if found is not None:
             return found.to(device)
+    seed = run.config.seed
     with seeded(seed, "sampler", name):
         sampler = kind.maker(**_sizes(run.model, kind), **kind.settings).to(device)
     sampler.fit(codes(run.model, run.load_data().train, sampler.over_codes, seed), seed)
@@ -117,13 +119,13 @@ def codes(model: Any, split: Split, over_codes: bool = False, seed: int = 0) -> 
     return torch.cat(found)
 
 
-def _fingerprint(run: Run) -> str:
-    """Tells whether a kept sampler was fitted to the codes of this model."""
-    weights = run.folder / "model" / "weights.safetensors" if run.folder else None
-    if weights is None or not weights.exists():
-        return ""
-    with weights.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+def _fingerprint(model: nn.Module) -> str:
+    """Tells whether a kept sampler was fitted to the codes of this model, by its weights."""
+    found = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(model.state_dict().items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def _settings(sampler: Sampler) -> dict[str, Any]:
@@ -140,16 +142,28 @@ def _read(folder: Path, kind: Kind, print_of_model: str) -> Sampler | None:
     """
     try:
         content: dict[str, Any] = read_json(folder / "config.json")
-        if content["model"] != print_of_model or content["format"] != FORMAT:
+        if content["format"] > FORMAT:
+            raise RunError(f"{folder}: written by a newer reparam (format {content['format']:.10g}). Upgrade reparam.")
+        if content["model"] != print_of_model:
             return None
         weights = folder / "weights.safetensors"
         settings: dict[str, Any] = {
             name: tuple(v) if isinstance(v, list) else v for name, v in content["settings"].items()
         }
-        with seeded("rebuild"), at_most(stored(weights)):
-            sampler = kind.maker(**settings)
+        with seeded("rebuild"):
+            sampler = _weighed(lambda: kind.maker(**settings), kind.maker.on_meta, stored(weights))
         sampler.load_state_dict(load_file(weights))
         return sampler.eval()
     except DAMAGE as error:
+        if isinstance(error, RunError):
+            raise
         reason = " ".join(str(error).split())[:300]
         raise RunError(f"{folder}: the sampler is damaged ({reason}). Remove the folder to fit it again.") from None
+
+
+def _weighed(build: Callable[[], Sampler], on_meta: bool, most: int) -> Sampler:
+    """A sampler, if it has no more weights than are stored."""
+    if on_meta:
+        return affordable(build, most)
+    with at_most(most):
+        return build()

@@ -213,14 +213,15 @@ class Trainer:
         rate = self.settings.learning_rate * rate_factor(self.settings, progress, state.halvings)
         _seed_draws(self.device, counted_seed(self.seed, "step", state.step))
         batch = self._batch(state.step)
-        for player, update in zip(self.players, self.updates, strict=True):
+        for number, (player, update) in enumerate(zip(self.players, self.updates, strict=True)):
             with self._autocast():
                 bound = player.play(batch, progress)
                 loss = bound.loss
             with torch.no_grad():
                 finite = update.step(loss, rate)
                 if self.faults.see(state.step, player, bound, loss, finite):
-                    self.sums.add(bound, loss, finite if self.faults.allowed else True)
+                    name = f"loss_{player.name}" if number else "loss"  # validation shows the first one's
+                    self.sums.add(bound, loss, finite if self.faults.allowed else True, name)
         if self.ema:
             self.ema.update(state.step + 1)
         return rate

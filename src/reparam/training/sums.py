@@ -14,12 +14,12 @@ class Sums:
         self.values: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
 
-    def add(self, bound: Bound, loss: Tensor, finite: Tensor | bool = True) -> None:
-        """Adds the terms of a batch, one value per example each, and its loss; zeros where it was not ``finite``."""
+    def add(self, bound: Bound, loss: Tensor, finite: Tensor | bool = True, name: str = "loss") -> None:
+        """Adds the terms of a batch, one value per example each, and its loss by name; zeros where not ``finite``."""
         count = len(bound.value)
-        for name, value in bound.terms.items():
-            self._add(name, value.detach(), count, finite)
-        self._add("loss", loss.detach() * count, count, finite)
+        for term, value in bound.terms.items():
+            self._add(term, value.detach(), count, finite)
+        self._add(name, loss.detach() * count, count, finite)
 
     def _add(self, name: str, value: Tensor, count: int, finite: Tensor | bool) -> None:
         if isinstance(finite, Tensor):
