@@ -66,7 +66,7 @@ def test_every_fault_of_the_settings_at_once(invoke: Invoke, tmp_path: Path) -> 
     answer = invoke("train", "--config", file, "--objective.bta", 2, "--out", tmp_path / "run")
     assert answer.code == 2
     lines = answer.err.splitlines()
-    assert any(line.startswith(f"reparam: {file}: model: ") for line in lines)
+    assert any(line.startswith(f"reparam: {file}: model.kind: ") for line in lines)
     assert f"reparam: {file}: train.epoch: there is no such key. Did you mean 'epochs'?" in lines
     assert any(line.startswith("reparam: --objective: elbo has no setting 'bta'") for line in lines)
     assert not (tmp_path / "run").exists()

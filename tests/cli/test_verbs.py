@@ -328,7 +328,7 @@ def test_list(invoke: Invoke) -> None:
     parts = {(row["setting"], row["kind"]): row["settings"] for row in invoke("list", "parts", "--json").json["parts"]}
     assert parts["model.likelihood", "normal"] == {"scale": 0.1}
     assert "batch_size" in parts["train", ""]
-    assert "latent_dim" in parts["model", ""]
+    assert "latent_dim" in parts["model", "flat"]
 
 
 @pytest.mark.parametrize("what", ["recipes", "data", "metrics", "parts"])

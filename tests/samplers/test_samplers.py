@@ -258,6 +258,15 @@ def test_refuses_what_it_is_not_for(runs: dict[str, Path]) -> None:
         draw(run)
 
 
+def test_draws_lie_where_codes_lie(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train("svae", {**OVER, **SMALL, "data": {"source": str(source)}}, out=tmp_path / "run", device="cpu")
+    run = open_run(tmp_path / "run", "cpu")
+    decoded, decode = [], run.model.decode
+    monkeypatch.setattr(run.model, "decode", lambda z: decoded.append(z) or decode(z))
+    draw(run, "gmm", 6, seed=1)
+    assert torch.allclose(decoded[-1].norm(dim=-1), torch.ones(6))  # the unit sphere
+
+
 def test_codes_are_draws(runs: dict[str, Path]) -> None:
     run = open_run(runs["sigma-vae"], "cpu")
     split = run.load_data().train
