@@ -31,7 +31,8 @@ import torch
 from fuzz_inputs import Sample
 
 from reparam import store
-from reparam.config import build_model, parse_config, read_yaml, with_networks
+from reparam.composing import build_model
+from reparam.config import parse_config, read_yaml, with_networks
 from reparam.data import DataSpec, fetch, load_data, load_items
 from reparam.data.fetch import File
 from reparam.errors import ReparamError, RunError

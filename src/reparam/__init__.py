@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from reparam.config import Config
     from reparam.data import Data, DataSpec, load_data
     from reparam.errors import ReparamError
-    from reparam.evaluation import evaluate, log_likelihood
+    from reparam.evaluation import classify, evaluate, log_likelihood
     from reparam.latents import interpolate, traverse
     from reparam.models import VAE
     from reparam.objectives import ELBO
@@ -37,6 +37,7 @@ __all__ = [
     "Trace",
     "__version__",
     "build",
+    "classify",
     "evaluate",
     "fit",
     "interpolate",
@@ -55,7 +56,7 @@ _HOMES = {
     "data": ("Data", "DataSpec", "load_data"),
     "distributions": (),
     "errors": ("ReparamError",),
-    "evaluation": ("evaluate", "log_likelihood"),
+    "evaluation": ("classify", "evaluate", "log_likelihood"),
     "files": (),
     "latents": ("interpolate", "traverse"),
     "likelihoods": (),

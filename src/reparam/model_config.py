@@ -17,7 +17,7 @@ from pydantic import (
 
 from reparam.distributions.kl import KLMethod
 from reparam.errors import nearest
-from reparam.parts import PARTS, SECTIONS, WRAPPER, settings_of
+from reparam.parts import PARTS, SECTIONS, WRAPPERS, settings_of
 from reparam.reading import shown
 
 
@@ -43,7 +43,7 @@ def checked_part(section: str, value: Any) -> Any:
     if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
         raise ValueError(f"expected a kind, or a mapping with a kind and its settings (got {shown(value)})")
     kind = value["kind"]
-    kinds = [name for name in PARTS[section] if name != WRAPPER]
+    kinds = [name for name in PARTS[section] if name not in WRAPPERS]
     if kind not in kinds:
         raise ValueError(f"there is no {section} {shown(kind)}. {nearest(kind, kinds)}")
     known = settings_of(section, kind)
@@ -85,7 +85,12 @@ def _checked(value: Any, info: ValidationInfo) -> Any:
 
 
 class FlatConfig(Strict):
-    """The parts of a flat model; each is a kind, or a kind with its settings."""
+    """The parts of a flat model; each is a kind, or a kind with its settings.
+
+    Attributes:
+        condition: What the model is told of each example.
+        condition_into: The parts that the condition goes into.
+    """
 
     kind: Literal["flat"] = "flat"
     latent_dim: Annotated[int, Field(ge=1)] = 32
@@ -96,6 +101,8 @@ class FlatConfig(Strict):
     likelihood: Part
     kl: KLMethod = "auto"
     corruption: Part | None = None
+    condition: Part | None = None
+    condition_into: tuple[Literal["encoder", "decoder", "prior"], ...] = ("encoder", "decoder", "prior")
 
     _parts = field_validator("*", mode="before")(_checked)
 

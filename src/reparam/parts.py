@@ -15,6 +15,9 @@ from reparam.likelihoods import (
 )
 from reparam.models import VAE, HierarchicalVAE
 from reparam.networks import (
+    ClassCondition,
+    ConditionalDecoder,
+    ConditionalEncoder,
     ConvDecoder,
     ConvEncoder,
     ConvHierarchy,
@@ -29,6 +32,7 @@ from reparam.networks import (
     StandardizedCorruption,
     StandardizedEncoder,
     StandardizedHierarchy,
+    VectorCondition,
 )
 from reparam.objectives import (
     ELBO,
@@ -55,6 +59,7 @@ from reparam.posteriors import (
     FlowPosterior,
     FullNormalPosterior,
     GumbelSoftmaxPosterior,
+    HamiltonianPosterior,
     InverseAutoregressivePosterior,
     LaplacePosterior,
     LookupFreePosterior,
@@ -70,6 +75,7 @@ from reparam.posteriors import (
 )
 from reparam.priors import (
     CategoricalPrior,
+    ConditionalPrior,
     ExemplarPrior,
     FlowPrior,
     LaplacePrior,
@@ -86,8 +92,15 @@ from reparam.priors import (
 PARTS: dict[str, dict[str, type]] = {
     "model": {"flat": VAE, "hierarchical": HierarchicalVAE},
     "hierarchy": {"mlp": MLPHierarchy, "conv": ConvHierarchy, "standardized": StandardizedHierarchy},
-    "encoder": {"mlp": MLPEncoder, "conv": ConvEncoder, "map": MapEncoder, "standardized": StandardizedEncoder},
-    "decoder": {"mlp": MLPDecoder, "conv": ConvDecoder, "map": MapDecoder},
+    "condition": {"classes": ClassCondition, "vector": VectorCondition},
+    "encoder": {
+        "mlp": MLPEncoder,
+        "conv": ConvEncoder,
+        "map": MapEncoder,
+        "standardized": StandardizedEncoder,
+        "conditional": ConditionalEncoder,
+    },
+    "decoder": {"mlp": MLPDecoder, "conv": ConvDecoder, "map": MapDecoder, "conditional": ConditionalDecoder},
     "posterior": {
         "normal": NormalPosterior,
         "full-normal": FullNormalPosterior,
@@ -102,6 +115,7 @@ PARTS: dict[str, dict[str, type]] = {
         "radial": RadialPosterior,
         "inverse-autoregressive": InverseAutoregressivePosterior,
         "flow": FlowPosterior,
+        "hamiltonian": HamiltonianPosterior,
         "von-mises-fisher": VonMisesFisherPosterior,
         "wrapped-normal": WrappedNormalPosterior,
         "categorical": CategoricalPosterior,
@@ -120,6 +134,7 @@ PARTS: dict[str, dict[str, type]] = {
         "uniform-sphere": UniformSpherePrior,
         "wrapped-normal": WrappedNormalPrior,
         "categorical": CategoricalPrior,
+        "conditional": ConditionalPrior,
     },
     "likelihood": {
         "bernoulli": BernoulliLikelihood,
@@ -158,7 +173,8 @@ PARTS: dict[str, dict[str, type]] = {
     },
 }
 SECTIONS = {"top": "prior"}  # arguments that hold a part of a seam with another name
-WRAPPER = "standardized"
+WRAPPER, CONDITIONAL = "standardized", "conditional"
+WRAPPERS = (WRAPPER, CONDITIONAL)  # put around parts by the build, never asked for by name
 FROM_CONTEXT = ("data_shape", "latent_dim", "out_shape", "in_dim", "self")
 
 

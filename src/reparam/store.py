@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from reparam.config import describe, rebuild
+from reparam.composing import describe, rebuild
 from reparam.data import DataSpec
 from reparam.errors import RunError, RunNotFoundError
 from reparam.files import synced

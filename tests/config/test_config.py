@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from reparam.config import build_model, build_part, describe, merged, parse_config, read_yaml
+from reparam.composing import build_model, build_part, describe
+from reparam.config import merged, parse_config, read_yaml
 from reparam.errors import ConfigError, PartError, UnknownNameError
 from reparam.model_config import FlatConfig, HierarchicalConfig, Part
 from reparam.models import HierarchicalVAE

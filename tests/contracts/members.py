@@ -11,7 +11,7 @@ from torch.distributions import Distribution, Normal
 
 from reparam.data import Data, DataSpec, Split
 from reparam.distributions import CODES, joint
-from reparam.parts import FROM_CONTEXT, PARTS, WRAPPER, constructor
+from reparam.parts import CONDITIONAL, FROM_CONTEXT, PARTS, WRAPPER, constructor
 from reparam.priors import Prior
 from reparam.shapes import Shape, numel
 
@@ -58,8 +58,14 @@ HIERARCHY: dict[str, tuple[Settings, ...]] = {
 SCALES: tuple[Settings, ...] = tuple({"scale": scale} for scale in (0.3, "learned", "optimal", "predicted"))
 
 ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
-    "encoder": {"mlp": MLP, "conv": CONV, "map": MAP, WRAPPER: ({},)},
-    "decoder": {"mlp": (*MLP, *SPECTRAL_MLP), "conv": (*CONV, *SPECTRAL_CONV), "map": MAP},
+    "condition": {"classes": ({"classes": 3},), "vector": ({"numbers": 2}, {"numbers": 4, "name": "factors"})},
+    "encoder": {"mlp": MLP, "conv": CONV, "map": MAP, WRAPPER: ({},), CONDITIONAL: ({"condition_dim": 2},)},
+    "decoder": {
+        "mlp": (*MLP, *SPECTRAL_MLP),
+        "conv": (*CONV, *SPECTRAL_CONV),
+        "map": MAP,
+        CONDITIONAL: ({"condition_dim": 2},),
+    },
     "hierarchy": HIERARCHY,
     "posterior": {
         "normal": ({},),
@@ -84,6 +90,7 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
             {"flow": "nice", "transforms": 2, "hidden_dims": (8,)},
             {"flow": "real-nvp", "transforms": 2, "hidden_dims": (8,)},
         ),
+        "hamiltonian": ({"leapfrogs": 2},),
         "von-mises-fisher": ({},),
         "wrapped-normal": ({}, {"curvature": 0.5}),
         "categorical": ({"classes": 3},),
@@ -106,6 +113,7 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
         "uniform-sphere": ({},),
         "wrapped-normal": ({}, {"curvature": 0.5}),
         "categorical": ({"classes": 3},),
+        CONDITIONAL: ({"condition_dim": 2}, {"condition_dim": 3, "hidden_dims": (5,)}),
     },
     "likelihood": {
         "bernoulli": ({},),
@@ -130,7 +138,7 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
             {"warmup": 0.5, "warmup_kind": "cyclic", "cycles": 2},
         ),
         "balanced-elbo": ({}, {"samples": 2, "warmup": 0.8}),
-        "iwae": ({}, {"samples": 6, "groups": 3}, {"samples": 4, "elbo_share": 0.3}),
+        "iwae": ({}, {"samples": 6, "groups": 3}, {"samples": 4, "elbo_share": 0.3, "free_bits": 0.2}),
         "piwae": ({"samples": 6, "groups": 2},),
         "dreg": ({}, {"samples": 1}),
         "stl": ({}, {"samples": 3, "beta": 2.0, "warmup": 0.5}),
@@ -167,8 +175,12 @@ def row(kind: str, settings: Settings, *more: Any) -> Any:
 
 
 def members(section: str) -> list[Any]:
-    """(kind, settings) of every member of a seam; a kind without a row here has none and fails in ``test_table.py``."""
-    return [row(kind, settings) for kind in PARTS[section] for settings in ROWS[section].get(kind, ())]
+    """(kind, settings) of every member of a seam; a kind without a row here has none and fails in ``test_table.py``.
+
+    Conditional ones answer only when they are told something: ``test_conditions.py`` holds what is asked of them.
+    """
+    kinds = [kind for kind in PARTS[section] if kind != CONDITIONAL]
+    return [row(kind, settings) for kind in kinds for settings in ROWS[section].get(kind, ())]
 
 
 def takes(kind: str, shape: Shape) -> bool:
@@ -188,6 +200,9 @@ def make(section: str, kind: str, settings: Settings, shape: Shape = (1, 12, 11)
         base = {"encoder": "mlp", "likelihood": "normal", "corruption": "mask", "hierarchy": "mlp"}[section]
         extra = {"data_shape": shape} if section == "corruption" else {}
         return constructor(section, kind)(make(section, base, ROWS[section][base][0], shape), **units(shape), **extra)
+    if kind == CONDITIONAL:
+        base = {"encoder": "mlp", "decoder": "mlp", "prior": "normal"}[section]
+        return constructor(section, kind)(make(section, base, ROWS[section][base][0], shape, latent_dim), **settings)
     if (section, kind) == ("decoder", "map"):  # each position has as many numbers
         latent_dim *= numel(make("encoder", kind, settings, shape).grid)
     context = {"data_shape": shape, "latent_dim": latent_dim, "out_shape": shape, "in_dim": 6}
@@ -254,7 +269,8 @@ def dead(module: nn.Module) -> list[str]:
 def tiny_spec(kind: str, shape: Shape) -> DataSpec:
     """What a model must know of tiny data."""
     extra: dict[str, Any] = units(shape) if kind == "real" else {}
-    return DataSpec("tiny", shape, kind, levels=17 if kind == "levels" else 0, **extra)  # type: ignore[arg-type]
+    extra |= {"levels": 17 if kind == "levels" else 0, "classes": tuple("012")}
+    return DataSpec("tiny", shape, kind, **extra)  # type: ignore[arg-type]
 
 
 def tiny_split(kind: str, shape: Shape, count: int, seed: int) -> Split:

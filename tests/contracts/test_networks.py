@@ -7,7 +7,7 @@ import torch
 
 from reparam.errors import PartError, ShapeError
 from reparam.networks import StandardizedEncoder
-from reparam.parts import PARTS, constructor
+from reparam.parts import CONDITIONAL, PARTS, constructor
 from reparam.shapes import Shape
 from tests.contracts.members import ROWS, SHAPES, VECTORS, Settings, dead, make, row, seeded_, takes
 
@@ -19,6 +19,7 @@ def cases(section: str) -> list[Any]:
     return [
         row(kind, settings, shape)
         for kind in PARTS[section]
+        if kind != CONDITIONAL
         for settings in ROWS[section].get(kind, ())
         for shape in SHAPES
         if takes(kind, shape)

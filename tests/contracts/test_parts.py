@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from reparam.config import describe, rebuild
+from reparam.composing import describe, rebuild
 from tests.contracts.members import Settings, every_part, make, seeded_
 
 PARTS = [pytest.param(*part, id="-".join([*part[:2], *map(str, part[2].values())])) for part in every_part()]

@@ -32,10 +32,19 @@ from tests.contracts.members import ROWS, Settings, dead, inference, knowing_cod
 
 L = 3
 SHAPE = (4,)
-PAIRS = [
-    pytest.param(q.values, p.values, id=f"{q.id}-{p.id}")
-    for q, p in itertools.product(members("posterior"), members("prior"))
-]
+PLACE = {
+    (section, member.id): make(section, *member.values, SHAPE, L).space
+    for section in ("posterior", "prior")
+    for member in members(section)
+}
+FITTING, APART = (
+    [
+        pytest.param(q.values, p.values, id=f"{q.id}-{p.id}")
+        for q, p in itertools.product(members("posterior"), members("prior"))
+        if (PLACE["prior", p.id] in (None, PLACE["posterior", q.id])) == on_one_space
+    ]
+    for on_one_space in (True, False)
+)
 CLOSED = {
     ("normal", "normal"),
     ("normal", "laplace"),
@@ -180,7 +189,13 @@ def test_the_pairs_with_a_closed_form_are_known() -> None:
     assert found == CLOSED
 
 
-@pytest.mark.parametrize(("posterior", "prior"), PAIRS)
+@pytest.mark.parametrize(("posterior", "prior"), APART)
+def test_other_spaces_are_refused(posterior: Member, prior: Member) -> None:
+    assert pair(posterior, prior) is None
+    refused(posterior, prior)
+
+
+@pytest.mark.parametrize(("posterior", "prior"), FITTING)
 def test_closed_form_agrees_with_monte_carlo(posterior: Member, prior: Member) -> None:
     both = pair(posterior, prior)
     if both is None:
@@ -202,7 +217,7 @@ def test_closed_form_agrees_with_monte_carlo(posterior: Member, prior: Member) -
     return None
 
 
-@pytest.mark.parametrize(("posterior", "prior"), PAIRS)
+@pytest.mark.parametrize(("posterior", "prior"), FITTING)
 def test_groups_add_up_to_the_whole(posterior: Member, prior: Member) -> None:
     both = pair(posterior, prior)
     if both is None:
@@ -255,7 +270,7 @@ def refused(posterior: Member, prior: Member) -> None:
         model(posterior, prior)
 
 
-@pytest.mark.parametrize(("posterior", "prior"), PAIRS)
+@pytest.mark.parametrize(("posterior", "prior"), FITTING)
 def test_trains(posterior: Member, prior: Member) -> None:
     """Every posterior beside every prior on the same space: a finite bound, and a gradient for every parameter."""
     if pair(posterior, prior) is None:

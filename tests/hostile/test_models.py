@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from reparam.config import build_model, parse_config, read_yaml, rebuild
+from reparam.composing import build_model, rebuild
+from reparam.config import parse_config, read_yaml
 from reparam.errors import ConfigError, PartError, ReparamError, RunError
 from reparam.recipes import build
 from reparam.store import load, load_with_spec, save

@@ -15,6 +15,7 @@ ORDER = [
     ["models"],
     ["parts"],
     ["model_config"],
+    ["composing"],
     ["config"],
     ["recipes"],
     ["store"],

@@ -24,6 +24,7 @@ PUBLIC = [
     "Trace",
     "__version__",
     "build",
+    "classify",
     "evaluate",
     "fit",
     "interpolate",

@@ -23,6 +23,11 @@ class Rulers(nn.Module):
         self.latent_dim, self.data_shape, self.prior = latent_dim, data_shape, prior
         self.weight = nn.Parameter(torch.ones((), dtype=torch.float64))
 
+    def p_z(self) -> Distribution:
+        assert self.prior is not None
+        found: Distribution = self.prior(infer=self.infer)
+        return found
+
     def infer(self, x: Tensor) -> Distribution:
         return PointMass(self.weight * x.flatten(1)[:, : self.latent_dim])
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from reparam.config import build_model, merged
+from reparam.composing import build_model
+from reparam.config import merged
 from reparam.errors import ConfigError, PartError
 from reparam.evaluation import importance_weighted
 from reparam.likelihoods import NormalLikelihood

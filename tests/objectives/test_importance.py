@@ -36,6 +36,17 @@ def test_share_of_the_elbo() -> None:
     assert bounded(ImportanceBound(4, elbo_share=0.25), kl=kl).value.item() == pytest.approx(expected)
 
 
+def test_free_bits_pay_for_what_a_group_lacks() -> None:
+    kl = torch.tensor([[[0.1, 3.0]], [[0.5, 1.0]], [[0.1, 2.0]], [[0.1, 2.0]]], dtype=torch.float64)  # means 0.2 and 2
+    given, free = kl.requires_grad_(), bounded(ImportanceBound(4), kl=kl).value.item()
+    found = bounded(ImportanceBound(4, free_bits=0.5), kl=given)
+    assert found.value.item() == pytest.approx(free - 0.3)
+    found.loss.backward()
+    # only the group below 0.5 nats is drawn upwards, by a quarter at each of the four draws
+    assert given.grad is not None
+    assert given.grad[:, 0].tolist() == [[pytest.approx(-0.25), 0.0]] * 4
+
+
 def test_penalty_of_the_model() -> None:
     penalty = torch.tensor([7.0], dtype=torch.float64)
     for objective in (ImportanceBound(4), DoublyReparameterizedBound(4), RenyiBound(4), StickingTheLandingBound(4)):

@@ -38,6 +38,10 @@ class TinyModel(nn.Module):
         self.weight = nn.Parameter(torch.randn(latent_dim, size, generator=draws) / math.sqrt(size))
         self.scale = 1 / (1 + torch.arange(latent_dim))
 
+    def p_z(self) -> Distribution:
+        assert self.prior is not None
+        return self.prior(infer=self.infer)
+
     def infer(self, x: Tensor) -> Distribution:
         return Independent(Normal((x - 0.5).flatten(1) @ self.weight.T, self.scale, validate_args=False), 1)
 

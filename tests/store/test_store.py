@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from reparam.config import rebuild
+from reparam.composing import rebuild
 from reparam.errors import PartError, ReparamError, RunError, RunNotFoundError
 from reparam.models import VAE
 from reparam.networks import Encoder

@@ -56,6 +56,11 @@ VERBS = (
         "reparam interpolate runs/first 3 class:7 --steps 10 --path spherical",
     ),
     ("traverse", "Move one latent dimension at a time.", "reparam traverse runs/first --item 3 --dims 0,4,7"),
+    (
+        "classify",
+        "Tell the class of items by Bayes' rule, with a model that is told classes.",
+        "reparam classify runs/cvae digits --out classes.csv",
+    ),
     ("report", "Write the report of a run again.", "reparam report runs/first"),
     ("compare", "Put runs side by side in one table.", "reparam compare runs/first runs/second"),
     ("list", "List recipes, data, metrics or parts.", "reparam list recipes"),

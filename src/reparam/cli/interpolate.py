@@ -20,6 +20,7 @@ def interpolate(
     *,
     steps: int = 10,
     path: Literal["linear", "spherical"] = "linear",
+    label: str | None = None,
     out: OutPath = None,
     common: Reports = REPORTING,
 ) -> None:
@@ -31,10 +32,11 @@ def interpolate(
         b: Where to end.
         steps: Number of pictures, the two ends included.
         path: Straight, or along the arc around the origin.
+        label: The class that is held on the way, for a model that is told classes; that of A where nothing is given.
         out: F.png, F.npz or F.csv; interpolation.png or .npz in the run folder where nothing is given.
     """
     from reparam.cli.files import item_file
-    from reparam.cli.items import read_item
+    from reparam.cli.items import read_item, told
     from reparam.cli.pictures import write_path
     from reparam.latents import interpolate as walk
     from reparam.runs import open_run
@@ -42,8 +44,8 @@ def interpolate(
     opened = open_run(run, common.device)
     where = item_file(out, run, "interpolation", opened.spec)
     start, end = (read_item(opened, text, common.draws) for text in (a, b))
-    x = walk(opened.model, start, end, steps, path)
-    write_path(where, start, x, end, opened.spec)
+    x = walk(told(opened, label, start), start.x[0], end.x[0], steps, path)
+    write_path(where, start.x[0], x, end.x[0], opened.spec)
     if common.json:
         print_json({"run": run, "a": a, "b": b, "steps": steps, "path": path, "out": where})
     else:

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reparam.data import Split, load_items
+from reparam.data import Batch, Split, load_items
 from reparam.distributions import is_density
-from reparam.errors import DataError, nearest
+from reparam.errors import ConfigError, DataError, nearest
 from reparam.models import Autoencoder
 from reparam.rng import generator
 from reparam.runs import Run
@@ -24,8 +24,8 @@ def read_items(run: Run, source: str, seed: int) -> Split:
     return load_items(source, spec=run.spec).fixed(seed, "items").to(device)
 
 
-def read_item(run: Run, text: str, seed: int) -> Tensor:
-    """One item.
+def read_item(run: Run, text: str, seed: int) -> Batch:
+    """One item, as a batch, with what travels with it.
 
     Args:
         run: Gives the test split, and how items look.
@@ -43,20 +43,20 @@ def read_item(run: Run, text: str, seed: int) -> Tensor:
         raise DataError(
             f"{text} holds {len(items):,} items, expected one. Give a number in the test split, or one file."
         )
-    return items.batch(slice(0, 1)).x[0]
+    return items.batch(slice(0, 1))
 
 
 def _test(run: Run, seed: int) -> Split:
     return run.load_data().test.fixed(seed, "items")
 
 
-def _numbered(test: Split, number: int) -> Tensor:
+def _numbered(test: Split, number: int) -> Batch:
     if not 0 <= number < len(test):
         raise DataError(f"There is no item {number} in the test split; expected 0 to {len(test) - 1}.")
-    return test.batch(slice(number, number + 1)).x[0]
+    return test.batch(slice(number, number + 1))
 
 
-def _of_class(test: Split, name: str, seed: int) -> Tensor:
+def _of_class(test: Split, name: str, seed: int) -> Batch:
     if test.labels is None:
         raise DataError(f"class:{name}: the data have no classes. Give a number in the test split, or a path.")
     names = test.spec.classes or tuple(str(number) for number in sorted(set(test.labels.tolist())))
@@ -68,6 +68,50 @@ def _of_class(test: Split, name: str, seed: int) -> Tensor:
         raise DataError(f"There is no item of class {name!r} in the test split.")
     chosen = int(those[torch.randint(len(those), (), generator=generator(seed, "class", name))])
     return _numbered(test, chosen)
+
+
+def told(run: Run, label: str | None, item: Batch | None = None) -> Autoencoder:
+    """The run's model, told the class that the user names, or else what is told of an item.
+
+    Raises:
+        ConfigError: if the model takes no class, or must be told something and neither is given.
+        DataError: if there is no such class, or the item comes without what the model must be told.
+    """
+    model = run.model
+    if label is not None:
+        return model.given(labels=class_number(run, label))
+    if not model.conditions:
+        return model
+    if item is None:
+        named = " and ".join(model.conditions)
+        raise ConfigError(f"This model must be told {named}. Give --label NAME, or an item of the data with --item.")
+    return model.given(**item.pick(model.conditions))
+
+
+def class_number(run: Run, label: str) -> int:
+    """The number of a class, for a model that is told classes.
+
+    Raises:
+        ConfigError: if the model takes no class.
+        DataError: if there is no such class.
+    """
+    if "labels" not in run.model.conditions:
+        raise ConfigError(f"--label {label}: this model is not told classes. Train one that is, such as 'cvae'.")
+    if label not in run.spec.classes:
+        raise DataError(f"There is no class {label!r}. {nearest(label, run.spec.classes)}")
+    return run.spec.classes.index(label)
+
+
+def told_of(run: Run, n: int, seed: int) -> dict[str, Tensor]:
+    """What the model is told of n new items: each class in turn, or what is told of random test items."""
+    names = run.model.conditions
+    if not names:
+        return {}
+    if names == ("labels",) and run.spec.classes:
+        return {"labels": torch.arange(n) % len(run.spec.classes)}
+    test = _test(run, seed)
+    chosen = torch.randint(len(test), (n,), generator=generator(seed, "told"))
+    return test.batch(chosen.to(test.device)).pick(names)
 
 
 def class_names(split: Split) -> list[str]:
@@ -96,6 +140,7 @@ def reconstructions(model: Autoencoder, items: Split) -> tuple[Tensor, Tensor, T
     x, x_hat = [], []
     for batch in items.batches(BATCH):
         x.append(batch.x.cpu())
-        x_hat.append(model.reconstruct(batch.x).cpu())
+        named: dict[str, Any] = batch.pick(model.conditions)
+        x_hat.append(model.reconstruct(batch.x, **named).cpu())
     original, output = torch.cat(x), torch.cat(x_hat)
     return original, output, (original - output).square().flatten(1).mean(1)

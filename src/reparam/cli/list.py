@@ -72,14 +72,14 @@ def _metrics() -> Rows:
 def _parts() -> Rows:
     from reparam.config import DataConfig
     from reparam.model_config import MODELS
-    from reparam.parts import PARTS, WRAPPER, settings_of
+    from reparam.parts import PARTS, WRAPPERS, settings_of
     from reparam.training import TrainSettings
 
     rows = []
     for section, kinds in PARTS.items():
         flag = "objective" if section == "objective" else f"model.{section}"
         for kind in kinds if section != "model" else ():
-            if kind != WRAPPER:
+            if kind not in WRAPPERS:
                 rows.append({"setting": flag, "kind": kind, "settings": _defaults(settings_of(section, kind))})
     models = [("model", kind, fields) for kind, fields in MODELS.items()]
     for flag, kind, owner in (*models, ("train", "", TrainSettings), ("data", "", DataConfig)):

@@ -15,6 +15,7 @@ def sample(
     /,
     *,
     n: Annotated[int, Parameter(name="-n")] = 64,
+    label: str | None = None,
     sampler: str = "prior",
     temperature: float = 1.0,
     draw: Annotated[bool, Parameter(negative="")] = False,
@@ -26,6 +27,7 @@ def sample(
     Args:
         run: A run folder, or a model folder.
         n: How many.
+        label: The class to make, by name, for a model that is told classes; each class in turn where nothing is given.
         sampler: prior, or what is fitted to the codes of the training data when it is first used: gmm, two-stage, maf,
             iaf, flow-matching; autoregressive where z is made of codes.
         temperature: The prior's noise is multiplied by this; over codes and classes, log odds are divided by it.
@@ -34,6 +36,7 @@ def sample(
             where nothing is given.
     """
     from reparam.cli.files import item_file
+    from reparam.cli.items import class_number, told_of
     from reparam.cli.pictures import write_items
     from reparam.runs import open_run
     from reparam.samplers import draw as drawn
@@ -44,9 +47,11 @@ def sample(
     if temperature != 0:
         require_positive("--temperature", temperature)
     exact = draw or path.suffix == ".csv"
-    x = drawn(opened, sampler, n, temperature=temperature, draw_x=exact, seed=common.draws)
+    named = told_of(opened, n, common.draws) if label is None else {"labels": class_number(opened, label)}
+    x = drawn(opened, sampler, n, temperature=temperature, draw_x=exact, seed=common.draws, **named)
     write_items(path, x, opened.spec)
     if common.json:
-        print_json({"run": run, "n": n, "sampler": sampler, "temperature": temperature, "draw": draw, "out": path})
+        about = {"run": run, "n": n, "sampler": sampler, "temperature": temperature, "draw": draw, "out": path}
+        print_json(about | ({} if label is None else {"label": label}))
     else:
         print_line(f"{n:,} samples: {path}")

@@ -13,6 +13,7 @@ def traverse(
     /,
     *,
     item: str | None = None,
+    label: str | None = None,
     dims: str | None = None,
     span: float = 3.0,
     steps: int = 9,
@@ -25,13 +26,14 @@ def traverse(
         run: A run folder, or a model folder.
         item: What stays fixed otherwise: a number in the test split, class:NAME, or a path; the prior's mean where
             nothing is given.
+        label: The class, for a model that is told classes; that of the item where nothing is given.
         dims: Dimensions such as 0,4,7, in this order; the 16 with the largest KL where nothing is given.
         span: How far to go to either side, in standard deviations.
         steps: Pictures for each dimension.
         out: F.png or F.npz; traversal.png or .npz in the run folder where nothing is given.
     """
     from reparam.cli.files import item_file
-    from reparam.cli.items import read_item
+    from reparam.cli.items import read_item, told
     from reparam.cli.pictures import write_walks
     from reparam.latents import traverse as walk
     from reparam.report.subject import look_at
@@ -43,7 +45,8 @@ def traverse(
     subject = look_at(opened.model, opened.load_data(), opened.evaluation, common.draws)
     chosen = subject.order[:_MOST] if dims is None else numbers_in(dims, "--dims")
     anchor = None if item is None else read_item(opened, item, common.draws)
-    x = walk(opened.model, anchor, chosen, span, steps, codes=subject.scale_codes)
+    model = told(opened, label, anchor)
+    x = walk(model, None if anchor is None else anchor.x[0], chosen, span, steps, codes=subject.scale_codes)
     write_walks(where, x, [subject.dim_label(dim) for dim in chosen], span, opened.spec)
     if common.json:
         kl = None if subject.kl is None else subject.kl[chosen].tolist()

@@ -93,7 +93,8 @@ def from_splits(splits: Mapping[str, Split | StreamedSplit]) -> Raw:
         )
     parts = {}
     for name, split in loaded.items():
-        named = {key: split.named[key].cpu().numpy() for key in ("labels", "factors") if key in split.named}
+        roles = [role for role in ("labels", "factors", "attributes") if role in split.named]
+        named = {role: split.named[role].cpu().numpy() for role in roles}
         parts[name] = Part(split.examples(slice(None)).cpu().numpy(), **named)
     scale = Scale(spec.kind, spec.levels, spec.divisor)
     return Raw(spec.name, parts, spec.columns, spec.classes, scale, conventional=spec.conventional_binarize)

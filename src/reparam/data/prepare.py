@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from reparam.rng import generator
 from reparam.shapes import readable
 
 UNKNOWN = -1
+TABLES = {"factors": ("biu", "whole numbers", np.int64), "attributes": ("biuf", "numbers", np.float32)}
 
 
 def checked(raw: Raw) -> Raw:
@@ -174,25 +176,31 @@ def natural(name: str) -> tuple[bool, int, str]:
     return number is None, int(name) if number else 0, name
 
 
-def factor_table(raw: Raw) -> Array | None:
-    """Ground-truth factors of all examples, (N, F), where every part has them.
+def tables(raw: Raw) -> dict[str, Array]:
+    """Ground-truth factors (N, F), int64, and attributes (N, A), float32, of all examples, where every part has them.
 
     Raises:
-        DataError: if they are not whole numbers, the same for each part, and one row for each example.
+        DataError: if they are not numbers, the same for each part, and one row for each example.
     """
-    tables = [part.factors for part in raw.parts.values() if part.factors is not None]
-    if len(tables) < len(raw.parts):
-        return None
-    fitting = [
-        table.ndim == 2 and table.dtype.kind in "biu" and table.shape == (len(part.x), *tables[0].shape[1:])
-        for table, part in zip(tables, raw.parts.values(), strict=True)
-    ]
-    if not all(fitting):
-        raise DataError(
-            f"The factors of {raw.name} have shape {tables[0].shape}, type {tables[0].dtype}; expected whole numbers, "
-            "(N, F), one row for each example."
-        )
-    return np.concatenate(tables).astype(np.int64)
+    found = {}
+    for role, (kinds, numbers, dtype) in TABLES.items():
+        parts = [getattr(part, role) for part in raw.parts.values()]
+        if any(table is None for table in parts):
+            continue
+        if role == "attributes":
+            parts = [table[:, None] if table.ndim == 1 else table for table in parts]
+        fitting = [
+            table.ndim == 2 and table.dtype.kind in kinds and table.shape == (len(part.x), *parts[0].shape[1:])
+            for table, part in zip(parts, raw.parts.values(), strict=True)
+        ]
+        if not all(fitting):
+            raise DataError(
+                f"The {role} of {raw.name} have shape {parts[0].shape}, type {parts[0].dtype}; expected {numbers}, "
+                f"(N, {role[0].upper()}), one row for each example."
+            )
+        require_finite(np.concatenate(parts), f"The {role} of {raw.name}")
+        found[role] = np.concatenate(parts).astype(dtype)
+    return found
 
 
 def label_names(raw: Raw, split: str) -> list[str] | None:
@@ -287,8 +295,9 @@ def divided(
     if spec is None:
         spec = described(raw, raw.scale or REAL, x, index["train"])
     spec = replace(spec, name=raw.name, classes=classes)
-    factors = factor_table(raw)
-    splits = {name: split_of(x, numbers, factors, index[name], spec) for name in SPLITS}
+    beside = tables(raw)
+    spec = replace(spec, widths={role: table.shape[1] for role, table in beside.items()})
+    splits = {name: split_of(x, numbers, beside, index[name], spec) for name in SPLITS}
     return Data(splits["train"], splits["validation"], splits["test"])
 
 
@@ -302,13 +311,14 @@ def undivided(raw: Raw, spec: DataSpec | None, size: tuple[int, int] | None = No
     everything = np.arange(len(x))
     numbers, classes = class_numbers(raw, spec.classes if spec else ())
     spec = spec or described(raw, raw.scale or REAL, x, everything)
-    return split_of(x, numbers, factor_table(raw), everything, replace(spec, name=raw.name, classes=classes))
+    beside = tables(raw)
+    spec = replace(spec, name=raw.name, classes=classes, widths={role: t.shape[1] for role, t in beside.items()})
+    return split_of(x, numbers, beside, everything, spec)
 
 
-def split_of(x: Array, numbers: Array, factors: Array | None, index: Array, spec: DataSpec) -> Split:
+def split_of(x: Array, numbers: Array, beside: Mapping[str, Array], index: Array, spec: DataSpec) -> Split:
     """The examples with these numbers; labels only where every one of them has a label."""
     chosen = numbers[index]
     named = {} if (chosen == UNKNOWN).any() else {"labels": torch.from_numpy(chosen)}
-    if factors is not None:
-        named["factors"] = torch.from_numpy(factors[index])
+    named |= {role: torch.from_numpy(table[index]) for role, table in beside.items()}
     return Split(torch.from_numpy(np.ascontiguousarray(x[index])), spec, named)

@@ -34,11 +34,19 @@ REAL = Scale("real")
 
 @dataclass(frozen=True)
 class Part:
-    """Some examples (N, ...), their labels (N,), numbers or names, and their ground-truth factors (N, F), or None."""
+    """Some examples (N, ...), and what is told of them, or None.
+
+    Attributes:
+        x: (N, ...).
+        labels: (N,), numbers or names.
+        factors: Ground-truth factors, (N, F), whole numbers.
+        attributes: Numbers that describe each example, (N, A).
+    """
 
     x: Array
     labels: Array | None = None
     factors: Array | None = None
+    attributes: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ SPLIT_WORDS = {
 X_WORDS = {"x", "data", "image", "images", "img", "pixels", "pixel_values", "samples", "features"}
 LABEL_WORDS = {"y", "label", "labels", "class", "target", "targets"}
 FACTOR_WORDS = {"factor", "factors"}
+ATTRIBUTE_WORDS = {"attribute", "attributes", "attrs", "condition", "conditions"}
 CLASS_WORDS = {"classes", "classnames", "class_names", "label_names"}
 
 Role = tuple[str, str]
@@ -41,6 +42,8 @@ def role_of(key: str) -> Role | None:
         return split, "labels"
     if rest in FACTOR_WORDS:
         return split, "factors"
+    if rest in ATTRIBUTE_WORDS:
+        return split, "attributes"
     return ("all", "classes") if rest in CLASS_WORDS and not named else None
 
 
@@ -74,7 +77,7 @@ def parts_of(name: str, found: Mapping[Role, Array]) -> dict[str, Part]:
     """The parts that the roles describe.
 
     Raises:
-        DataError: if there are splits and a whole, or labels or factors without examples.
+        DataError: if there are splits and a whole, or labels, factors or attributes without examples.
     """
     splits = [split for split, role in found if role == "x"]
     if "all" in splits and len(splits) > 1:
@@ -86,7 +89,7 @@ def parts_of(name: str, found: Mapping[Role, Array]) -> dict[str, Part]:
         split, role = orphans[0]
         raise DataError(f"{name} has {role} of {split!r} but no examples of it. Add them or remove the {role}.")
     return {
-        split: Part(found[split, "x"], found.get((split, "labels")), found.get((split, "factors")))
+        split: Part(found[split, "x"], *(found.get((split, role)) for role in ("labels", "factors", "attributes")))
         for split in ("all", *SPLITS)
         if split in splits
     }

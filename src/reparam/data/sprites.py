@@ -103,5 +103,5 @@ def sprites(size: int) -> Split:
     """
     rows = torch.arange(COUNT, dtype=torch.int32)
     factors = factors_of(rows)
-    spec = DataSpec("sprites", (1, size, size), "binary", classes=SHAPES)
+    spec = DataSpec("sprites", (1, size, size), "binary", classes=SHAPES, widths={"factors": factors.shape[1]})
     return Split(rows, spec, {"labels": factors[:, 0].clone(), "factors": factors}, Renderer(size))

@@ -12,6 +12,7 @@ from reparam.distributions.normal_mixture import NormalMixture
 from reparam.distributions.one_hot import OneHot
 from reparam.distributions.optimal import OptimalScale
 from reparam.distributions.point_mass import PointMass
+from reparam.distributions.refined import Refined
 from reparam.distributions.rescaled import Rescaled
 from reparam.distributions.similarity import ms_ssim, ssim
 from reparam.distributions.spaces import CODES, EUCLIDEAN, CodeVectors, OneHotVectors, PoincareBall, Space, Sphere
@@ -37,6 +38,7 @@ __all__ = [
     "OptimalScale",
     "PoincareBall",
     "PointMass",
+    "Refined",
     "Rescaled",
     "Space",
     "Sphere",

@@ -1,10 +1,11 @@
-"""A distribution over standardised values, seen in the data's own units."""
+"""A distribution moved and stretched: standardised values in the data's own units, or a prior where c puts it."""
 
-import math
-
+import torch
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 from torch.types import _size
+
+from reparam.distributions.tempering import tempered
 
 
 class Rescaled(Distribution):
@@ -14,7 +15,7 @@ class Rescaled(Distribution):
 
     Shapes:
         base: batch (*batch), event (*event)
-        shift, scale: broadcastable to (*event), constants of the data
+        shift, scale: broadcastable to (*event); or (*more, *event), which gives the batch (*more) to a base without one
     """
 
     arg_constraints = {"shift": constraints.real, "scale": constraints.positive}
@@ -23,7 +24,9 @@ class Rescaled(Distribution):
     def __init__(self, base: Distribution, shift: Tensor, scale: Tensor) -> None:
         self.base, self.shift, self.scale = base, shift, scale
         self.normalized = getattr(base, "normalized", True)
-        super().__init__(base.batch_shape, base.event_shape, validate_args=False)
+        more = shift.shape[: max(0, shift.ndim - len(base.event_shape))]
+        self._more = Size() if base.batch_shape else more
+        super().__init__(torch.broadcast_shapes(base.batch_shape, more), base.event_shape, validate_args=False)
 
     @property
     def has_rsample(self) -> bool:  # type: ignore[override]
@@ -38,14 +41,22 @@ class Rescaled(Distribution):
         return self.base.variance * self.scale**2
 
     def expand(self, batch_shape: _size, _instance: Distribution | None = None) -> "Rescaled":
+        if self._more or not self.base.batch_shape:
+            shape = Size(batch_shape) + self.event_shape
+            return Rescaled(self.base, self.shift.expand(shape), self.scale.expand(shape))
         return Rescaled(self.base.expand(batch_shape), self.shift, self.scale)
 
     def sample(self, sample_shape: _size = Size()) -> Tensor:
-        return self.base.sample(sample_shape) * self.scale + self.shift
+        return self.base.sample(Size(sample_shape) + self._more) * self.scale + self.shift
 
     def rsample(self, sample_shape: _size = Size()) -> Tensor:
-        return self.base.rsample(sample_shape) * self.scale + self.shift
+        return self.base.rsample(Size(sample_shape) + self._more) * self.scale + self.shift
+
+    def tempered(self, shape: _size, temperature: float) -> Tensor:
+        """Draws whose noise, that of the base, is multiplied by the temperature."""
+        return tempered(self.base, Size(shape) + self._more, temperature) * self.scale + self.shift
 
     def log_prob(self, value: Tensor) -> Tensor:
-        log_volume = self.scale.log().sum() * (math.prod(self.event_shape) / self.scale.numel())
+        volume = self.scale.expand(torch.broadcast_shapes(self.scale.shape, self.event_shape))
+        log_volume = volume.log().flatten(volume.ndim - len(self.event_shape)).sum(-1)
         return self.base.log_prob((value - self.shift) / self.scale) - log_volume

@@ -1,5 +1,6 @@
 """Judging a model: likelihoods, reconstructions, samples, and what its latent space is like."""
 
+from reparam.evaluation.classifying import classify, split_classes
 from reparam.evaluation.features import Features, feature_network
 from reparam.evaluation.likelihood import (
     Likelihoods,
@@ -17,10 +18,12 @@ __all__ = [
     "Features",
     "Likelihoods",
     "Metric",
+    "classify",
     "evaluate",
     "evaluating",
     "feature_network",
     "importance_weighted",
     "log_likelihood",
+    "split_classes",
     "split_likelihoods",
 ]

@@ -47,7 +47,8 @@ def collapse(judged: Judged) -> dict[str, Any]:
         for batch in judged.batches(split):
             q = model.infer(batch.x, **batch.named)
             trace = model.trace(batch.x, samples=1, q=q, **batch.named)
-            if trace.p_z is None or not is_density(q) or q.event_shape != trace.z.shape[2:]:
+            marginal = getattr(trace.q, "marginal", True)
+            if trace.p_z is None or not marginal or not is_density(q) or q.event_shape != trace.z.shape[2:]:
                 raise RefusedError("Mutual information needs a density q(z|x) of the whole code, and a prior p(z).")
             parts.append(trace.z[0])
             own.append(trace.log_q[0].double())

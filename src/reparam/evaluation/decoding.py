@@ -41,7 +41,8 @@ def continuity(judged: Judged) -> dict[str, Any]:
         raise RefusedError("All codes are the same, so there is no way between them.")
     first, second = first[moving], second[moving]
     along = torch.linspace(0, 1, STEPS + 1, dtype=codes.dtype)[:, None]
-    moved = torch.stack([_moves(judged, z + along * (w - z)) for z, w in zip(codes[first], codes[second], strict=True)])
+    ways = zip(first.tolist(), codes[first], codes[second], strict=True)
+    moved = torch.stack([_moves(judged, z + along * (w - z), start) for start, z, w in ways])
     apart = torch.cat([_apart(judged, a, b) for a, b in zip(first.split(BATCH), second.split(BATCH), strict=True)])
     length = (codes[second] - codes[first]).norm(dim=1)
     ratios = moved / (length / STEPS).unsqueeze(1) * (length.mean() / apart.mean())
@@ -61,9 +62,9 @@ def _apart(judged: Judged, first: Tensor, second: Tensor) -> Tensor:
     return _length(judged.split.batch(first.to(device)).x - judged.split.batch(second.to(device)).x)
 
 
-def _moves(judged: Judged, z: Tensor) -> Tensor:
-    """How far the decoded example moves from each code to the next."""
-    x_hat = judged.decoded(z).mean
+def _moves(judged: Judged, z: Tensor, start: int) -> Tensor:
+    """How far the decoded example moves from each code to the next; what is told of its start is held."""
+    x_hat = judged.decoded(z, start).mean
     return _length(x_hat[1:] - x_hat[:-1])
 
 

@@ -110,6 +110,8 @@ class Judged:
     def drawn(self, name: str, count: int, draw: bool = False) -> Iterator[Tensor]:
         """New examples of the model, some at a time; the same ones for the same name.
 
+        A model that must be told something is told what the judged examples are, one after the other.
+
         Args:
             name: Counter of the draws.
             count: How many in all.
@@ -120,17 +122,29 @@ class Judged:
         """
         with seeded(self.seed, name):
             for start in range(0, count, BATCH):
-                yield self.model.sample(min(BATCH, count - start), draw=draw)
+                chosen = torch.arange(start, min(count, start + BATCH)) % len(self.compared)
+                yield self.model.sample(len(chosen), draw=draw, **self._told(chosen))
 
-    def decoded(self, z: Float[Tensor, "N L"]) -> Distribution:
-        """p(x|z), with z moved to the model."""
-        return self.model.decode(z.to(next(iter(self.model.parameters()))))
+    def _told(self, chosen: Int[Tensor, " N"]) -> dict[str, Tensor]:
+        """What the model is told of some of the examples of :attr:`compared`."""
+        if not self.model.conditions:
+            return {}
+        return self.compared.batch(chosen.to(self.compared.device)).pick(self.model.conditions)
+
+    def decoded(self, z: Float[Tensor, "N L"], example: int = 0) -> Distribution:
+        """p(x|z), with z moved to the model, told what is told of one of the judged examples."""
+        named: dict[str, Tensor] = {}
+        if self.model.conditions:
+            one = self.split.batch(torch.tensor([example], device=self.split.device))
+            named = one.pick(self.model.conditions)
+        return self.model.decode(z.to(next(iter(self.model.parameters()))), **named)
 
     @property
     def example_p_x(self) -> Distribution:
         """p(x|z) for the first example: what kind of distribution it is."""
         first = self.split.batch(slice(0, 1))
-        return self.model.decode(self.model.infer(first.x, **first.pick(self.model.conditions)).mean)
+        named = first.pick(self.model.conditions)
+        return self.model.decode(self.model.infer(first.x, **named).mean, **named)
 
     @cached_property
     def network(self) -> nn.Module:
@@ -175,5 +189,7 @@ class Judged:
     @cached_property
     def reconstruction_features(self) -> Float[Tensor, "N F"]:
         """Features of the mean reconstructions of :attr:`compared`, float64 on the CPU."""
-        codes = (self.model.infer(batch.x, **batch.named).mean for batch in self.batches(self.compared))
-        return self._features(self.model.decode(z).mean for z in codes)
+        return self._features(
+            self.model.decode(self.model.infer(batch.x, **batch.named).mean, **batch.named).mean
+            for batch in self.batches(self.compared)
+        )

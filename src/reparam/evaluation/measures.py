@@ -68,7 +68,7 @@ def reconstruction(judged: Judged) -> dict[str, Any]:
         for batch in judged.batches():
             x = batch.x
             given = model.corrupt(x)
-            x_hat = model.decode(model.infer(given, **batch.named).mean).mean
+            x_hat = model.decode(model.infer(given, **batch.named).mean, **batch.named).mean
             clean["mse"].append(_mse(x, x_hat))
             if pictures:
                 clean["ssim"].append(ssim(x, x_hat))

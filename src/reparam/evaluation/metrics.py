@@ -12,6 +12,7 @@ from reparam.errors import DataError, MissingExtraError, RefusedError, UnknownNa
 from reparam.evaluation import (
     aggregate,
     checking,
+    classifying,
     decoding,
     fidelity,
     fixing,
@@ -72,6 +73,10 @@ METRICS = {
         "share of prior draws whose decoding lies where data lie (feature_network)", decoding.completeness
     ),
     "ppc": Metric("posterior-predictive checks of mean, variance and ink: two-sided p-values", checking.ppc),
+    "class-accuracy": Metric(
+        "share of examples whose class p(C|x) tells, by Bayes' rule; of models that are told the class",
+        classifying.class_accuracy,
+    ),
     "probe": Metric(
         "accuracy of a linear probe and of nearest neighbours, training codes -> labels", probing.probe, "sklearn"
     ),

@@ -105,7 +105,7 @@ def _prior_quantiles(model: HasLatents, levels: Tensor) -> Tensor:
         raise RefusedError(
             "grid: this model has no prior, hence no quantiles. Pass codes of data: grid(model, codes=...)."
         )
-    p_z = model.prior(infer=model.infer)
+    p_z = model.p_z()
     dims = p_z.base_dist if isinstance(p_z, Independent) else p_z
     try:
         return dims.icdf(levels[:, None].expand(-1, 2)).T

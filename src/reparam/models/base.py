@@ -1,8 +1,9 @@
 """What every model with a code z for each x is: what it takes, how it codes, and how it makes new examples."""
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from typing import Any, get_args
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self, get_args
 
 import torch
 from jaxtyping import Float
@@ -25,7 +26,7 @@ class Autoencoder(nn.Module, ABC):
     Args:
         kl: ``auto``, ``closed`` (closed form or an error) or ``sampled`` (Monte Carlo).
     Attributes:
-        conditions: Names of what a trace takes beside x.
+        conditions: Names of what it must be told of each example beside x.
         prior: -> p(z), read as ``prior(infer=model.infer)``; None where there is none.
         likelihood: -> p(x|z).
         corruption: Damage done to what q sees in a trace, or None.
@@ -39,6 +40,7 @@ class Autoencoder(nn.Module, ABC):
     def __init__(self, kl: KLMethod) -> None:
         super().__init__()
         self.kl: KLMethod = kl
+        self._told: Mapping[str, Tensor] = {}
 
     @property
     @abstractmethod
@@ -64,6 +66,7 @@ class Autoencoder(nn.Module, ABC):
             samples: Number of draws K.
             q: What :meth:`infer` gave for x, to encode once and draw many times.
             fixed_q: ``log_q`` passes gradients to z and none to the parameters of q, as some estimators want it.
+            **named: What the model must be told, by name: see :attr:`conditions`.
         """
 
     @abstractmethod
@@ -71,12 +74,44 @@ class Autoencoder(nn.Module, ABC):
         """q(z|x): batch (B,), event (L,); for one item, batch ()."""
 
     @abstractmethod
-    def decode(self, z: Float[Tensor, "*N L"]) -> Distribution:
+    def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
         """p(x|z): batch (*N), event ``data_shape``."""
 
+    def p_z(self, **named: Any) -> Distribution:
+        """The prior p(z): batch () or, where the prior depends on what is told of N examples, (N,).
+
+        Raises:
+            RefusedError: if there is none.
+        """
+        if self.prior is None:
+            raise RefusedError(
+                "A plain autoencoder has no prior p(z), so it cannot make new examples. Train 'vae', or interpolate."
+            )
+        p_z: Distribution = self.prior(infer=self.infer)
+        return p_z
+
     @abstractmethod
-    def start(self, x: Float[Tensor, "N ..."]) -> None:
+    def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
         """Shows training examples to the parts that begin from data, once, before the first step."""
+
+    def given(self, **named: Any) -> Self:
+        """The same model, told something once for all that it is asked from then on; the weights are shared.
+
+        Args:
+            **named: Some of :attr:`conditions`: one value for all examples, or one for each of a batch.
+        Raises:
+            PartError: if the model takes no such thing.
+        """
+        for name in named:
+            if name not in self.conditions:
+                raise PartError(
+                    f"{type(self).__name__}: it takes no {name!r}. "
+                    + (nearest(name, self.conditions) if self.conditions else "It takes nothing beside x.")
+                )
+        bound = copy.copy(self)
+        bound._told = {**self._told, **{name: torch.as_tensor(value) for name, value in named.items()}}
+        bound.conditions = tuple(name for name in self.conditions if name not in named)
+        return bound
 
     @abstractmethod
     def inference_parameters(self) -> Iterator[nn.Parameter]:
@@ -136,28 +171,28 @@ class Autoencoder(nn.Module, ABC):
             )
         return x, False
 
-    def _inferred(self, x: Tensor, q: Distribution | None) -> tuple[Tensor, Distribution]:
+    def _inferred(self, x: Tensor, q: Distribution | None, **named: Any) -> tuple[Tensor, Distribution]:
         """x with a batch axis, and q of it: of a damaged copy where the model de-noises, or the one that is given."""
         x, single = self._batch(x)
         if q is not None:
             return x, q.expand(torch.Size([1])) if single else q
         with per_example(0):
             given = self.corrupt(x)
-        return x, self.infer(given)
+        return x, self.infer(given, **named)
 
     @torch.no_grad()
-    def encode(self, x: Float[Tensor, "..."], draw: bool = False) -> Float[Tensor, "... L"]:
+    def encode(self, x: Float[Tensor, "..."], draw: bool = False, **named: Any) -> Float[Tensor, "... L"]:
         """The code of each example: the mean of q(z|x), or a draw from it."""
-        q = self.infer(x)
+        q = self.infer(x, **named)
         return q.sample() if draw else q.mean
 
     @torch.no_grad()
-    def reconstruct(self, x: Float[Tensor, "..."], draw: bool = False) -> Float[Tensor, "..."]:
+    def reconstruct(self, x: Float[Tensor, "..."], draw: bool = False, **named: Any) -> Float[Tensor, "..."]:
         """The mean of p(x|z) at the code of each example."""
-        return self.decode(self.encode(x, draw)).mean
+        return self.decode(self.encode(x, draw, **named), **named).mean
 
     @torch.no_grad()
-    def sample(self, n: int, temperature: float = 1.0, draw: bool = False) -> Float[Tensor, "N ..."]:
+    def sample(self, n: int, temperature: float = 1.0, draw: bool = False, **named: Any) -> Float[Tensor, "N ..."]:
         """n new examples: means of p(x|z) (or draws from it) for z from the prior.
 
         Args:
@@ -166,14 +201,16 @@ class Autoencoder(nn.Module, ABC):
                 mixture those from the component's mean, in a flow the noise that the flow transforms, in a hierarchy
                 that of each group; over codes and classes, log odds are divided by it.
             draw: Draw x from p(x|z) instead of taking its mean.
+            **named: What the model must be told, by name: one value for all, or n of them.
         Raises:
             RefusedError: if there is no prior to draw from, or it has no noise that a temperature could change.
+            ShapeError: if there are neither one nor n values.
         """
-        if self.prior is None:
-            raise RefusedError(
-                "A plain autoencoder has no prior p(z), so it cannot make new examples. Train 'vae', or interpolate."
-            )
-        p_x = self.decode(tempered(self.prior(infer=self.infer), torch.Size([n]), temperature))
+        p_z = self.p_z(**named)
+        z = tempered(p_z, torch.Size([] if p_z.batch_shape else [n]), temperature)
+        if len(z) != n:
+            raise ShapeError(f"{type(self).__name__}: told of {len(z)} examples, expected one value or {n}.")
+        p_x = self.decode(z, **named)
         return p_x.sample() if draw else p_x.mean
 
 

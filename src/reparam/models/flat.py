@@ -1,6 +1,6 @@
 """The flat graphical model: one latent z for each x."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam.distributions import CODES, Space, detached, kl_groups
+from reparam.distributions import CODES, Refined, Space, detached, kl_groups
 from reparam.distributions.kl import KLMethod
-from reparam.errors import PartError
+from reparam.errors import PartError, RefusedError
 from reparam.likelihoods import Likelihood
 from reparam.models.base import Autoencoder, late
-from reparam.networks import Corruption
+from reparam.networks import Condition, Corruption
 from reparam.posteriors import Posterior
 from reparam.priors import Prior
 from reparam.rng import per_example
@@ -37,10 +37,13 @@ class VAE(Autoencoder):
         likelihood: -> p(x|z).
         kl: ``auto``, ``closed`` (closed form or an error) or ``sampled`` (Monte Carlo).
         corruption: Damage done to the encoder's input in a trace.
+        condition: What the model is told of each example, for those parts that take it: conditional ones.
     Raises:
         PartError: if two parts do not fit each other, or there is no prior for a posterior that needs one.
     Source:
-        Auto-encoding variational Bayes (Kingma & Welling, 2014), arXiv:1312.6114.
+        Auto-encoding variational Bayes (Kingma & Welling, 2014), arXiv:1312.6114; with a condition c, p(x, z|c) and
+        q(z|x, c): Learning structured output representation using deep conditional generative models (Sohn et al.,
+        2015), eq. 3.
     """
 
     def __init__(
@@ -53,11 +56,15 @@ class VAE(Autoencoder):
         *,
         kl: KLMethod = "auto",
         corruption: Corruption | None = None,
+        condition: Condition | None = None,
     ) -> None:
         super().__init__(kl)
         self.encoder, self.posterior, self.prior = encoder, posterior, prior
         self.decoder, self.likelihood, self.corruption = decoder, likelihood, corruption
+        self.condition = condition
+        self.conditions = () if condition is None else (condition.name,)
         self._require_fit()
+        self._require_condition()
         if prior is not None and prior.space == CODES:
             prior.use(posterior.codebook)
 
@@ -67,6 +74,12 @@ class VAE(Autoencoder):
             raise PartError(
                 f"VAE: {type(self.posterior).__name__} needs a prior, or its noise would shrink to nothing. "
                 "Give a prior, or take PointPosterior for a plain autoencoder."
+            )
+        if self.posterior.refines and (self.kl == "closed" or self.corruption is not None):
+            what = "kl='closed'" if self.kl == "closed" else "a corruption"
+            raise PartError(
+                f"VAE: {type(self.posterior).__name__} moves its draws by the gradient of log p(x, z): it cannot "
+                f"have {what}, for their density has no closed form, and they see the clean x. Take another posterior."
             )
         out_dim = getattr(self.encoder, "out_dim", self.posterior.in_dim)
         if out_dim != self.posterior.in_dim:
@@ -92,6 +105,41 @@ class VAE(Autoencoder):
                 f"{self.likelihood.out_shape}. Pass out_shape={self.likelihood.out_shape} to the decoder."
             )
 
+    def _require_condition(self) -> None:
+        """A condition reaches a part, parts agree on it, and none of those that encode by themselves needs it."""
+        dims = {type(part).__name__: part.condition_dim for part in self.children() if hasattr(part, "condition_dim")}
+        given = 0 if self.condition is None else self.condition.dim
+        for name, dim in dims.items():
+            if dim != given:
+                raise PartError(
+                    f"VAE: {name} takes a condition of {dim} numbers, the model has one of {given}. "
+                    f"Build it with condition_dim={given}, or give a condition of that length."
+                )
+        if given and not dims:
+            raise PartError("VAE: there is a condition, but no part takes it. Take a conditional encoder or decoder.")
+        if self.prior is not None and self.prior.infers and hasattr(self.encoder, "condition_dim"):
+            raise PartError(
+                f"VAE: {type(self.prior).__name__} is made of q(z|u) of examples u of its own, and q is told a "
+                "condition that they do not have. Take another prior, or leave 'encoder' out of condition_into."
+            )
+
+    def _c(self, part: nn.Module | None, named: Mapping[str, Any]) -> Tensor | None:
+        """The condition for a part that takes it: of some examples, (*B, C), or of all, (C,).
+
+        Raises:
+            RefusedError: if nothing was told.
+        """
+        if self.condition is None or not hasattr(part, "condition_dim"):
+            return None
+        name = self.condition.name
+        value = named.get(name, self._told.get(name))
+        if value is None:
+            raise RefusedError(
+                f"This model must be told {name!r} of each example. Pass {name}=..., or take model.given({name}=...)."
+            )
+        c: Tensor = self.condition(torch.as_tensor(value).to(next(self.decoder.parameters()).device))
+        return c
+
     def _require_space(self, prior: Prior) -> None:
         if prior.space not in (None, self.space):
             raise PartError(
@@ -108,9 +156,11 @@ class VAE(Autoencoder):
         return self.posterior.latent_dim
 
     @torch.no_grad()
-    def start(self, x: Float[Tensor, "N ..."]) -> None:
+    def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
+        if self.condition is not None and self.condition.starts:
+            self.condition.start(named[self.condition.name])
         if self.posterior.starts:
-            self.posterior.start(self.encoder(x))
+            self.posterior.start(self._encoded(x, named))
         if self.prior is not None and self.prior.starts:
             self.prior.start(x)
 
@@ -132,11 +182,14 @@ class VAE(Autoencoder):
         fixed_q: bool = False,
         **named: Any,
     ) -> Trace:
-        x, q = self._inferred(x, q)
+        x, q = self._inferred(x, q, **named)
         with per_example(1):
             z = q.rsample(torch.Size([samples]))
-        p_x = self.decode(z)
-        p_z = None if self.prior is None else self.prior(infer=self.infer)
+            noise = torch.randn_like(z) if self.posterior.refines else None
+        p_z = None if self.prior is None else self.p_z(**named)
+        if noise is not None and p_z is not None:
+            return self._refined(x, q, p_z, z, noise, fixed_q, named)
+        p_x = self.decode(z, **named)
         penalty = getattr(q, "penalty", None)
         if p_z is None:
             zero = z.new_zeros(z.shape[:-1])
@@ -163,11 +216,54 @@ class VAE(Autoencoder):
             penalty=penalty,
         )
 
+    def _refined(
+        self,
+        x: Tensor,
+        q: Distribution,
+        p_z: Distribution,
+        start: Tensor,
+        noise: Tensor,
+        fixed_q: bool,
+        named: Mapping[str, Any],
+    ) -> Trace:
+        """The trace of draws that the posterior moves on: q is that of z and of what moved it."""
+        if fixed_q:
+            raise RefusedError(
+                f"{type(self.posterior).__name__}: an estimator that fixes q inside its density needs it at a given "
+                "z, and draws that were moved on have none. Take the objective 'elbo' or 'iwae'."
+            )
+        z, more = self.posterior.refine(start, noise, lambda z: self.decode(z, **named).log_prob(x) + p_z.log_prob(z))
+        p_x = self.decode(z, **named)
+        log_q, log_p_z = q.log_prob(start) + more, p_z.log_prob(z)
+        return Trace(
+            z,
+            Refined(q),
+            p_z,
+            p_x,
+            kl=(log_q - log_p_z).unsqueeze(-1),
+            log_q=log_q,
+            log_p_z=log_p_z,
+            log_p_x=late(p_x, x),
+        )
+
     def infer(self, x: Float[Tensor, "..."], **named: Any) -> Distribution:
         batch, single = self._batch(x)
-        h = self.encoder(batch)
+        h = self._encoded(batch, named)
         return self.posterior(h[0] if single else h)
 
-    def decode(self, z: Float[Tensor, "*N L"]) -> Distribution:
-        h = self.decoder(z.reshape(-1, z.shape[-1]))
+    def _encoded(self, x: Tensor, named: Mapping[str, Any]) -> Tensor:
+        """Features of a batch."""
+        c = self._c(self.encoder, named)
+        h: Tensor = self.encoder(x) if c is None else self.encoder(x, c.expand(len(x), -1))
+        return h
+
+    def p_z(self, **named: Any) -> Distribution:
+        c = self._c(self.prior, named)
+        if self.prior is None or c is None:
+            return super().p_z()
+        return self.prior(infer=self.infer, c=c)
+
+    def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
+        c, rows = self._c(self.decoder, named), z.reshape(-1, z.shape[-1])
+        h = self.decoder(rows) if c is None else self.decoder(rows, c.expand(*z.shape[:-1], -1).reshape(len(rows), -1))
         return self.likelihood(h.reshape(*z.shape[:-1], *h.shape[1:]))

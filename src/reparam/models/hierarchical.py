@@ -93,7 +93,7 @@ class HierarchicalVAE(Autoencoder):
         return sum(self.hierarchy.latent_dims)
 
     @torch.no_grad()
-    def start(self, x: Float[Tensor, "N ..."]) -> None:
+    def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
         self.top.start(x)
 
     def _weights(self) -> list[Tensor]:
@@ -120,7 +120,7 @@ class HierarchicalVAE(Autoencoder):
         """p(z) of all groups: batch (), event (L,). ``infer`` is not read: the top prior is handed q(z_1|x)."""
         return TopDownPrior(self._way, self.top(infer=self.infer_top))
 
-    def decode(self, z: Float[Tensor, "*N L"]) -> Distribution:
+    def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
         path = self.hierarchy(None, None, self.hierarchy.split(z.reshape(-1, z.shape[-1])))
         return self.likelihood(path.shaped(z.shape[:-1]).out)
 

@@ -5,6 +5,15 @@ from reparam.networks.base import Decoder, Encoder
 from reparam.networks.bijections import Bijection, Planar, Radial
 from reparam.networks.bounded import bounded, full_precision
 from reparam.networks.codebook import Metric, ResidualQuantiser, VectorQuantiser
+from reparam.networks.conditions import (
+    ClassCondition,
+    Condition,
+    ConditionalDecoder,
+    ConditionalEncoder,
+    VectorCondition,
+    require_condition,
+    widened,
+)
 from reparam.networks.conv import ConvDecoder, ConvEncoder, channels_last
 from reparam.networks.conv_hierarchy import ConvHierarchy, even_depth
 from reparam.networks.corruption import (
@@ -30,6 +39,10 @@ __all__ = [
     "Bijection",
     "BottomUp",
     "CausalTransformer",
+    "ClassCondition",
+    "Condition",
+    "ConditionalDecoder",
+    "ConditionalEncoder",
     "ConvDecoder",
     "ConvEncoder",
     "ConvHierarchy",
@@ -66,6 +79,7 @@ __all__ = [
     "StandardizedEncoder",
     "StandardizedHierarchy",
     "Units",
+    "VectorCondition",
     "VectorQuantiser",
     "ZukoFlow",
     "bounded",
@@ -74,5 +88,7 @@ __all__ = [
     "even_depth",
     "from_tangent",
     "full_precision",
+    "require_condition",
     "require_curvature",
+    "widened",
 ]

@@ -1,12 +1,14 @@
 """What objectives share: the terms they show, and what they ask of a trace."""
 
+import math
+
 from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
 from reparam.distributions import factors, is_density
 from reparam.errors import PartError, RefusedError
-from reparam.processes import Processes
+from reparam.processes import Processes, current
 from reparam.trace import Trace
 
 
@@ -40,6 +42,11 @@ def penalty_terms(trace: Trace) -> dict[str, Tensor]:
 def penalised(value: Float[Tensor, " B"], trace: Trace) -> Float[Tensor, " B"]:
     """The value less what the model itself wants kept small."""
     return value if trace.penalty is None else value - trace.penalty
+
+
+def mean_kl(trace: Trace) -> Float[Tensor, " G"]:
+    """The KL of each latent group, the mean over draws and the whole batch (of all processes), nats."""
+    return current().mean(trace.kl.mean((0, 1)))
 
 
 def require_at_least(owner: str, least: float, **settings: float) -> None:
@@ -109,6 +116,9 @@ def require_prior(owner: str, trace: Trace) -> Distribution:
 def prior_draws(p_z: Distribution, shape: Size) -> Float[Tensor, "*N L"]:
     """Draws from the prior, with their gradient where they have one; of a shape that ends in L.
 
+    A prior that differs between the B examples of a batch is drawn from equally often for each: together these are
+    draws from the mean of p(z|c) over what is told of them.
+
     Raises:
         RefusedError: if the prior learns from its density alone, which nobody asks for here.
     """
@@ -118,7 +128,9 @@ def prior_draws(p_z: Distribution, shape: Size) -> Float[Tensor, "*N L"]:
             "'elbo', or a fixed prior, such as 'uniform-codes'."
         )
     draw = p_z.rsample if p_z.has_rsample else p_z.sample
-    return draw(shape[:-1])
+    if not p_z.batch_shape:
+        return draw(shape[:-1])
+    return draw(Size([math.prod(shape[:-1]) // p_z.batch_shape[0]])).reshape(shape)
 
 
 def part_of(whole: Float[Tensor, "K N L"], group: Processes) -> Float[Tensor, "K B L"]:

@@ -4,9 +4,8 @@ import torch
 
 from reparam.errors import PartError
 from reparam.objectives.base import Objective
-from reparam.objectives.common import elbo_terms, penalised, penalty_terms
+from reparam.objectives.common import elbo_terms, mean_kl, penalised, penalty_terms
 from reparam.objectives.schedules import Warmup, require_warmup, warmup_weight
-from reparam.processes import current
 from reparam.trace import Bound, Progress, Trace
 
 
@@ -60,6 +59,5 @@ class ELBO(Objective):
 
     def _above_free_bits(self, trace: Trace) -> torch.Tensor:
         """Cost of the KL per example, whose mean over the batch is sum_g max(free_bits, mean KL_g)."""
-        groups = trace.kl.mean(0)
-        mean = current().mean(groups.mean(0))
+        groups, mean = trace.kl.mean(0), mean_kl(trace)
         return torch.where(mean > self.free_bits, groups, mean.new_tensor(self.free_bits)).sum(-1)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from reparam.errors import PartError
 from reparam.objectives.base import Objective
-from reparam.objectives.common import penalised, plain_terms, require_draws
+from reparam.objectives.common import mean_kl, penalised, plain_terms, require_at_least, require_draws
 from reparam.trace import Bound, HasNamedValues, Model, Player, Progress, Trace
 
 
@@ -34,33 +34,40 @@ class ImportanceBound(Objective):
         \mathcal{L}(x) = (1 - s)\, \frac1M \sum_{m=1}^M \log \frac{M}{K} \sum_{k=1}^{K/M} w_{mk}
         + s\, \mathrm{ELBO}(x), \qquad w = \frac{p(x \mid z)\, p(z)}{q(z \mid x)}
 
-    One group and no share of the ELBO give IWAE; as many groups as draws give the ELBO again.
+    One group and no share of the ELBO give IWAE; as many groups as draws give the ELBO again. Free bits add what they
+    add to the ELBO: each latent group g pays for what its mean KL over the batch lacks,
+    :math:`\sum_g \max(0, \lambda - \overline{\mathrm{KL}}_g)`.
 
     Args:
         samples: Draws of z per example in all, K.
         groups: Number of groups M that share them.
         elbo_share: Weight s of the ELBO, from 0 to 1.
+        free_bits: Nats of KL per latent group that cost nothing, lambda.
     Raises:
-        PartError: if the groups cannot share the draws equally, or the share is not in [0, 1].
+        PartError: if the groups cannot share the draws equally, the share is not in [0, 1], or free_bits is negative.
         RefusedError: if q is a point mass.
     Source:
         IWAE: Importance weighted autoencoders (Burda et al., 2016), arXiv:1509.00519, eq. 8; MIWAE and CIWAE: Tighter
         variational bounds are not necessarily better (Rainforth et al., 2018), arXiv:1802.04537, section 4. The ELBO
-        of CIWAE has its KL in closed form where there is one.
+        of CIWAE has its KL in closed form where there is one. Free bits: Improved variational inference with inverse
+        autoregressive flow (Kingma et al., 2016), arXiv:1606.04934, appendix C.8, there for the ELBO.
     """
 
-    def __init__(self, samples: int = 5, groups: int = 1, elbo_share: float = 0.0) -> None:
+    def __init__(self, samples: int = 5, groups: int = 1, elbo_share: float = 0.0, free_bits: float = 0.0) -> None:
         super().__init__(samples)
         _require_groups("ImportanceBound", samples, groups)
         if not 0 <= elbo_share <= 1:
             raise PartError(f"ImportanceBound: elbo_share is {elbo_share}, expected a share from 0 to 1.")
-        self.groups, self.elbo_share = groups, elbo_share
+        require_at_least("ImportanceBound", 0, free_bits=free_bits)
+        self.groups, self.elbo_share, self.free_bits = groups, elbo_share, free_bits
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
         require_draws("ImportanceBound", trace)
         value = importance_bound(trace.log_w, self.groups)
         if self.elbo_share:
             value = value.lerp(trace.elbo, self.elbo_share)
+        if self.free_bits:
+            value = value - (self.free_bits - mean_kl(trace)).clamp_min(0).sum()
         return Bound(penalised(value, trace), plain_terms(trace) | {"importance_bound": value.detach()})
 
 

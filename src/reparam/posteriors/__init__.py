@@ -5,6 +5,7 @@ from reparam.posteriors.base import Posterior
 from reparam.posteriors.categorical import CategoricalPosterior, GumbelSoftmaxPosterior
 from reparam.posteriors.flow import FlowPosterior
 from reparam.posteriors.full_normal import FullNormalPosterior
+from reparam.posteriors.hamiltonian import HamiltonianPosterior
 from reparam.posteriors.laplace import LaplacePosterior
 from reparam.posteriors.mixture import MixturePosterior
 from reparam.posteriors.normal import NormalPosterior
@@ -26,6 +27,7 @@ __all__ = [
     "FlowPosterior",
     "FullNormalPosterior",
     "GumbelSoftmaxPosterior",
+    "HamiltonianPosterior",
     "InverseAutoregressivePosterior",
     "LaplacePosterior",
     "LookupFreePosterior",

@@ -1,6 +1,7 @@
 """What every posterior is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ class Posterior(nn.Module, ABC):
 
     needs_prior = True
     starts = False  # True for those that begin from data
+    refines = False  # True for those that move their draws on by the gradient of log p(x, z)
     space: Space = EUCLIDEAN  # where z lies; the prior must lie there too
 
     def __init__(self, in_dim: int, latent_dim: int, arguments: int) -> None:
@@ -50,6 +52,20 @@ class Posterior(nn.Module, ABC):
 
     def start(self, h: Float[Tensor, "N F"]) -> None:
         """Looks at the features of some training examples before the first step, once; most posteriors need not."""
+
+    def refine(
+        self, z: Float[Tensor, "K B L"], noise: Float[Tensor, "K B L"], log_joint: Callable[[Tensor], Tensor]
+    ) -> tuple[Float[Tensor, "K B L"], Float[Tensor, "K B"]]:
+        """Moves draws on; only posteriors that refine are asked to.
+
+        Args:
+            z: Draws from q.
+            noise: Standard Normal draws of the same shape.
+            log_joint: z -> log p(x, z), (K, B).
+        Returns:
+            The moved draws, and what is to be added to log q of where they started.
+        """
+        raise NotImplementedError
 
     def numbers(self, h: Float[Tensor, "*B F"]) -> Float[Tensor, "*B N"]:
         """What the head gives, in full precision."""

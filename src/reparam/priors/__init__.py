@@ -3,6 +3,7 @@
 from reparam.priors.base import Prior
 from reparam.priors.categorical import CategoricalPrior
 from reparam.priors.codes import PixelCNNPrior, TransformerPrior, UniformCodesPrior
+from reparam.priors.conditional import ConditionalPrior
 from reparam.priors.exemplar import ExemplarPrior
 from reparam.priors.flow import FlowPrior
 from reparam.priors.laplace import LaplacePrior
@@ -14,6 +15,7 @@ from reparam.priors.wrapped_normal import WrappedNormalPrior
 
 __all__ = [
     "CategoricalPrior",
+    "ConditionalPrior",
     "ExemplarPrior",
     "FlowPrior",
     "LaplacePrior",

@@ -26,6 +26,7 @@ class Prior(nn.Module, ABC):
     """
 
     starts = False  # True for those that begin from data
+    infers = False  # True for those made of posteriors q(z|u) of examples u of their own
     space: Space | None = EUCLIDEAN  # where z lies; None for that of the posteriors it is made of
     zero: Tensor
 

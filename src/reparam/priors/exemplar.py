@@ -35,7 +35,7 @@ class ExemplarPrior(Prior):
         Exemplar VAE (Norouzi et al., 2020), arXiv:2004.04795, eq. 4-6.
     """
 
-    starts = True
+    starts = infers = True
     exemplars: Tensor
 
     def __init__(self, latent_dim: int, data_shape: Shape, components: int = 500) -> None:

@@ -35,7 +35,7 @@ class VampPrior(Prior):
         VAE with a VampPrior (Tomczak & Welling, 2018), arXiv:1705.07120, eq. 9.
     """
 
-    starts = True
+    starts = infers = True
     space = None
     low: Tensor
     high: Tensor

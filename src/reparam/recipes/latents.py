@@ -44,6 +44,15 @@ def planar_vae(spec: DataSpec) -> Values:
     return _with(spec, posterior={"kind": "planar"})
 
 
+def hamiltonian_vae(spec: DataSpec) -> Values:
+    """VAE whose draws follow the gradient of log p(x, z) for some leapfrog steps.
+
+    Source:
+        Hamiltonian variational auto-encoder (Caterini et al., 2018), arXiv:1805.11328.
+    """
+    return _with(spec, posterior={"kind": "hamiltonian"})
+
+
 def radial_vae(spec: DataSpec) -> Values:
     """VAE with a radial flow posterior.
 
@@ -162,6 +171,7 @@ LATENTS: dict[str, Recipe] = {
     "mixture-vae": mixture_vae,
     "planar-vae": planar_vae,
     "radial-vae": radial_vae,
+    "hamiltonian-vae": hamiltonian_vae,
     "iaf-vae": iaf_vae,
     "maf-vae": maf_vae,
     "svae": svae,

@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from reparam.config import Config, build_model, merged, parse_config, with_networks
+from reparam.composing import build_model
+from reparam.config import Config, merged, parse_config, with_networks
 from reparam.data import Data
 from reparam.data.records import Binarize
 from reparam.models import Autoencoder

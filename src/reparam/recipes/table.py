@@ -3,12 +3,13 @@
 from reparam.errors import UnknownNameError, nearest
 from reparam.recipes.basic import BASIC
 from reparam.recipes.building import Recipe
+from reparam.recipes.conditions import CONDITIONS
 from reparam.recipes.hierarchies import HIERARCHIES
 from reparam.recipes.latents import LATENTS
 from reparam.recipes.objectives import OBJECTIVES
 from reparam.recipes.quantised import QUANTISED
 
-RECIPES: dict[str, Recipe] = BASIC | OBJECTIVES | LATENTS | QUANTISED | HIERARCHIES
+RECIPES: dict[str, Recipe] = BASIC | OBJECTIVES | LATENTS | QUANTISED | HIERARCHIES | CONDITIONS
 
 
 def require_recipe(name: str) -> Recipe:

@@ -136,7 +136,7 @@ def _curve(metrics: Sequence[Mapping[str, Any]], key: str, title: str, unit: str
 
 
 def _reconstructions(story: Story) -> list[Figure]:
-    model, x = story.subject.model, story.subject.items[:64]
+    model, x = story.subject.model_for(slice(64)), story.subject.items[:64]
     if model.denoising:
         title = "Originals, corrupted copies and outputs"
         caption = "Clean test items, the corrupted copies that the model sees, and what it makes of these copies alone."
@@ -153,11 +153,34 @@ def _reconstructions(story: Story) -> list[Figure]:
 
 
 def _samples(story: Story) -> list[Figure]:
-    with seeded(story.subject.seed, "report samples"):
-        noisy = story.view.noisy
-        new = story.subject.model.sample(max(64, len(story.subject.items)) if noisy else 64, draw=noisy)
+    subject, noisy = story.subject, story.view.noisy
+    n = max(64, len(subject.items)) if noisy else 64
+    with seeded(subject.seed, "report samples"):
+        new = subject.model_for(torch.arange(n) % len(subject.items)).sample(n, draw=noisy)
     caption = "New items: codes z drawn from the prior p(z), then decoded. None of them is in the data."
-    return _figures("samples", "Samples from the prior", caption, story.view.samples(new, story.subject.items))
+    if subject.told:
+        caption += f" The model is told the {' and the '.join(subject.told)} of test items."
+    return _figures("samples", "Samples from the prior", caption, story.view.samples(new, subject.items))
+
+
+def _classes(story: Story) -> list[Figure]:
+    """New items of each class, where the model is told the class: the same z in each column."""
+    subject = story.subject
+    if "labels" not in subject.told or not subject.spec.classes:
+        return []
+    names = subject.spec.classes[:_TRAVERSED]
+    rows = []
+    for number in range(len(names)):
+        with seeded(subject.seed, "report classes"):
+            rows.append(subject.model.given(labels=number).sample(_WALK_STEPS))
+    caption = (
+        "New items of each class: one row for each class the model is told, one draw of noise for each column. What a "
+        "column has in common is what the code says apart from the class."
+    )
+    if len(names) < len(subject.spec.classes):
+        caption += f" The first {len(names)} of {len(subject.spec.classes)} classes are shown."
+    drawings = story.view.walks(names, torch.stack(rows), [str(column + 1) for column in range(_WALK_STEPS)])
+    return _figures("classes", "Samples of each class", caption, drawings)
 
 
 def _traversals(story: Story) -> list[Figure]:
@@ -165,7 +188,7 @@ def _traversals(story: Story) -> list[Figure]:
     dims = subject.order[:_TRAVERSED]
     codes = subject.scale_codes
     pictures = traverse(
-        subject.model, None if codes is not None else subject.items[0], dims, _SPAN, _WALK_STEPS, codes=codes
+        subject.model_for(0), None if codes is not None else subject.items[0], dims, _SPAN, _WALK_STEPS, codes=codes
     )
     marks = [f"{value:+.3g}" if value else "0" for value in np.linspace(-_SPAN, _SPAN, _WALK_STEPS)]
     held = "the mean code" if codes is not None else "the code of one test item"
@@ -205,23 +228,42 @@ def _decoded_plane(story: Story) -> list[Figure]:
     if story.subject.model.latent_dim != 2:
         return []
     codes = story.subject.scale_codes
-    drawings = story.view.plane(grid(story.subject.model, codes=codes))
+    drawings = story.view.plane(grid(story.subject.model_for(0), codes=codes))
     mass = "prior probability" if codes is None else "share of the codes"
     caption = f"The whole latent plane, decoded: between two neighbours lies always the same {mass}."
     return _figures("latent-plane", "The decoded latent plane", caption, drawings)
 
 
 def _interpolations(story: Story) -> list[Figure]:
-    items = story.subject.items
-    pairs = min(5, len(items) // 2)
+    subject, items = story.subject, story.subject.items
+    pairs = _pairs(subject)
     if not pairs:
-        raise _NothingError("An interpolation needs two test items; there is only one.")
-    starts, ends = items[:pairs], items[pairs : 2 * pairs]
+        raise _NothingError("An interpolation needs two test items, alike in what the model is told; there is one.")
+    ways = [interpolate(subject.model_for(a), items[a], items[b], steps=10) for a, b in pairs]
     caption = (
         "On the straight line between the codes of two test items. In a good latent space each step looks like data."
     )
-    drawings = story.view.paths(starts, interpolate(story.subject.model, starts, ends, steps=10), ends)
+    if subject.told:
+        caption += f" Both items have the same {' and the same '.join(subject.told)}."
+    starts, ends = ([pair[side] for pair in pairs] for side in (0, 1))
+    drawings = story.view.paths(items[starts], torch.stack(ways), items[ends])
     return _figures("interpolations", "Interpolations between test items", caption, drawings)
+
+
+def _pairs(subject: Subject) -> list[tuple[int, int]]:
+    """Up to five pairs of items, each item in one of them; in a pair, the model is told the same of both."""
+    several = min(5, len(subject.items) // 2)
+    if not subject.told:
+        return [(number, several + number) for number in range(several)]
+    waiting: dict[str, int] = {}
+    pairs = []
+    for number in range(len(subject.items)):
+        key = str([values[number].tolist() for values in subject.told.values()])
+        if key in waiting:
+            pairs.append((waiting.pop(key), number))
+        else:
+            waiting[key] = number
+    return pairs[:several]
 
 
 def _kl_bars(story: Story) -> list[Figure]:
@@ -261,7 +303,7 @@ _SECTIONS: tuple[tuple[str, str, str, tuple[_Draw, ...]], ...] = (
         "What is left of an item after it went through the code.",
         (_reconstructions,),
     ),
-    ("samples", "Samples", "What the model makes up on its own.", (_samples,)),
+    ("samples", "Samples", "What the model makes up on its own.", (_samples, _classes)),
     ("traversals", "Traversals", "What a single number of the code controls.", (_traversals,)),
     (
         "latent-space",

@@ -70,6 +70,11 @@ MEASURED: dict[str, tuple[str, str, str]] = {
         "p-value",
         "Near 0 where data drawn from the model would hardly ever have the data's share of values above 0.5.",
     ),
+    "class_accuracy": (
+        "Class by Bayes' rule",
+        "accuracy",
+        "Examples whose class has the largest p(C|x), which follows from the likelihood under each class.",
+    ),
     "probe_accuracy": (
         "Linear probe",
         "accuracy",
@@ -125,6 +130,6 @@ MEASURED: dict[str, tuple[str, str, str]] = {
 }
 COMPARED = {"fid", "recon_fid", "kid", "precision", "recall", "inception_score", "completeness"}
 BESIDE = {"fid_n", "kid_std", "inception_score_std", "completeness_n", "collapse_n", "mutual_information_most"} | {
-    f"{name}_stderr" for name in ("mutual_information", "aggregate_kl")
+    f"{name}_stderr" for name in ("mutual_information", "aggregate_kl", "class_accuracy")
 }
 BESIDE |= {"ppc_n"} | {f"ppc_{name}{which}" for name in ("mean", "variance", "ink") for which in ("", "_model")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -33,6 +33,7 @@ class Subject:
         labels: (N,) class numbers of the codes, or None.
         kl: (L,) KL of each latent dimension in nats, or None where it does not split into dimensions.
         seed: Seeds every draw a figure makes.
+        told: What the model must be told of each of the items, by name.
         binarized: True where the items are binary draws or thresholds of stored grey values.
     """
 
@@ -44,6 +45,11 @@ class Subject:
     kl: Tensor | None
     seed: int
     binarized: bool = False
+    told: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def model_for(self, chosen: slice | int | Tensor) -> Any:
+        """The model, told what it must be told of some of the items: of each of several, or of one for all."""
+        return told(self.model, {name: values[chosen] for name, values in self.told.items()})
 
     @property
     def spread(self) -> Tensor:
@@ -93,12 +99,20 @@ def look_at(model: Any, data: Data, evaluation: Mapping[str, Any], seed: int = 0
     chosen = torch.randperm(len(split), generator=generator(seed, "report items"))
     chosen = chosen[: max(_FEWEST_ITEMS, _MOST_VALUES // numel(split.spec.shape))]
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    items = split.batch(chosen.to(split.device)).x.to(device)
-    codes = torch.cat([posterior_means(model, batch.x).cpu() for batch in split.batches(256)])
+    shown = split.batch(chosen.to(split.device))
+    codes = torch.cat(
+        [posterior_means(told(model, batch.pick(model.conditions)), batch.x).cpu() for batch in split.batches(256)]
+    )
     labels = None if split.labels is None else split.labels.cpu()
     kl = _kl_per_dim(model, split, evaluation, device, seed)
     binarized = data.spec.binarize != "none"
-    return Subject(model, split.spec, items, codes.float(), labels, kl, seed, binarized)
+    named = shown.pick(model.conditions)
+    return Subject(model, split.spec, shown.x.to(device), codes.float(), labels, kl, seed, binarized, named)
+
+
+def told(model: Any, named: Mapping[str, Tensor]) -> Any:
+    """The model, told once what it must be told; the model itself where that is nothing."""
+    return model.given(**named) if named else model
 
 
 def _kl_per_dim(
@@ -114,7 +128,7 @@ def _kl_per_dim(
     if isinstance(given, list) and len(given) == model.latent_dim and all(is_number(value) for value in given):
         return torch.tensor(given, dtype=torch.float)
     with torch.no_grad(), seeded(seed, "report kl"):
-        x = split.batch(slice(0, 256)).x.to(device)
-        found: Tensor | None = model.trace(x).kl_dims
+        some = split.batch(slice(0, 256))
+        found: Tensor | None = model.trace(some.x.to(device), **some.pick(model.conditions)).kl_dims
     kl = None if found is None else found.mean((0, 1)).cpu().float()
     return kl if kl is not None and bool(kl.isfinite().all()) else None

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from reparam.config import Config, describe, merged, parse_config, read_yaml
+from reparam.composing import describe
+from reparam.config import Config, merged, parse_config, read_yaml
 from reparam.data import Data, load_data
 from reparam.errors import ConfigError, PartError, RunError, RunNotFoundError, UnknownNameError, nearest
 from reparam.files import replacing

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from reparam import processes, store
-from reparam.config import Config, build_model, build_objective, describe, merged, parse_config, rebuild
+from reparam.composing import build_model, build_objective, describe, rebuild
+from reparam.config import Config, merged, parse_config
 from reparam.data import Data, DataSpec, load_data
 from reparam.errors import ConfigError, RunError, nearest
 from reparam.files import locked
@@ -79,7 +80,8 @@ def _start(model: Autoencoder, data: Data, seed: int) -> None:
     """Shows some training examples to the parts that begin from data."""
     if model.starts:
         with seeded(seed, "start"):
-            model.start(data.train.subset(EXAMPLES, seed).batch(slice(None)).x.cpu())
+            shown = data.train.subset(EXAMPLES, seed).batch(slice(None))
+            model.start(shown.x.cpu(), **{name: v.cpu() for name, v in shown.pick(model.conditions).items()})
 
 
 def fit(

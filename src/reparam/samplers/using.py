@@ -28,7 +28,14 @@ BATCH = 250
 
 
 def draw(
-    run: Run, sampler: str = PRIOR, n: int = 64, *, temperature: float = 1.0, draw_x: bool = False, seed: int = 0
+    run: Run,
+    sampler: str = PRIOR,
+    n: int = 64,
+    *,
+    temperature: float = 1.0,
+    draw_x: bool = False,
+    seed: int = 0,
+    **named: Any,
 ) -> Float[Tensor, "N ..."]:
     """n new examples of a run's model, from its prior or from a sampler fitted to its training codes.
 
@@ -39,6 +46,8 @@ def draw(
         temperature: Of the prior.
         draw_x: Draw x from p(x|z) instead of taking its mean.
         seed: Every draw of new examples follows from it.
+        **named: What the model must be told, by name: one value for all, or n of them. A fitted sampler knows the codes
+            of all examples together, whatever was told of them.
     Raises:
         UnknownNameError: if there is no such sampler.
         ConfigError: if a temperature is given to a fitted sampler.
@@ -46,7 +55,7 @@ def draw(
     """
     if sampler == PRIOR:
         with seeded(seed, "sample"):
-            return run.model.sample(n, temperature, draw_x)
+            return run.model.sample(n, temperature, draw_x, **named)
     if temperature != 1.0:
         raise ConfigError(f"The {sampler} sampler has no temperature; it belongs to the prior.")
     fit = fitted(run, sampler)
@@ -54,7 +63,7 @@ def draw(
         z = fit.sample(n)
         if fit.over_codes:
             z = _q_anywhere(run.model).codebook.vectors(z.long())
-        p_x = run.model.decode(onto_space(run.model, z))
+        p_x = run.model.decode(onto_space(run.model, z), **named)
         return p_x.sample() if draw_x else p_x.mean
 
 
@@ -87,8 +96,10 @@ def fitted(run: Run, name: str) -> Sampler:
 def _q_anywhere(model: Any) -> Any:
     """q(z|x) of an example of zeros: it tells what codes, if any, z is made of."""
     device = next(model.parameters()).device
+    condition = getattr(model, "condition", None)
+    named = {} if condition is None else {condition.name: condition.example}
     with evaluating(model):
-        return model.infer(torch.zeros(1, *model.data_shape, device=device))
+        return model.infer(torch.zeros(1, *model.data_shape, device=device), **named)
 
 
 def _sizes(model: Any, kind: Kind) -> dict[str, Any]:

@@ -1,0 +1,236 @@
+"""Puts models together from their parts, and says of a model how it can be put together again."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from reparam.data import DataSpec
+from reparam.errors import PartError
+from reparam.likelihoods import Likelihood, StandardizedLikelihood
+from reparam.model_config import FlatConfig, HierarchicalConfig, Part
+from reparam.models import VAE, Autoencoder, HierarchicalVAE
+from reparam.networks import (
+    Condition,
+    ConditionalDecoder,
+    ConditionalEncoder,
+    Corruption,
+    Decoder,
+    Encoder,
+    MapDecoder,
+    StandardizedCorruption,
+    StandardizedEncoder,
+    StandardizedHierarchy,
+    widened,
+)
+from reparam.objectives import Objective
+from reparam.parts import PARTS, SECTIONS, constructor
+from reparam.priors import ConditionalPrior, Prior
+from reparam.rng import seeded
+from reparam.shapes import numel
+from reparam.weighing import affordable
+
+MOST_AXES = 8
+OF_CODES = ("grid", "codes")  # what a prior over codes takes from the posterior
+
+
+def build_part(section: str, part: Part, context: Mapping[str, Any]) -> Any:
+    """Calls the constructor behind a part with its settings and what the context knows.
+
+    Raises:
+        PartError: from the constructor.
+    """
+    accepted = inspect.signature(constructor(section, part.kind)).parameters
+    known = {name: value for name, value in context.items() if name in accepted}
+    return constructor(section, part.kind)(**(known | part.settings))
+
+
+def build_model(config: FlatConfig | HierarchicalConfig, spec: DataSpec) -> Autoencoder:
+    """Puts a model together for these data.
+
+    Raises:
+        PartError: if parts do not fit each other or the data, or the memory.
+    """
+    composers: dict[str, Callable[..., Autoencoder]] = {"flat": _flat, "hierarchical": _hierarchical}
+    return affordable(lambda: composers[config.kind](config, spec))
+
+
+def _context(config: FlatConfig | HierarchicalConfig, spec: DataSpec) -> tuple[Likelihood, dict[str, Any]]:
+    """The likelihood, and what the constructors of the other parts may ask for."""
+    context: dict[str, Any] = {"data_shape": spec.shape}
+    if spec.levels and spec.binarize == "none":
+        context["levels"] = spec.levels
+    likelihood = build_part("likelihood", config.likelihood, context)
+    if likelihood.unit_interval and spec.kind == "real":
+        raise PartError(
+            f"{config.likelihood.kind} is a likelihood of values in [0, 1]; {spec.name} holds real numbers. "
+            "Use normal or laplace."
+        )
+    return likelihood, context | {"out_shape": likelihood.out_shape}
+
+
+def _units(spec: DataSpec) -> dict[str, Any]:
+    return {"shift": spec.shift, "scale": spec.scale}
+
+
+def _corruption(config: FlatConfig | HierarchicalConfig, spec: DataSpec) -> Corruption | None:
+    """The corruption, in the units of real data."""
+    if config.corruption is None:
+        return None
+    corruption: Corruption = build_part("corruption", config.corruption, {"data_shape": spec.shape})
+    if spec.kind != "real":
+        return corruption
+    return StandardizedCorruption(corruption, data_shape=spec.shape, **_units(spec))
+
+
+def _hierarchical(config: HierarchicalConfig, spec: DataSpec) -> HierarchicalVAE:
+    likelihood, context = _context(config, spec)
+    hierarchy = build_part("hierarchy", config.hierarchy, context)
+    context["latent_dim"] = hierarchy.latent_dims[0]
+    if spec.kind == "real":
+        hierarchy = StandardizedHierarchy(hierarchy, **_units(spec))
+        likelihood = StandardizedLikelihood(likelihood, **_units(spec))
+    return HierarchicalVAE(
+        hierarchy=hierarchy,
+        top=build_part("prior", config.top, context),
+        likelihood=likelihood,
+        kl=config.kl,
+        corruption=_corruption(config, spec),
+        spectral=config.spectral,
+    )
+
+
+def _flat(config: FlatConfig, spec: DataSpec) -> VAE:
+    likelihood, context = _context(config, spec)
+    context["latent_dim"] = config.latent_dim
+    condition = None if config.condition is None else _condition(config.condition, spec)
+    told = dict.fromkeys(config.condition_into, condition)
+    encoder = _encoder(config, context, spec, told.get("encoder"))
+    context["in_dim"] = encoder.out_dim
+    if spec.kind == "real":
+        likelihood = StandardizedLikelihood(likelihood, **_units(spec))
+    posterior = build_part("posterior", config.posterior, context)
+    context |= {name: getattr(posterior, name) for name in OF_CODES if hasattr(posterior, name)}
+    return VAE(
+        encoder=encoder,
+        posterior=posterior,
+        prior=_prior(config.prior, context, told.get("prior")),
+        decoder=_decoder(config, context, told.get("decoder")),
+        likelihood=likelihood,
+        kl=config.kl,
+        corruption=_corruption(config, spec),
+        condition=condition,
+    )
+
+
+def _condition(part: Part, spec: DataSpec) -> Condition:
+    """What the model is told of each example of these data."""
+    context: dict[str, Any] = {}
+    if part.kind == "classes":
+        context = {"classes": len(spec.classes)}
+    else:
+        name = part.settings.get("name", "attributes")
+        context = {"numbers": spec.widths.get(name, 0)}
+    if not any((context | part.settings).values()):
+        beside = ", ".join((["labels"] if spec.classes else []) + list(spec.widths)) or "nothing"
+        raise PartError(
+            f"model.condition: {part.kind} finds nothing to be told in {spec.name}, which has {beside} beside x. "
+            "Take data with labels or attributes, or a recipe without a condition."
+        )
+    condition: Condition = build_part("condition", part, context)
+    return condition
+
+
+def _encoder(config: FlatConfig, context: dict[str, Any], spec: DataSpec, condition: Condition | None) -> Encoder:
+    """The encoder; where it is told a condition it sees one channel more, which has no units."""
+    shape = widened(spec.shape, condition.dim) if condition else spec.shape
+    more = shape[0] - spec.shape[0]
+    encoder: Encoder = build_part("encoder", config.encoder, context | {"data_shape": shape})
+    if hasattr(encoder, "grid"):
+        context["grid"] = encoder.grid
+    if spec.kind == "real":
+        encoder = StandardizedEncoder(encoder, (*spec.shift, *(more * (0.0,))), (*spec.scale, *(more * (1.0,))))
+    return ConditionalEncoder(encoder, condition.dim) if condition else encoder
+
+
+def _decoder(config: FlatConfig, context: Mapping[str, Any], condition: Condition | None) -> Decoder:
+    """The decoder; where it is told a condition its codes are longer."""
+    if condition is None:
+        decoder: Decoder = build_part("decoder", config.decoder, context)
+        return decoder
+    by_position = constructor("decoder", config.decoder.kind) is MapDecoder and "grid" in context
+    more = numel(context["grid"]) if by_position else condition.dim
+    longer = dict(context) | {"latent_dim": config.latent_dim + more}
+    return ConditionalDecoder(build_part("decoder", config.decoder, longer), condition.dim)
+
+
+def _prior(part: Part | None, context: Mapping[str, Any], condition: Condition | None) -> Prior | None:
+    """The prior, moved by a condition where it is told one."""
+    if part is None:
+        return None
+    prior: Prior = build_part("prior", part, context)
+    return ConditionalPrior(prior, condition.dim, condition.hidden_dims) if condition else prior
+
+
+def build_objective(part: Part, model: Autoencoder, seed: int) -> Objective:
+    """An objective for a model, with the first weights of the networks it owns.
+
+    Raises:
+        PartError: from the constructor.
+    """
+    context = {"latent_dim": model.latent_dim, "data_shape": model.data_shape}
+    with seeded(seed, "objective"):
+        objective: Objective = build_part("objective", part, context)
+    return objective
+
+
+def describe(part: Any, section: str) -> dict[str, Any]:
+    """A part as kind and constructor arguments, read from the attributes of the same names.
+
+    Raises:
+        PartError: if its class is not in the table.
+    """
+    kinds = {cls: kind for kind, cls in PARTS[section].items()}
+    if type(part) not in kinds:
+        raise PartError(
+            f"The {section} is a {type(part).__name__}, which reparam cannot rebuild from disk. "
+            "Save its weights with torch or safetensors, or compose it from reparam's parts."
+        )
+    described: dict[str, Any] = {"kind": kinds[type(part)]}
+    for name in inspect.signature(type(part)).parameters:
+        value = getattr(part, name)
+        if isinstance(value, nn.Module):
+            value = describe(value, _seam(name, section))
+        described[name] = list(value) if isinstance(value, tuple) else value
+    return described
+
+
+def _seam(name: str, section: str) -> str:
+    """The seam of the part that an argument holds: its own name's, or that of the part which takes it."""
+    name = SECTIONS.get(name, name)
+    return name if name in PARTS else section
+
+
+def rebuild(described: Mapping[str, Any], section: str, weights: int | None = None) -> Any:
+    """The part that :func:`describe` described.
+
+    Args:
+        described: Kind and constructor arguments, perhaps a stranger's.
+        section: Its seam.
+        weights: How many weights it may have; None allows what the memory holds.
+    Raises:
+        PartError: if it has more, or is nothing that can be built.
+    """
+    return affordable(lambda: _rebuilt(described, section), weights)
+
+
+def _rebuilt(described: Mapping[str, Any], section: str) -> Any:
+    arguments: dict[str, Any] = {}
+    for name, value in described.items():
+        if name.endswith("_shape") and len(value) > MOST_AXES:
+            raise PartError(f"{name} has {len(value)} axes, expected at most {MOST_AXES}.")
+        if isinstance(value, Mapping) and "kind" in value:
+            value = _rebuilt(value, _seam(name, section))
+        arguments[name] = tuple(value) if isinstance(value, list) else value
+    return constructor(section, arguments.pop("kind"))(**arguments)

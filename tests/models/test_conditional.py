@@ -1,0 +1,172 @@
+"""A flat model that is told something of each example."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from reparam.data import Data, load_data
+from reparam.errors import DataError, PartError, RefusedError, ShapeError
+from reparam.evaluation import evaluate, log_likelihood
+from reparam.models import Autoencoder
+from reparam.objectives import ELBO
+from reparam.recipes import build
+from reparam.runs import train
+from reparam.store import load, save
+from tests.contracts.members import seeded_, tiny_data
+
+B = 6
+
+
+def model(kind: str = "levels", shape: tuple[int, ...] = (1, 9, 8), **settings: Any) -> Autoencoder:
+    torch.manual_seed(0)
+    return seeded_(build("cvae", tiny_data(kind, shape), **settings))  # type: ignore[return-value]
+
+
+def examples(shape: tuple[int, ...] = (1, 9, 8)) -> tuple[Tensor, Tensor]:
+    torch.manual_seed(1)
+    return torch.rand(B, *shape), torch.arange(B) % 3
+
+
+def attributes(count: int = 60) -> Data:
+    """Points around a place that two numbers with units of their own describe."""
+    torch.manual_seed(2)
+    a = torch.randn(count, 2) * torch.tensor([3.0, 0.1]) + torch.tensor([10.0, 0.0])
+    x = torch.cat([a, a.flip(1)], 1) + 0.1 * torch.randn(count, 4)
+    return load_data({"x": x.numpy(), "attributes": a.numpy()})
+
+
+def test_every_part_is_told() -> None:
+    vae, (x, labels) = model(), examples()
+    assert vae.conditions == ("labels",)
+    other = (labels + 1) % 3
+    z = torch.randn(B, vae.latent_dim)
+    assert not torch.allclose(vae.infer(x, labels=labels).mean, vae.infer(x, labels=other).mean)
+    assert not torch.allclose(vae.decode(z, labels=labels).mean, vae.decode(z, labels=other).mean)
+    assert not torch.allclose(vae.p_z(labels=labels).mean, vae.p_z(labels=other).mean)
+
+
+@pytest.mark.parametrize("into", [("encoder",), ("decoder",), ("prior",), ("encoder", "decoder")])
+def test_the_user_chooses_who_is_told(into: tuple[str, ...]) -> None:
+    vae, (x, labels) = model(condition_into=into), examples()
+    other, z = (labels + 1) % 3, torch.zeros(B, vae.latent_dim)
+    changed = {
+        "encoder": not torch.allclose(vae.infer(x, labels=labels).mean, vae.infer(x, labels=other).mean),
+        "decoder": not torch.allclose(vae.decode(z, labels=labels).mean, vae.decode(z, labels=other).mean),
+        "prior": not torch.allclose(vae.p_z(labels=labels).mean, vae.p_z(labels=other).mean),
+    }
+    assert {name for name, there in changed.items() if there} == set(into)
+    assert vae.trace(x, labels=labels).elbo.isfinite().all()
+
+
+def test_given_tells_once_for_all() -> None:
+    vae, (x, _) = model(), examples()
+    told = vae.given(labels=2)
+    assert (told.conditions, vae.conditions) == ((), ("labels",))
+    assert torch.equal(told.infer(x).mean, vae.infer(x, labels=torch.full((B,), 2)).mean)
+    assert torch.equal(told.infer(x[0]).mean, vae.infer(x[0], labels=torch.tensor(2)).mean)
+    torch.manual_seed(3)
+    first = told.sample(5)
+    torch.manual_seed(3)
+    assert torch.equal(first, vae.sample(5, labels=torch.full((5,), 2)))
+    assert {id(p) for p in told.parameters()} == {id(p) for p in vae.parameters()}
+    assert torch.equal(
+        vae.given(labels=torch.arange(B) % 3).reconstruct(x), vae.reconstruct(x, labels=torch.arange(B) % 3)
+    )
+
+
+def test_an_example_alone_and_in_a_batch() -> None:
+    vae, (x, labels) = model().double(), examples()
+    x = x.double()
+    q = vae.infer(x, labels=labels)
+    for number in range(B):
+        alone = vae.infer(x[number], labels=labels[number])
+        assert alone.batch_shape == ()
+        # float64 rounding of sums in another order
+        assert torch.allclose(alone.mean, q.mean[number], atol=1e-12)
+    trace = vae.trace(x, samples=4, labels=labels)
+    assert torch.equal(trace.log_w, trace.log_p_x + trace.log_p_z - trace.log_q)
+    assert trace.kl.shape == (4, B, vae.latent_dim)
+    code = torch.zeros(vae.latent_dim, dtype=torch.float64)
+    assert vae.decode(code, labels=torch.tensor(1)).mean.shape == (1, 9, 8)
+
+
+def test_likelihood_is_that_of_x_given_c() -> None:
+    """Averaged over the classes by Bayes' rule, the class of an example is the one under which it is likely."""
+    vae, (x, labels) = model("binary"), examples()
+    x = x.round()
+    by_class = torch.stack([log_likelihood(vae.given(labels=k), x, 50) for k in range(3)], 1)
+    told = log_likelihood(vae, x, 50, labels=labels)
+    assert torch.allclose(told, by_class[torch.arange(B), labels])
+
+
+def test_refusals() -> None:
+    vae, (x, labels) = model(), examples()
+    with pytest.raises(RefusedError, match=r"must be told 'labels'.*model\.given\(labels=\.\.\.\)"):
+        vae.infer(x)
+    with pytest.raises(RefusedError, match="must be told 'labels'"):
+        vae.sample(3)
+    with pytest.raises(ShapeError, match="told of 6 examples, expected one value or 4"):
+        vae.sample(4, labels=labels)
+    with pytest.raises(PartError, match=r"takes no 'label'\. Did you mean 'labels'"):
+        vae.given(label=3)
+    with pytest.raises(PartError, match=r"takes no 'labels'\. It takes nothing beside x"):
+        build("vae", tiny_data("levels", (1, 9, 8))).given(labels=1)
+    with pytest.raises(PartError, match="q is told a condition that they do not have"):
+        model(prior={"kind": "vamp", "components": 3}, condition_into=("encoder", "decoder"))
+    assert model(prior={"kind": "vamp", "components": 3}, condition_into=("decoder",)).trace(x, labels=labels)
+    with pytest.raises(PartError, match="no part takes it"):
+        model(condition_into=())
+
+
+def test_data_without_anything_to_be_told() -> None:
+    data = load_data(torch.rand(30, 4).numpy())
+    with pytest.raises(PartError, match=r"classes finds nothing to be told in .* which has nothing beside x"):
+        build("cvae", data)
+    with pytest.raises(DataError, match="The model needs 'labels' with each example"):
+        train("vae", {"model": {"condition": {"kind": "classes", "classes": 3}}, "train": {"epochs": 1}}, data=data)
+
+
+def test_attributes(tmp_path: Path) -> None:
+    """They are standardised by the training split, kept with the weights, and say where x lies."""
+    data = attributes(400)
+    settings = {"train": {"epochs": 40, "tensorboard": False}, "model": {"latent_dim": 1}, "seed": 1}
+    run = train("cvae", settings, data=data, device="cpu")
+    assert run.model.conditions == ("attributes",)
+    test = data.test.batch(slice(None))
+    told = run.model.sample(len(test), attributes=test.named["attributes"])
+    # told where it is, a new example lies there; columns have spreads of 3 and 0.1
+    assert (told - test.x).abs().mean(0).lt(torch.tensor([1.5, 0.2, 0.2, 1.5])).all()
+    save(run.model, tmp_path / "model", run.spec)
+    again = load(tmp_path / "model")
+    assert torch.equal(
+        again.reconstruct(test.x, attributes=test.named["attributes"]),
+        run.model.reconstruct(test.x, attributes=test.named["attributes"]),
+    )
+
+
+def test_judged_by_what_the_examples_are_told() -> None:
+    data = load_data("digits")
+    run = train("cvae", {"train": {"epochs": 3, "tensorboard": False}}, data=data, device="cpu")
+    found = evaluate(run.model, data.test, ["elbo", "nll", "reconstruction", "continuity", "ppc"], samples=5)
+    assert found["nll"] < -found["elbo"]
+    assert found["continuity_jump"] > 1
+    assert found["ppc_mean_model"] > 0
+
+
+def test_trains_as_a_part_of_any_objective() -> None:
+    """Draws from p(z|c) over the batch are what an aggregate posterior is matched with."""
+    data = tiny_data("real", (4,))
+    for kind in ("mmd", "sliced", "adversarial", "factor", "beta-tc", "iwae", "dreg", "stl"):
+        settings = {"objective": kind, "train": {"epochs": 1, "batch_size": 8, "tensorboard": False}}
+        run = train("cvae", settings, data=data, device="cpu")
+        assert all(torch.tensor(row["loss"]).isfinite() for row in run.metrics)
+    assert ELBO()(run.model, data.test.batch(slice(None)), _progress()).value.isfinite().all()
+
+
+def _progress() -> Any:
+    from reparam.trace import Progress
+
+    return Progress()
