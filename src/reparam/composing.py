@@ -9,8 +9,8 @@ from torch import nn
 from reparam.data import DataSpec
 from reparam.errors import PartError
 from reparam.likelihoods import Likelihood, StandardizedLikelihood
-from reparam.model_config import FlatConfig, HierarchicalConfig, Part
-from reparam.models import VAE, Autoencoder, HierarchicalVAE
+from reparam.model_config import AnyModel, FlatConfig, HierarchicalConfig, Part, SemiSupervisedConfig
+from reparam.models import VAE, Autoencoder, HierarchicalVAE, SemiSupervisedVAE
 from reparam.networks import (
     Condition,
     ConditionalDecoder,
@@ -32,6 +32,7 @@ from reparam.shapes import numel
 from reparam.weighing import affordable
 
 MOST_AXES = 8
+OneLatent = FlatConfig | SemiSupervisedConfig
 OF_CODES = ("grid", "codes")  # what a prior over codes takes from the posterior
 
 
@@ -46,17 +47,21 @@ def build_part(section: str, part: Part, context: Mapping[str, Any]) -> Any:
     return constructor(section, part.kind)(**(known | part.settings))
 
 
-def build_model(config: FlatConfig | HierarchicalConfig, spec: DataSpec) -> Autoencoder:
+def build_model(config: AnyModel, spec: DataSpec) -> Autoencoder:
     """Puts a model together for these data.
 
     Raises:
         PartError: if parts do not fit each other or the data, or the memory.
     """
-    composers: dict[str, Callable[..., Autoencoder]] = {"flat": _flat, "hierarchical": _hierarchical}
+    composers: dict[str, Callable[..., Autoencoder]] = {
+        "flat": _flat,
+        "hierarchical": _hierarchical,
+        "semi-supervised": _semi_supervised,
+    }
     return affordable(lambda: composers[config.kind](config, spec))
 
 
-def _context(config: FlatConfig | HierarchicalConfig, spec: DataSpec) -> tuple[Likelihood, dict[str, Any]]:
+def _context(config: AnyModel, spec: DataSpec) -> tuple[Likelihood, dict[str, Any]]:
     """The likelihood, and what the constructors of the other parts may ask for."""
     context: dict[str, Any] = {"data_shape": spec.shape}
     if spec.levels and spec.binarize == "none":
@@ -74,7 +79,7 @@ def _units(spec: DataSpec) -> dict[str, Any]:
     return {"shift": spec.shift, "scale": spec.scale}
 
 
-def _corruption(config: FlatConfig | HierarchicalConfig, spec: DataSpec) -> Corruption | None:
+def _corruption(config: AnyModel, spec: DataSpec) -> Corruption | None:
     """The corruption, in the units of real data."""
     if config.corruption is None:
         return None
@@ -101,12 +106,17 @@ def _hierarchical(config: HierarchicalConfig, spec: DataSpec) -> HierarchicalVAE
     )
 
 
-def _flat(config: FlatConfig, spec: DataSpec) -> VAE:
+def _semi_supervised(config: SemiSupervisedConfig, spec: DataSpec) -> SemiSupervisedVAE:
+    _, context = _context(config, spec)
+    return SemiSupervisedVAE(_flat(config, spec), _encoder(config.classifier, context, spec, None), config.alpha)
+
+
+def _flat(config: OneLatent, spec: DataSpec) -> VAE:
     likelihood, context = _context(config, spec)
     context["latent_dim"] = config.latent_dim
     condition = None if config.condition is None else _condition(config.condition, spec)
     told = dict.fromkeys(config.condition_into, condition)
-    encoder = _encoder(config, context, spec, told.get("encoder"))
+    encoder = _encoder(config.encoder, context, spec, told.get("encoder"))
     context["in_dim"] = encoder.out_dim
     if spec.kind == "real":
         likelihood = StandardizedLikelihood(likelihood, **_units(spec))
@@ -142,11 +152,11 @@ def _condition(part: Part, spec: DataSpec) -> Condition:
     return condition
 
 
-def _encoder(config: FlatConfig, context: dict[str, Any], spec: DataSpec, condition: Condition | None) -> Encoder:
-    """The encoder; where it is told a condition it sees one channel more, which has no units."""
+def _encoder(part: Part, context: dict[str, Any], spec: DataSpec, condition: Condition | None) -> Encoder:
+    """An encoder; where it is told a condition it sees one channel more, which has no units."""
     shape = widened(spec.shape, condition.dim) if condition else spec.shape
     more = shape[0] - spec.shape[0]
-    encoder: Encoder = build_part("encoder", config.encoder, context | {"data_shape": shape})
+    encoder: Encoder = build_part("encoder", part, context | {"data_shape": shape})
     if hasattr(encoder, "grid"):
         context["grid"] = encoder.grid
     if spec.kind == "real":
@@ -154,7 +164,7 @@ def _encoder(config: FlatConfig, context: dict[str, Any], spec: DataSpec, condit
     return ConditionalEncoder(encoder, condition.dim) if condition else encoder
 
 
-def _decoder(config: FlatConfig, context: Mapping[str, Any], condition: Condition | None) -> Decoder:
+def _decoder(config: OneLatent, context: Mapping[str, Any], condition: Condition | None) -> Decoder:
     """The decoder; where it is told a condition its codes are longer."""
     if condition is None:
         decoder: Decoder = build_part("decoder", config.decoder, context)

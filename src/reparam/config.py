@@ -33,6 +33,7 @@ class DataConfig(Strict):
         binarize: ``dynamic`` draws Bernoulli(x) afresh each epoch, ``threshold`` cuts at 0.5.
         validation: Share (below 1) or number of training examples cut off for validation, where the source has none.
         limit: Seeded random subset of each split.
+        labelled: How many training examples keep their labels.
         seed: Seed of random splits and subsets; apart from the run's seed, so that runs share a test split.
         stream: ``on`` leaves the data on disk, ``off`` loads them, ``auto`` streams what is large beside the memory.
     """
@@ -42,6 +43,7 @@ class DataConfig(Strict):
     binarize: Literal["none", "dynamic", "threshold"] = "none"
     validation: Annotated[float, Field(gt=0)] | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
+    labelled: Annotated[int, Field(ge=1)] | None = None
     seed: int = 0
     stream: Literal["auto", "on", "off"] = "auto"
 

@@ -84,15 +84,14 @@ def _checked(value: Any, info: ValidationInfo) -> Any:
     return value if value is None or section not in PARTS else checked_part(section, value)
 
 
-class FlatConfig(Strict):
-    """The parts of a flat model; each is a kind, or a kind with its settings.
+class _FlatParts(Strict):
+    """The parts of a model with one latent; each is a kind, or a kind with its settings.
 
     Attributes:
         condition: What the model is told of each example.
         condition_into: The parts that the condition goes into.
     """
 
-    kind: Literal["flat"] = "flat"
     latent_dim: Annotated[int, Field(ge=1)] = 32
     encoder: Part
     posterior: Part
@@ -110,6 +109,25 @@ class FlatConfig(Strict):
     def network(self) -> Part:
         """The network that sees x."""
         return self.encoder
+
+
+class FlatConfig(_FlatParts):
+    """A flat model, with its parts."""
+
+    kind: Literal["flat"] = "flat"
+
+
+class SemiSupervisedConfig(_FlatParts):
+    """A flat model that is told a class, which is a latent where it is not seen.
+
+    Attributes:
+        classifier: The network of q(y|x).
+        alpha: Weight of log q(y|x) where the class is seen.
+    """
+
+    kind: Literal["semi-supervised"] = "semi-supervised"
+    classifier: Part
+    alpha: Annotated[float, Field(ge=0)] = 10.0
 
 
 class HierarchicalConfig(Strict):
@@ -137,7 +155,12 @@ class HierarchicalConfig(Strict):
         return self.hierarchy
 
 
-MODELS: dict[str, type[FlatConfig | HierarchicalConfig]] = {"flat": FlatConfig, "hierarchical": HierarchicalConfig}
+AnyModel = FlatConfig | HierarchicalConfig | SemiSupervisedConfig
+MODELS: dict[str, type[AnyModel]] = {
+    "flat": FlatConfig,
+    "hierarchical": HierarchicalConfig,
+    "semi-supervised": SemiSupervisedConfig,
+}
 NO_SUCH_MODEL = "no_such_model"
 
 
@@ -148,6 +171,8 @@ def _kind_of(value: Any) -> Any:
 
 
 ModelConfig = Annotated[
-    Annotated[FlatConfig, Tag("flat")] | Annotated[HierarchicalConfig, Tag("hierarchical")],
+    Annotated[FlatConfig, Tag("flat")]
+    | Annotated[HierarchicalConfig, Tag("hierarchical")]
+    | Annotated[SemiSupervisedConfig, Tag("semi-supervised")],
     Discriminator(_kind_of, custom_error_type=NO_SUCH_MODEL, custom_error_message="there is no such model"),
 ]

@@ -13,7 +13,7 @@ from reparam.likelihoods import (
     ReconstructionTerm,
     StandardizedLikelihood,
 )
-from reparam.models import VAE, HierarchicalVAE
+from reparam.models import VAE, HierarchicalVAE, SemiSupervisedVAE
 from reparam.networks import (
     ClassCondition,
     ConditionalDecoder,
@@ -90,7 +90,7 @@ from reparam.priors import (
 )
 
 PARTS: dict[str, dict[str, type]] = {
-    "model": {"flat": VAE, "hierarchical": HierarchicalVAE},
+    "model": {"flat": VAE, "hierarchical": HierarchicalVAE, "semi-supervised": SemiSupervisedVAE},
     "hierarchy": {"mlp": MLPHierarchy, "conv": ConvHierarchy, "standardized": StandardizedHierarchy},
     "condition": {"classes": ClassCondition, "vector": VectorCondition},
     "encoder": {
@@ -172,7 +172,11 @@ PARTS: dict[str, dict[str, type]] = {
         "rae": RegularizedBound,
     },
 }
-SECTIONS = {"top": "prior"}  # arguments that hold a part of a seam with another name
+SECTIONS = {
+    "top": "prior",
+    "classifier": "encoder",
+    "vae": "model",
+}  # arguments that hold a part of a seam with another name
 WRAPPER, CONDITIONAL = "standardized", "conditional"
 WRAPPERS = (WRAPPER, CONDITIONAL)  # put around parts by the build, never asked for by name
 FROM_CONTEXT = ("data_shape", "latent_dim", "out_shape", "in_dim", "self")

@@ -150,6 +150,8 @@ class HasNamedValues(Protocol):
 
     def pick(self, names: Iterable[str]) -> dict[str, Tensor]: ...
 
+    def known(self, names: Iterable[str]) -> dict[str, Tensor]: ...
+
 
 @dataclass(frozen=True)
 class Player:
@@ -164,6 +166,7 @@ class Model(Protocol):
     """What training, evaluation and latents ask of a model with a density."""
 
     conditions: tuple[str, ...]
+    observes: tuple[str, ...]
 
     def trace(
         self, x: Tensor, samples: int = 1, *, q: Distribution | None = None, fixed_q: bool = False, **named: Any

@@ -323,5 +323,20 @@ def test_factors_travel_with_the_examples() -> None:
         load_data({"x_train": grey(40), "factors_test": factors})
 
 
+def test_attributes_travel_with_the_examples() -> None:
+    numbers = np.linspace(0, 1, 80).reshape(40, 2)
+    data = load_data({"x": grey(40), "attributes": numbers})
+    assert data.spec.widths == {"attributes": 2}
+    for split in (data.train, data.test, load_data(data, spec=data.spec).test):
+        rows = [find(row, grey(40)) for row in split.stored[:, 0].numpy()]
+        assert split.named["attributes"].dtype == torch.float32
+        assert np.allclose(split.named["attributes"].numpy(), numbers[rows])
+    assert load_data({"x": grey(40), "condition": numbers[:, 0]}).spec.widths == {"attributes": 1}
+    with pytest.raises(DataError, match=r"attributes of dict have shape \(7, 2\)"):
+        load_data({"x": grey(40), "attributes": numbers[:7]})
+    with pytest.raises(DataError, match="attributes of"):
+        load_data({"x": grey(40), "attributes": np.where(numbers > 0.5, np.nan, numbers)})
+
+
 def find(row: np.ndarray, x: np.ndarray) -> int:
     return int(np.flatnonzero((x.reshape(len(x), -1) == row.ravel()).all(1))[0])

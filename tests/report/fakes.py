@@ -20,6 +20,7 @@ class TinyModel(nn.Module):
     """Linear there and back; dimension d has a posterior of scale 1 / (1 + d), so KL grows with d."""
 
     conditions: tuple[str, ...] = ()
+    observes: tuple[str, ...] = ()
 
     def __init__(
         self,

@@ -95,7 +95,7 @@ def class_number(run: Run, label: str) -> int:
         ConfigError: if the model takes no class.
         DataError: if there is no such class.
     """
-    if "labels" not in run.model.conditions:
+    if "labels" not in (*run.model.conditions, *run.model.observes):
         raise ConfigError(f"--label {label}: this model is not told classes. Train one that is, such as 'cvae'.")
     if label not in run.spec.classes:
         raise DataError(f"There is no class {label!r}. {nearest(label, run.spec.classes)}")

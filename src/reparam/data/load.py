@@ -12,6 +12,7 @@ from reparam.data.columns import located
 from reparam.data.convert import from_object
 from reparam.data.formats import read_path
 from reparam.data.generated import GENERATED, Generated, shared_out
+from reparam.data.labels import few_labels
 from reparam.data.prepare import divided, undivided
 from reparam.data.raw import Raw, Wanted
 from reparam.data.records import Binarize, Data, DataSpec, Split
@@ -36,6 +37,7 @@ def load_data(
     seed: int = 0,
     binarize: Binarize = "none",
     limit: int | None = None,
+    labelled: int | None = None,
     stream: bool | str = "auto",
 ) -> Data:
     """Reads data from a name, a path or a Python object.
@@ -60,6 +62,8 @@ def load_data(
         seed: Decides the random splits and subsets.
         binarize: How x is made binary when batches are drawn. A model's spec brings its own.
         limit: Keeps a random subset of at most so many examples of each split.
+        labelled: Keeps the labels of so many training examples, as many of each class, drawn at random by the seed; the
+            others get -1. The labelled ones are repeated until they are a tenth of the training split.
         stream: True (``on``) leaves the data on disk and reads them block by block, False (``off``) loads them;
             ``auto`` streams .npy, .parquet and .tar files that would take more than a quarter of the memory. Streamed
             data are divided by whole blocks, and what their values mean is decided from a random sample of blocks.
@@ -88,17 +92,17 @@ def load_data(
         data = divided(raw, spec, extents(size), validation, seed)
     data = binarized(data, binarize, fixed=spec is not None)
     if isinstance(given, str | os.PathLike):
-        origin = {"size": size, "validation": validation, "limit": limit, "seed": seed}
+        origin = {"size": size, "validation": validation, "limit": limit, "labelled": labelled, "seed": seed}
         chosen = "on" if on_disk else "off"  # also where another machine has more memory, or less
         data = replace(data, origin={"source": os.fspath(given), "stream": chosen, **origin})
-    if limit is None:
-        return data
-    return replace(
-        data,
-        train=data.train.subset(limit, seed, "train"),
-        validation=data.validation.subset(limit, seed, "validation"),
-        test=data.test.subset(limit, seed, "test"),
-    )
+    if limit is not None:
+        data = replace(
+            data,
+            train=data.train.subset(limit, seed, "train"),
+            validation=data.validation.subset(limit, seed, "validation"),
+            test=data.test.subset(limit, seed, "test"),
+        )
+    return data if labelled is None else replace(data, train=few_labels(data.train, labelled, seed))
 
 
 def load_items(source: Any, *, spec: DataSpec | None = None, size: Size | None = None) -> Split:

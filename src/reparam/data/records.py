@@ -83,6 +83,10 @@ class Batch:
             raise DataError(f"The model needs {missing[0]!r} with each example; the data have {there}.")
         return {name: self.named[name] for name in names}
 
+    def known(self, names: Iterable[str]) -> dict[str, Tensor]:
+        """Those of the named values that are there."""
+        return {name: self.named[name] for name in names if name in self.named}
+
 
 def to_x(stored: Tensor, spec: DataSpec, draws: torch.Generator | None = None) -> Tensor:
     """Scales stored values to x, and binarises if the spec says so.

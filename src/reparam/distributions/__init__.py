@@ -1,6 +1,7 @@
 """Densities that torch.distributions lacks, and KL divergences per latent group."""
 
 from reparam.distributions.bernoulli import JointBernoulli
+from reparam.distributions.by_class import ByClass, Reshaped
 from reparam.distributions.codes import AutoregressiveCodes, Codebook, CodePoint, UniformCodes, ancestral, log_mass
 from reparam.distributions.detaching import detached
 from reparam.distributions.energy import Energy
@@ -24,6 +25,7 @@ __all__ = [
     "CODES",
     "EUCLIDEAN",
     "AutoregressiveCodes",
+    "ByClass",
     "CategoricalLevels",
     "CodePoint",
     "CodeVectors",
@@ -40,6 +42,7 @@ __all__ = [
     "PointMass",
     "Refined",
     "Rescaled",
+    "Reshaped",
     "Space",
     "Sphere",
     "TopDown",

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from reparam.data import Split
 from reparam.errors import RefusedError, ShapeError
-from reparam.evaluation.judged import Judged, labels_of
-from reparam.evaluation.likelihood import importance_weighted, split_likelihoods
+from reparam.evaluation.judged import BATCH, Judged, labels_of
+from reparam.evaluation.likelihood import evaluating, importance_weighted, split_likelihoods
 
 SAMPLES = 100
 
@@ -22,12 +22,13 @@ def classes_of(model: Any) -> int:
     Raises:
         RefusedError: if it is told none.
     """
+    if hasattr(model, "class_logits"):
+        return int(model.classes)
     if "labels" not in model.conditions:
         raise RefusedError(
             "Bayes' rule needs p(x|C), and this model is not told the class. Train one that is, such as 'cvae'."
         )
-    found: int = model.condition.dim
-    return found
+    return int(model.condition.dim)
 
 
 def bayes(log_p_x: Float[Tensor, "B C"], prior: Float[Tensor, " K"] | None = None) -> Float[Tensor, "B C"]:
@@ -55,7 +56,8 @@ def classify(
 
     .. math:: p(C \mid x) = \frac{p(x \mid C)\, p(C)}{\sum_{C'} p(x \mid C')\, p(C')}
 
-    log p(x|C) is estimated by importance weighting, with the same draws of noise for every class.
+    log p(x|C) is estimated by importance weighting, with the same draws of noise for every class. A model that infers
+    the class itself answers with its q(C|x).
 
     Args:
         model: A model that is told the class.
@@ -67,6 +69,9 @@ def classify(
         RefusedError: if the model is told no class, or has no density.
     """
     classes = range(classes_of(model))
+    if hasattr(model, "class_logits"):
+        with evaluating(model):
+            return bayes(model.class_logits(x), prior)
     found = [importance_weighted(model.given(labels=k), x, samples, seed=seed).log_p_x for k in classes]
     return bayes(torch.stack(found, 1), prior)
 
@@ -88,8 +93,11 @@ def split_classes(
         seed: Seed of the draws.
         progress: Called with the number of likelihoods done, of as many as there are examples times classes.
     """
-    found = []
-    for k in range(classes_of(model)):
+    classes, found = range(classes_of(model)), []
+    if hasattr(model, "class_logits"):
+        with evaluating(model):
+            return bayes(torch.cat([model.class_logits(batch.x) for batch in split.batches(BATCH)]))
+    for k in classes:
         done = k * len(split)
         told = (lambda n, done=done: progress(done + n)) if progress else None
         found.append(split_likelihoods(model.given(labels=k), split, samples, seed=seed, progress=told).log_p_x)

@@ -3,5 +3,6 @@
 from reparam.models.base import Autoencoder
 from reparam.models.flat import VAE
 from reparam.models.hierarchical import HierarchicalVAE
+from reparam.models.semi_supervised import SemiSupervisedVAE
 
-__all__ = ["VAE", "Autoencoder", "HierarchicalVAE"]
+__all__ = ["VAE", "Autoencoder", "HierarchicalVAE", "SemiSupervisedVAE"]

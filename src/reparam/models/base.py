@@ -3,7 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self, get_args
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Float
@@ -27,12 +27,14 @@ class Autoencoder(nn.Module, ABC):
         kl: ``auto``, ``closed`` (closed form or an error) or ``sampled`` (Monte Carlo).
     Attributes:
         conditions: Names of what it must be told of each example beside x.
+        observes: Names of what it takes note of in training, where the data have it.
         prior: -> p(z), read as ``prior(infer=model.infer)``; None where there is none.
         likelihood: -> p(x|z).
         corruption: Damage done to what q sees in a trace, or None.
     """
 
     conditions: tuple[str, ...] = ()
+    observes: tuple[str, ...] = ()
     prior: Any
     likelihood: Likelihood
     corruption: Corruption | None
@@ -94,7 +96,7 @@ class Autoencoder(nn.Module, ABC):
     def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
         """Shows training examples to the parts that begin from data, once, before the first step."""
 
-    def given(self, **named: Any) -> Self:
+    def given(self, **named: Any) -> "Autoencoder":
         """The same model, told something once for all that it is asked from then on; the weights are shared.
 
         Args:

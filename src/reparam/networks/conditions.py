@@ -51,8 +51,10 @@ class ClassCondition(Condition):
 
     .. math:: c_k = [\text{label} = k]
 
+    Probabilities of the classes are taken as they are.
+
     Shapes:
-        values: (*B), whole numbers  ->  c: (*B, classes)
+        values: (*B), whole numbers, or (*B, classes), probabilities  ->  c: (*B, classes)
     Args:
         classes: Number of classes.
         name: What the class number is called in a batch.
@@ -72,6 +74,8 @@ class ClassCondition(Condition):
         return self.classes_there[0]
 
     def forward(self, values: Shaped[Tensor, "..."]) -> Float[Tensor, "*B C"]:
+        if values.is_floating_point():
+            return require_condition(type(self).__name__, values, self.classes)
         return values.unsqueeze(-1).eq(self.classes_there).to(torch.get_default_dtype())
 
 

@@ -166,7 +166,7 @@ def _samples(story: Story) -> list[Figure]:
 def _classes(story: Story) -> list[Figure]:
     """New items of each class, where the model is told the class: the same z in each column."""
     subject = story.subject
-    if "labels" not in subject.told or not subject.spec.classes:
+    if "labels" not in (*subject.model.conditions, *subject.model.observes) or not subject.spec.classes:
         return []
     names = subject.spec.classes[:_TRAVERSED]
     rows = []

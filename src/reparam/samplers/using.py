@@ -55,7 +55,7 @@ def draw(
     """
     if sampler == PRIOR:
         with seeded(seed, "sample"):
-            return run.model.sample(n, temperature, draw_x, **named)
+            return run.model.given(**named).sample(n, temperature, draw_x)
     if temperature != 1.0:
         raise ConfigError(f"The {sampler} sampler has no temperature; it belongs to the prior.")
     fit = fitted(run, sampler)
