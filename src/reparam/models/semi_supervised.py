@@ -66,6 +66,7 @@ class SemiSupervisedVAE(Autoencoder):
 
     @property
     def likelihood(self) -> Likelihood:  # type: ignore[override]
+        """p(x|y, s)."""
         return self.vae.likelihood
 
     @property
