@@ -1,9 +1,9 @@
 """Reads the package's source: its modules, what they import, and their functions."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,8 +64,9 @@ class Module:
         return f"{self.path.relative_to(PACKAGE)}:{node.lineno}"
 
 
+@cache
 def modules() -> list[Module]:
-    """Every file of the package."""
+    """Every file of the package, read once."""
     return [Module(path) for path in sorted(PACKAGE.rglob("*.py"))]
 
 
@@ -82,3 +83,19 @@ def project_files() -> list[Path]:
     for folder in folders:
         found.extend(path for path in (ROOT / folder).rglob("*") if path.is_file())
     return sorted(path for path in found if path.suffix in kinds and "__pycache__" not in path.parts)
+
+
+def of_every_module(check: Callable[[Module], None]) -> Callable[[], None]:
+    """One test of what a check asks of a module, for all modules: it names each that fails."""
+
+    def test() -> None:
+        failed = []
+        for module in modules():
+            try:
+                check(module)
+            except AssertionError as error:
+                failed.append(f"{module.name}: {error}")
+        assert not failed, "\n\n".join(failed)
+
+    test.__name__, test.__doc__ = check.__name__, check.__doc__
+    return test

@@ -2,9 +2,7 @@
 
 from graphlib import TopologicalSorter
 
-import pytest
-
-from tests.house.source import Module, modules
+from tests.house.source import Module, modules, of_every_module
 
 # Files on floors 1 and 6 stand on each other in the order given; folders on the other floors do not.
 ORDER = [
@@ -37,12 +35,12 @@ def unit_of(dotted: str) -> str:
     return parts[1] if len(parts) > 1 and parts[1] in FLOOR else ""
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+@of_every_module
 def test_every_file_is_on_a_floor(module: Module) -> None:
     assert module.unit in FLOOR, f"{module.path} is on no floor: give it one in this test and in docs/design.md"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+@of_every_module
 def test_imports_go_down(module: Module) -> None:
     here = FLOOR[module.unit]
     wrong = [

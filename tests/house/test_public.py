@@ -3,12 +3,11 @@
 import ast
 import importlib
 import inspect
-import pkgutil
 
 import pytest
 
 import reparam
-from tests.house.source import PACKAGE, Module
+from tests.house.source import PACKAGE, Module, of_every_module
 
 PUBLIC = [
     "ELBO",
@@ -70,9 +69,6 @@ def test_unknown_name() -> None:
         reparam.vea  # noqa: B018
 
 
-MODULES = [info.name for info in pkgutil.walk_packages([str(PACKAGE)], "reparam.")]
-
-
 def undocumented(owner: type, described: set[str]) -> list[str]:
     """Public methods and properties of a class that neither it, nor a base, nor a protocol beside it describes."""
     known = described.union(*(vars(base) for base in owner.__mro__[1:]))
@@ -84,8 +80,9 @@ def undocumented(owner: type, described: set[str]) -> list[str]:
     return [name for name, member in members if name not in known and not inspect.getdoc(member)]
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_everything_public_is_documented(name: str) -> None:
+@of_every_module
+def test_everything_public_is_documented(source: Module) -> None:
+    name = source.name
     module = importlib.import_module(name)
     assert module.__doc__, f"{name} does not say what it is"
     protocols = [value for value in vars(module).values() if getattr(value, "_is_protocol", False)]

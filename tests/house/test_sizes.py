@@ -3,9 +3,7 @@
 import ast
 import statistics
 
-import pytest
-
-from tests.house.source import Function, Module, modules, without_docstring
+from tests.house.source import Function, Module, modules, of_every_module, without_docstring
 
 MODULES = modules()
 PARTS = {"networks", "distributions", "posteriors", "priors", "likelihoods", "objectives", "models"}
@@ -18,7 +16,7 @@ def length(node: Function) -> int:
     return node.end_lineno - node.lineno + 1 - docstring
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+@of_every_module
 def test_file_under_400_lines(module: Module) -> None:
     assert len(module.text.splitlines()) < 400
 

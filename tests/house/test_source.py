@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.house.source import ROOT, Function, Module, modules, project_files, without_docstring
+from tests.house.source import ROOT, Function, Module, modules, of_every_module, project_files, without_docstring
 
 MODULES = modules()
-EACH_MODULE = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 
 
 def calls(module: Module) -> Iterator[tuple[str, ast.Call]]:
@@ -20,13 +19,13 @@ def calls(module: Module) -> Iterator[tuple[str, ast.Call]]:
             yield ast.unparse(node.func), node
 
 
-@EACH_MODULE
+@of_every_module
 def test_print_belongs_to_the_commands(module: Module) -> None:
     printed = [module.where(node) for name, node in calls(module) if name == "print"]
     assert module.unit == "cli" or not printed
 
 
-@EACH_MODULE
+@of_every_module
 def test_no_model_is_asked_for_its_class(module: Module) -> None:
     asked = [
         module.where(node)
@@ -44,7 +43,7 @@ EVALUATES = {"eval", "exec", "compile", "__import__", "os.system", "os.popen"}
 UNSAFE_YAML = {"yaml.load", "yaml.load_all", "yaml.unsafe_load", "yaml.full_load"}
 
 
-@EACH_MODULE
+@of_every_module
 def test_opening_a_file_never_runs_code(module: Module) -> None:
     """Weights are safetensors, arrays are read without pickle, YAML by the safe loader, and no text is evaluated."""
     imports = [node for node in ast.walk(module.tree) if isinstance(node, ast.Import | ast.ImportFrom)]
@@ -62,7 +61,7 @@ def test_opening_a_file_never_runs_code(module: Module) -> None:
     assert not [module.where(node) for name, node in calls(module) if name in banned]
 
 
-@EACH_MODULE
+@of_every_module
 def test_arrays_are_read_without_pickle(module: Module) -> None:
     said = {
         module.where(node): {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
@@ -76,7 +75,7 @@ def test_arrays_are_read_without_pickle(module: Module) -> None:
 KNOWN_PICTURES = ("reparam.data.catalogue", "reparam.report.page")
 
 
-@EACH_MODULE
+@of_every_module
 def test_pictures_are_opened_in_known_formats_only(module: Module) -> None:
     """Pillow would hand PostScript to an interpreter, whatever the file is called."""
     opened = [node for name, node in calls(module) if name == "Image.open" and module.name not in KNOWN_PICTURES]
@@ -84,14 +83,14 @@ def test_pictures_are_opened_in_known_formats_only(module: Module) -> None:
     assert not free
 
 
-@EACH_MODULE
+@of_every_module
 def test_assert_is_not_for_users(module: Module) -> None:
     """An ``assert`` says what can never be; one that has a message speaks to somebody, who should get an error."""
     spoken = [module.where(node) for node in ast.walk(module.tree) if isinstance(node, ast.Assert) and node.msg]
     assert not spoken
 
 
-@EACH_MODULE
+@of_every_module
 def test_shapes_are_annotations_not_strings(module: Module) -> None:
     """``from __future__ import annotations`` beside jaxtyping would switch the check of shapes off."""
     future = "from __future__ import annotations" in module.text
@@ -125,7 +124,7 @@ def arguments(function: Function) -> list[ast.arg]:
     return [*given.posonlyargs, *given.args, *given.kwonlyargs, *rest]
 
 
-@EACH_MODULE
+@of_every_module
 def test_signatures_are_complete(module: Module) -> None:
     bare = [
         f"{module.where(function)} {function.name}({arg.arg})"
