@@ -51,6 +51,8 @@ CLOSED = {
     ("laplace", "laplace"),
     ("laplace", "normal"),
     ("full-normal", "normal"),
+    ("hamiltonian", "normal"),  # of where its draws start; the model takes the trace's own
+    ("hamiltonian", "laplace"),
     ("von-mises-fisher", "uniform-sphere"),
     ("categorical", "categorical"),
     ("gumbel-softmax", "categorical"),

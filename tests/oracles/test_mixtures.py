@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from reparam.distributions import NormalMixture, OneHot, joint, kl_groups
+from reparam.distributions import NormalMixture, OneHot, SharedMixture, joint, kl_groups
 from reparam.likelihoods import NormalLikelihood
 from reparam.models import VAE
 from reparam.networks import MLPDecoder, MLPEncoder, bounded
@@ -179,3 +179,25 @@ class TestOneHot:
         torch.manual_seed(5)
         share = q.tempered(torch.Size([40_000]), 0.5)[:, 1].mean().item()
         assert share == pytest.approx(1 / (1 + math.exp(-2)), abs=5 * 0.33 / 200)
+
+
+def test_a_shared_mixture_measures_codes_as_its_components_do() -> None:
+    """Sharp and far components too, where the terms of the square are large beside their sum."""
+    torch.manual_seed(0)
+    loc, scale = 3 * torch.randn(40, 6) + 20, torch.linspace(-5, 1, 40).exp()[:, None].expand(40, 6)
+    logits = torch.randn(40)
+    parts = Independent(Normal(loc.requires_grad_(), scale), 1)
+    z = torch.cat([loc[:7] + 0.01 * torch.randn(7, 6), 10 * torch.randn(5, 6)]).detach().requires_grad_()
+    shared = SharedMixture(Categorical(logits=logits), parts, validate_args=False).log_prob(z)
+    double = Independent(Normal(loc.double(), scale.double()), 1)
+    exact = MixtureSameFamily(Categorical(logits=logits.double()), double, validate_args=False).log_prob(z.double())
+    assert shared.dtype == torch.float32
+    # one rounding of the result to float32
+    assert torch.allclose(shared.double(), exact, rtol=1e-6)
+    for found, expected in zip(
+        torch.autograd.grad(shared.sum(), (z, loc)), torch.autograd.grad(exact.sum(), (z, loc)), strict=True
+    ):
+        assert torch.allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert torch.equal(
+        shared.reshape(3, 4), SharedMixture(Categorical(logits=logits), parts).log_prob(z.reshape(3, 4, 6))
+    )

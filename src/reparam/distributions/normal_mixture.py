@@ -1,8 +1,10 @@
-"""A mixture of Normals whose draws have a gradient."""
+"""Mixtures of Normals: one whose draws have a gradient, and one that many codes are measured against."""
+
+import math
 
 import torch
 from torch import Size, Tensor
-from torch.distributions import MixtureSameFamily
+from torch.distributions import Independent, MixtureSameFamily, Normal
 from torch.types import _size
 
 from reparam.distributions.noise import gumbel
@@ -57,3 +59,34 @@ class NormalMixture(MixtureSameFamily):
             jacobian = below + torch.diag_embed((weights * log_normal.exp()).sum(-2))
         moved = torch.linalg.solve_triangular(jacobian, (level - level.detach()).unsqueeze(-1), upper=False)
         return z - moved.squeeze(-1)
+
+
+class SharedMixture(MixtureSameFamily):
+    r"""A mixture whose M components are the same for every code, with its density by products of matrices.
+
+    .. math:: \log \mathcal{N}(z; \mu_m, \sigma_m) = -\tfrac12 \Bigl[ \sum_l \frac{z_l^2}{\sigma_{ml}^2}
+              - 2 \sum_l z_l \frac{\mu_{ml}}{\sigma_{ml}^2} + \sum_l \frac{\mu_{ml}^2}{\sigma_{ml}^2}
+              + 2 \sum_l \log \sigma_{ml} + L \log 2\pi \Bigr]
+
+    Nothing of size codes x M x L is made. The sums cancel, so they are taken in double precision, around the mean of
+    the components. Components that are no diagonal Normals are measured one by one.
+
+    Shapes:
+        mixture: logits (M,); components: batch (M,), event (L,)
+    """
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        parts = self._component_distribution
+        if self.batch_shape or not (isinstance(parts, Independent) and type(parts.base_dist) is Normal):
+            found: Tensor = super().log_prob(x)  # type: ignore[no-untyped-call]
+            return found
+        with torch.autocast(x.device.type, enabled=False):
+            exact = torch.float32 if x.device.type == "mps" else torch.float64  # which has no doubles
+            loc, scale = parts.base_dist.loc.to(exact), parts.base_dist.scale.to(exact)
+            middle = loc.detach().mean(0)
+            z, loc, precision = x.to(exact) - middle, loc - middle, scale.square().reciprocal()
+            pull = precision * loc
+            distance = z.square() @ precision.T - 2 * z @ pull.T + (pull * loc).sum(-1)
+            volume = scale.log().sum(-1) + 0.5 * z.shape[-1] * math.log(2 * math.pi)
+            weights = self._mixture_distribution.logits.to(exact).log_softmax(-1)
+            return (weights - volume - 0.5 * distance).logsumexp(-1).to(x.dtype)

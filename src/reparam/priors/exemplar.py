@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, MixtureSameFamily, Normal
+from torch.distributions import Distribution, Normal
 
-from reparam.distributions import joint
+from reparam.distributions import SharedMixture, joint
 from reparam.networks import bounded
 from reparam.priors.base import Prior, chosen, posteriors_of, require_components
 from reparam.priors.mixture import equal_mixture
@@ -49,6 +49,6 @@ class ExemplarPrior(Prior):
     def start(self, x: Tensor) -> None:
         self.exemplars.copy_(chosen(x, self.components))
 
-    def forward(self, infer: Callable[[Tensor], Distribution] | None = None) -> MixtureSameFamily:
+    def forward(self, infer: Callable[[Tensor], Distribution] | None = None) -> SharedMixture:
         loc = posteriors_of("ExemplarPrior", infer, self.exemplars).mean
         return equal_mixture(joint(Normal(loc, bounded(self.log_scale).exp(), validate_args=False), 1))

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, MixtureSameFamily, Normal
+from torch.distributions import Categorical, Distribution, Normal
 
-from reparam.distributions import joint
+from reparam.distributions import SharedMixture, joint
 from reparam.networks import bounded
 from reparam.priors.base import Prior, require_components
 
@@ -37,12 +37,12 @@ class MixturePrior(Prior):
         self.log_scale = nn.Parameter(torch.zeros(components, latent_dim))
         self.logits = nn.Parameter(torch.zeros(components))
 
-    def forward(self, infer: Callable[[Tensor], Distribution] | None = None) -> MixtureSameFamily:
+    def forward(self, infer: Callable[[Tensor], Distribution] | None = None) -> SharedMixture:
         normals = joint(Normal(self.loc, bounded(self.log_scale).exp(), validate_args=False), 1)
-        return MixtureSameFamily(Categorical(logits=self.logits, validate_args=False), normals, validate_args=False)
+        return SharedMixture(Categorical(logits=self.logits, validate_args=False), normals, validate_args=False)
 
 
-def equal_mixture(parts: Distribution) -> MixtureSameFamily:
+def equal_mixture(parts: Distribution) -> SharedMixture:
     """The mixture of distributions of batch (M,) with equal weights."""
     logits = parts.mean.new_zeros(parts.batch_shape)
-    return MixtureSameFamily(Categorical(logits=logits, validate_args=False), parts, validate_args=False)
+    return SharedMixture(Categorical(logits=logits, validate_args=False), parts, validate_args=False)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, MixtureSameFamily
+from torch.distributions import Distribution
 
-from reparam.distributions import is_density
+from reparam.distributions import SharedMixture, is_density
 from reparam.errors import PartError
 from reparam.priors.base import Prior, chosen, posteriors_of, require_components
 from reparam.priors.mixture import equal_mixture
@@ -54,7 +54,7 @@ class VampPrior(Prior):
         self.low.copy_(x.min())
         self.high.copy_(x.max())
 
-    def forward(self, infer: Callable[[Tensor], Distribution] | None = None) -> MixtureSameFamily:
+    def forward(self, infer: Callable[[Tensor], Distribution] | None = None) -> SharedMixture:
         parts = posteriors_of("VampPrior", infer, self.pseudo_inputs.clamp(self.low, self.high))
         if not is_density(parts) or getattr(parts, "noiseless", False):  # all mass on one code
             raise PartError(
