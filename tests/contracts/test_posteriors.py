@@ -81,6 +81,9 @@ class TestPosterior:
         loss = (z.square() * torch.randn_like(z)).sum()
         if getattr(q, "penalty", None) is not None:
             loss = loss + q.penalty.sum()
+        if part.refines:
+            moved, more = part.refine(z, torch.randn_like(z), lambda z: -z.pow(4).sum(-1))
+            loss = loss + moved.square().sum() + more.sum()
         loss.backward()
         assert not dead(part)
 
