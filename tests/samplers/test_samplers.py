@@ -17,6 +17,7 @@ from reparam.samplers import (
     FlowMatchingSampler,
     FlowSampler,
     MixtureSampler,
+    RiemannianSampler,
     Sampler,
     TwoStageSampler,
     draw,
@@ -120,6 +121,42 @@ class TestMixture:
             MixtureSampler(2, components=5).fit(torch.zeros(2, 2))
 
 
+class TestRiemannian:
+    def sampler(self) -> RiemannianSampler:
+        sampler = RiemannianSampler(1, centroids=3, chain=150, leapfrogs=8)
+        sampler.fit(torch.tensor([[-2.0], [0.0], [1.0]]), scales=torch.tensor([[0.3], [0.5], [0.4]]))
+        return sampler
+
+    def test_draws_follow_the_volume(self) -> None:
+        sampler = self.sampler()
+        z = torch.linspace(-12, 12, 4801)[:, None]
+        density = sampler.log_volume(z).exp()
+        cumulative = density.cumsum(0) / density.sum()
+        drawn = sampled(sampler, 4000)[:, 0].sort().values
+        levels = torch.linspace(0.05, 0.95, 19)
+        expected = z[torch.searchsorted(cumulative, levels), 0]
+        found = drawn[(levels * len(drawn)).long()]
+        # quantiles of 4,000 draws of chains that have mixed
+        assert (found - expected).abs().max() < 0.15
+
+    def test_metric_as_written(self) -> None:
+        sampler, z = self.sampler(), torch.tensor([[0.4]])
+        weights = (-(((0.4 - sampler.means[:, 0]) / sampler.scales[:, 0]) ** 2) / sampler.radius**2).exp()
+        metric = (weights / sampler.scales[:, 0] ** 2).sum() + 1e-3 * math.exp(-1e-3 * 0.16)
+        assert sampler.log_volume(z).item() == pytest.approx(0.5 * math.log(metric), abs=1e-5)
+        gaps = sorted((sampler._distances(sampler.means) + 100 * torch.eye(3)).amin(1).tolist())
+        assert sampler.radius.item() == pytest.approx(max(1.0, gaps[-1] ** 0.5))
+
+    def test_of_one_code(self) -> None:
+        sampler = RiemannianSampler(2, centroids=4, chain=2)
+        sampler.fit(torch.ones(1, 2))
+        assert sampler.sample(3).isfinite().all()
+
+    def test_refuses(self) -> None:
+        with pytest.raises(PartError, match="expected at least 1 of each, and a positive size"):
+            RiemannianSampler(2, chain=0)
+
+
 def test_autoregressive_draws_what_it_saw() -> None:
     """Two codes that are always equal, the first 1 three times as often as 0."""
     draws = torch.Generator().manual_seed(0)
@@ -183,7 +220,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samplers that train for some steps only."""
     for name, kind in SAMPLERS.items():
         if name != "gmm":
-            monkeypatch.setitem(kind.settings, "steps", 3)
+            monkeypatch.setitem(kind.settings, "chain" if name == "riemannian" else "steps", 3)
 
 
 KINDS = [(recipe, name) for recipe in ("sigma-vae", "ae") for name in SAMPLERS if name != "autoregressive"]

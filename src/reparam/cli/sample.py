@@ -29,7 +29,7 @@ def sample(
         n: How many.
         label: The class to make, by name, for a model that is told classes; each class in turn where nothing is given.
         sampler: prior, or what is fitted to the codes of the training data when it is first used: gmm, two-stage, maf,
-            iaf, flow-matching; autoregressive where z is made of codes.
+            iaf, flow-matching, riemannian; autoregressive where z is made of codes.
         temperature: The prior's noise is multiplied by this; over codes and classes, log odds are divided by it.
         draw: Draw x from p(x|z) instead of taking its mean; a table F.csv always holds draws.
         out: A grid F.png, arrays F.npz, a table F.csv, or a folder of pictures; samples.png or .npz in the run folder

@@ -5,6 +5,7 @@ from reparam.samplers.base import Sampler
 from reparam.samplers.flow_matching import FlowMatchingSampler
 from reparam.samplers.flows import FlowSampler
 from reparam.samplers.mixture import MixtureSampler
+from reparam.samplers.riemannian import RiemannianSampler
 from reparam.samplers.table import SAMPLERS
 from reparam.samplers.two_stage import TwoStageSampler
 from reparam.samplers.using import draw, fitted
@@ -15,6 +16,7 @@ __all__ = [
     "FlowMatchingSampler",
     "FlowSampler",
     "MixtureSampler",
+    "RiemannianSampler",
     "Sampler",
     "TwoStageSampler",
     "draw",

@@ -29,6 +29,7 @@ class Sampler(nn.Module, ABC):
     """
 
     on_meta = True  # False for those that cannot be built on torch's meta device, to be weighed there
+    takes_scales = False  # True for those that are also told the scale of q(z|x) around each code
     over_codes = False  # True for those over the numbers of codes from a finite set
 
     def __init__(self, latent_dim: int) -> None:

@@ -9,6 +9,7 @@ from reparam.samplers.base import Sampler
 from reparam.samplers.flow_matching import FlowMatchingSampler
 from reparam.samplers.flows import FlowSampler
 from reparam.samplers.mixture import MixtureSampler
+from reparam.samplers.riemannian import RiemannianSampler
 from reparam.samplers.two_stage import TwoStageSampler
 
 PRIOR = "prior"
@@ -28,6 +29,7 @@ SAMPLERS: dict[str, Kind] = {
     "maf": Kind(FlowSampler, {"direction": "density"}),
     "iaf": Kind(FlowSampler, {"direction": "draw"}),
     "flow-matching": Kind(FlowMatchingSampler),
+    "riemannian": Kind(RiemannianSampler),
     "autoregressive": Kind(AutoregressiveSampler),
 }
 

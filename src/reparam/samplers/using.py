@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from reparam.data import Split
+from reparam.distributions import is_density
 from reparam.errors import ConfigError, RefusedError, RunError
 from reparam.evaluation import evaluating
 from reparam.latents import onto_space
@@ -86,11 +87,26 @@ def fitted(run: Run, name: str) -> Sampler:
     seed = run.config.seed
     with seeded(seed, "sampler", name):
         sampler = kind.maker(**_sizes(run.model, kind), **kind.settings).to(device)
-    sampler.fit(codes(run.model, run.load_data().train, sampler.over_codes, seed), seed)
+    _fit(sampler, run.model, run.load_data().train, seed)
     if folder is not None:
         content = {"format": FORMAT, "sampler": name, "model": print_of_model, "settings": _settings(sampler)}
         write_folder(folder, content, sampler.state_dict())
     return sampler
+
+
+def _fit(sampler: Sampler, model: Any, split: Split, seed: int) -> None:
+    """Fits a sampler to codes of a split, and to their scales where it takes them and there are some."""
+    if not sampler.takes_scales:
+        sampler.fit(codes(model, split, sampler.over_codes, seed), seed)
+        return
+    means, scales = [], []
+    with evaluating(model):
+        for batch in split.fixed(seed, "codes").batches(BATCH):
+            q = model.infer(batch.x, **batch.pick(model.conditions))
+            means.append(q.mean)
+            scales += [q.stddev] if is_density(q) else []
+    more = {"scales": torch.cat(scales)} if scales else {}
+    sampler.fit(torch.cat(means), seed, **more)
 
 
 def _q_anywhere(model: Any) -> Any:
