@@ -106,7 +106,7 @@ def likelihood(watch: Watch, *, items: int, samples: int) -> None:
 class Empty(nn.Module):
     """One parameter, and a trace that costs next to nothing."""
 
-    conditions, binary = (), False
+    conditions, observes, binary, starts = (), (), False, False
 
     def __init__(self) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ def evaluate(
     split: Literal["train", "validation", "test"] = "test",
     metrics: str = "elbo,reconstruction,nll",
     samples: int = 5000,
+    sampler: str = "prior",
     limit: int | None = None,
     common: Reports = REPORTING,
 ) -> None:
@@ -27,21 +28,25 @@ def evaluate(
         split: Which part of the data.
         metrics: Names from 'reparam list metrics', with commas between them.
         samples: Importance samples for each item; log p(x) is estimated from below, and rises with them.
+        sampler: What new items come from, for metrics of them such as fid: prior, or a sampler as in 'reparam sample'.
         limit: Judge on a seeded random subset of so many items.
     """
     from reparam.cli.ending import print_numbers
     from reparam.cli.progress import CountingProgress
     from reparam.runs import open_run
+    from reparam.samplers import PRIOR, sampler_of
 
     require_positive("--samples", samples)
     if limit is not None:
         require_positive("--limit", limit)
     opened = open_run(run, common.device)
+    chosen = None if sampler == PRIOR else sampler_of(opened, sampler)
     with CountingProgress() as progress:
         found = opened.evaluate(
             split,
             words_in(metrics, "--metrics"),
             samples=samples,
+            sampler=chosen,
             limit=limit,
             seed=common.draws,
             source=data,

@@ -41,6 +41,7 @@ class Judged:
         train: The training split, for metrics that learn from it or compare with it.
         features: Examples -> (B, F), for metrics that compare sets of examples; trained on ``train`` when None.
         samples: Importance samples per example for ``nll``.
+        sampler: (n, draw=..., and what the model is told) -> n new examples; the model's own ``sample`` when None.
         seed: Seed of every draw.
         progress: Called with a metric's name, examples done, and examples in all.
     """
@@ -53,9 +54,11 @@ class Judged:
         train: Split | None = None,
         features: nn.Module | None = None,
         samples: int = 500,
+        sampler: Callable[..., Tensor] | None = None,
         seed: int = 0,
         progress: Progressed | None = None,
     ) -> None:
+        self.make = sampler or model.sample
         self.model, self.split, self.train, self.given = model, split, train, features
         self.samples, self.seed, self.progress = samples, seed, progress
 
@@ -123,7 +126,7 @@ class Judged:
         with seeded(self.seed, name):
             for start in range(0, count, BATCH):
                 chosen = torch.arange(start, min(count, start + BATCH)) % len(self.compared)
-                yield self.model.sample(len(chosen), draw=draw, **self._told(chosen))
+                yield self.make(len(chosen), draw=draw, **self._told(chosen))
 
     def _told(self, chosen: Int[Tensor, " N"]) -> dict[str, Tensor]:
         """What the model is told of some of the examples of :attr:`compared`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from reparam.data import Split
 from reparam.errors import DataError, MissingExtraError, RefusedError, UnknownNameError, nearest
@@ -111,6 +111,7 @@ def evaluate(
     train: Split | None = None,
     features: nn.Module | None = None,
     samples: int = 500,
+    sampler: Callable[..., Tensor] | None = None,
     limit: int | None = None,
     seed: int = 0,
     progress: Progressed | None = None,
@@ -129,6 +130,8 @@ def evaluate(
             its ``head`` (features -> class logits), where it has one, serves the inception score. When None, a small
             classifier is trained on the labels of ``train``, once; without labels it is a random network.
         samples: Importance samples per example for ``nll``.
+        sampler: (n, draw=..., and what the model is told) -> n new examples, for metrics of samples; the model's own
+            ``sample`` when None.
         limit: Judge on a seeded random subset of this many examples, never the first ones.
         seed: Seed of the subset and of every draw.
         progress: Called with a metric's name, examples done, and examples in all.
@@ -150,7 +153,9 @@ def evaluate(
     result: dict[str, Any] = {"n": len(chosen), "seed": seed}
     if split.spec.binarize != "none":
         result["binarize"] = split.spec.binarize
-    judged = Judged(model, chosen, train=train, features=features, samples=samples, seed=seed, progress=progress)
+    judged = Judged(
+        model, chosen, train=train, features=features, samples=samples, sampler=sampler, seed=seed, progress=progress
+    )
     with evaluating(model):
         for name in [name for name in METRICS if name in wanted]:
             try:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from reparam import store
 from reparam.config import Config
 from reparam.data import Data, DataSpec, load_data
@@ -56,6 +58,7 @@ class Run:
         metrics: Iterable[str] = ("elbo", "reconstruction", "nll"),
         *,
         samples: int = 500,
+        sampler: tuple[str, Callable[..., Tensor]] | None = None,
         limit: int | None = None,
         seed: int = 0,
         source: Any = None,
@@ -67,6 +70,8 @@ class Run:
             split: train, validation or test.
             metrics: Names from :data:`~reparam.evaluation.METRICS`.
             samples: Importance samples per example for ``nll``.
+            sampler: What makes new examples instead of the model's prior, and its name, under which evaluation.json
+                keeps the numbers; from :func:`~reparam.samplers.sampler_of`.
             limit: Seeded random subset of this many examples.
             seed: Seed of the subset and the draws.
             source: Other data, prepared as the run's own.
@@ -74,16 +79,30 @@ class Run:
         """
         metrics, data = tuple(metrics), self.load_data(source)
         chosen = data.split(split)
+        name, make = sampler or ("", None)
         found = evaluate(
-            self.model, chosen, metrics, train=data.train, samples=samples, limit=limit, seed=seed, progress=progress
+            self.model,
+            chosen,
+            metrics,
+            train=data.train,
+            samples=samples,
+            sampler=make,
+            limit=limit,
+            seed=seed,
+            progress=progress,
         )
         result = {"split": split, "data": chosen.spec.name if source is None else str(source)} | found
+        result |= {"sampler": name} if name else {}
         if self.folder and source is None and split == "test":
             kept = self.evaluation
+            if name:
+                beside = kept.get("samplers", {}) | {name: result}
+                write_text(self.folder / "evaluation.json", json.dumps(kept | {"samplers": beside}, indent=1) + "\n")
+                return result
             if any(kept.get(name) != result.get(name) for name in SAME_ITEMS):
-                kept = {}  # numbers of other items do not belong beside these
-            for name in metrics:
-                kept.pop(f"{name.replace('-', '_')}_refused", None)
+                kept = {key: value for key, value in kept.items() if key == "samplers"}  # others are of other items
+            for metric in metrics:
+                kept.pop(f"{metric.replace('-', '_')}_refused", None)
             write_text(self.folder / "evaluation.json", json.dumps(kept | result, indent=1) + "\n")
         return result
 

@@ -6,11 +6,12 @@ from reparam.samplers.flow_matching import FlowMatchingSampler
 from reparam.samplers.flows import FlowSampler
 from reparam.samplers.mixture import MixtureSampler
 from reparam.samplers.riemannian import RiemannianSampler
-from reparam.samplers.table import SAMPLERS
+from reparam.samplers.table import PRIOR, SAMPLERS
 from reparam.samplers.two_stage import TwoStageSampler
-from reparam.samplers.using import draw, fitted
+from reparam.samplers.using import draw, fitted, sampler_of
 
 __all__ = [
+    "PRIOR",
     "SAMPLERS",
     "AutoregressiveSampler",
     "FlowMatchingSampler",
@@ -21,4 +22,5 @@ __all__ = [
     "TwoStageSampler",
     "draw",
     "fitted",
+    "sampler_of",
 ]

@@ -59,13 +59,31 @@ def draw(
             return run.model.given(**named).sample(n, temperature, draw_x)
     if temperature != 1.0:
         raise ConfigError(f"The {sampler} sampler has no temperature; it belongs to the prior.")
-    fit = fitted(run, sampler)
-    with evaluating(run.model), seeded(seed, "sample", sampler):
-        z = fit.sample(n)
-        if fit.over_codes:
-            z = _q_anywhere(run.model).codebook.vectors(z.long())
-        p_x = run.model.decode(onto_space(run.model, z), **named)
-        return p_x.sample() if draw_x else p_x.mean
+    _, make = sampler_of(run, sampler)
+    with seeded(seed, "sample", sampler):
+        return make(n, draw_x, **named)
+
+
+def sampler_of(run: Run, name: str) -> tuple[str, Callable[..., Tensor]]:
+    """A fitted sampler by name, as ``evaluate`` takes it: (n, draw, and what the model is told) -> n new examples.
+
+    Draws come from torch's current generator.
+
+    Raises:
+        UnknownNameError: if there is no such sampler.
+        RefusedError: if it is none for the model's latents.
+    """
+    fit, model = fitted(run, name), run.model
+
+    def make(n: int, draw: bool = False, **named: Any) -> Tensor:
+        with evaluating(model):
+            z = fit.sample(n)
+            if fit.over_codes:
+                z = _q_anywhere(model).codebook.vectors(z.long())
+            p_x = model.decode(onto_space(model, z), **named)
+            return p_x.sample() if draw else p_x.mean
+
+    return name, make
 
 
 def fitted(run: Run, name: str) -> Sampler:
