@@ -148,6 +148,9 @@ def _condition(part: Part, spec: DataSpec) -> Condition:
             f"model.condition: {part.kind} finds nothing to be told in {spec.name}, which has {beside} beside x. "
             "Take data with labels or attributes, or a recipe without a condition."
         )
+    wanted = part.settings.get("classes")
+    if wanted is not None and spec.classes and wanted != len(spec.classes):
+        raise PartError(f"model.condition: classes is {wanted}, {spec.name} has {len(spec.classes)}. Leave it out.")
     condition: Condition = build_part("condition", part, context)
     return condition
 

@@ -259,7 +259,7 @@ def test_item_of_a_class(invoke: Invoke, ae: Path, table: tuple[Path, Path], tmp
     run = open_run(ae, "cpu")
     test = run.load_data().test
     number = int(test.labels[0])
-    x = read_item(run, f"class:{number}", seed=0)
+    x = read_item(run, f"class:{number}", seed=0).x[0]
     same = (test.batch(slice(None)).x == x).flatten(1).all(1)
     assert (test.labels[same] == number).all()
     assert same.any()

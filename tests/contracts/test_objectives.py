@@ -92,7 +92,7 @@ class TestObjective:
         watched = fitting(objective)
 
         class Watched(torch.nn.Module):
-            conditions = ()
+            conditions = observes = ()
             generative_parameters = watched.generative_parameters
 
             def trace(self, x: Tensor, samples: int = 1, **named: Any) -> Any:

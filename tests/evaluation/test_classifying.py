@@ -35,7 +35,9 @@ def test_examples_and_splits_get_the_same_answers() -> None:
 def test_tells_digits_apart() -> None:
     """A conditional VAE is a generative classifier: a tenth would be chance."""
     data = load_data("digits")
-    run = train("cvae", {"train": {"epochs": 25, "tensorboard": False}}, data=data, device="cpu")
+    network = {"kind": "mlp", "hidden_dims": [100]}
+    settings = {"train": {"epochs": 20, "tensorboard": False}, "model": {"network": network}}
+    run = train("cvae", settings, data=data, device="cpu")
     found = evaluate(run.model, data.test, ["class-accuracy"])
     assert found["class_accuracy"] > 0.85
     assert found["class_accuracy_stderr"] < 0.03

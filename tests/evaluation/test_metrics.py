@@ -74,8 +74,8 @@ def wide(data: Data) -> nn.Module:
 def test_every_metric_has_its_keys() -> None:
     data = pictures()
     found = evaluate(wide(data), data.test, METRICS, train=data.train, samples=5)
-    assert [key for key in found if key.endswith("_refused")] == []
-    assert set(KEYS) | {"elbo", "reconstruction", "nll"} == set(METRICS)
+    assert [key for key in found if key.endswith("_refused")] == ["class_accuracy_refused"]  # it is told no class
+    assert set(KEYS) | {"elbo", "reconstruction", "nll", "class-accuracy"} == set(METRICS)
     for keys in KEYS.values():
         assert keys <= found.keys()
     assert found["feature_network"].startswith("conv-64 classifier of tiny (3 classes), ")
@@ -84,7 +84,7 @@ def test_every_metric_has_its_keys() -> None:
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
-@pytest.mark.parametrize("name", sorted(set(METRICS) - {"elbo", "reconstruction", "nll"}))
+@pytest.mark.parametrize("name", sorted(KEYS))
 def test_a_metric_repeats_and_leaves_the_generator_alone(name: str) -> None:
     data = pictures()
     model, before = wide(data), torch.get_rng_state()
@@ -100,6 +100,7 @@ def test_a_plain_autoencoder_has_codes_but_no_prior() -> None:
     found = evaluate(model, data.test, METRICS, train=data.train, samples=2)
     refused = {key.removesuffix("_refused") for key in found if key.endswith("_refused")}
     prior = {"nll", "collapse", "fid", "kid", "precision_recall", "inception_score", "completeness", "ppc"}
+    prior |= {"class_accuracy"}
     assert prior <= refused <= prior | {"factor_vae"}  # its codes may hardly vary
     assert {"recon_fid", "mig", "probe_accuracy", "continuity_median"} <= found.keys()
 

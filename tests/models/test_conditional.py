@@ -10,7 +10,9 @@ from torch import Tensor
 from reparam.data import Data, load_data
 from reparam.errors import DataError, PartError, RefusedError, ShapeError
 from reparam.evaluation import evaluate, log_likelihood
+from reparam.latents import interpolate
 from reparam.models import Autoencoder
+from reparam.networks import VectorCondition
 from reparam.objectives import ELBO
 from reparam.recipes import build
 from reparam.runs import train
@@ -119,6 +121,40 @@ def test_refusals() -> None:
     assert model(prior={"kind": "vamp", "components": 3}, condition_into=("decoder",)).trace(x, labels=labels)
     with pytest.raises(PartError, match="no part takes it"):
         model(condition_into=())
+
+
+def test_no_name_is_swallowed() -> None:
+    vae = build("vae", tiny_data("levels", (1, 9, 8)))
+    for ask in (lambda: vae.sample(3, temprature=0.5), lambda: vae.reconstruct(torch.rand(1, 9, 8), labels=1)):
+        with pytest.raises(PartError, match="It takes nothing beside x"):
+            ask()
+
+
+def test_conditions_must_be_as_many_as_examples() -> None:
+    vae, (x, labels) = model(), examples()
+    for ask in (
+        lambda: vae.infer(x, labels=labels[:4]),
+        lambda: vae.decode(torch.zeros(4, vae.latent_dim), labels=labels),
+        lambda: vae.reconstruct(x, labels=labels[:2]),
+    ):
+        with pytest.raises(ShapeError, match="Give one value for all, or one for each"):
+            ask()
+    many = vae.given(labels=torch.arange(300) % 3)
+    assert many.told_each
+    with pytest.raises(ShapeError, match="told of each example apart"):
+        interpolate(many, torch.rand(300, 1, 9, 8), torch.rand(300, 1, 9, 8))
+
+
+def test_there_is_no_one_prior_to_compare_codes_with() -> None:
+    data = tiny_data("real", (4,))
+    with pytest.raises(RefusedError, match="there is no one p\\(z\\) to compare with"):
+        evaluate(build("cvae", data), data.test, ["collapse"])
+
+
+def test_constant_attributes_keep_their_unit() -> None:
+    condition = VectorCondition(2)
+    condition.start(torch.tensor([[0.1, 1.0], [0.1, 3.0], [0.1, 2.0]]))
+    assert condition(torch.tensor([0.6, 2.0])).tolist() == pytest.approx([0.5, 0.0], abs=1e-6)
 
 
 def test_data_without_anything_to_be_told() -> None:

@@ -174,7 +174,8 @@ class TestByClass:
 
 def test_learns_classes_from_few_labels(tmp_path: Path) -> None:
     data = load_data("digits", labelled=200)
-    settings = {"train": {"epochs": 25, "tensorboard": False}, "model": {"alpha": 30.0}}
+    network = {"kind": "mlp", "hidden_dims": [100]}
+    settings = {"train": {"epochs": 15, "tensorboard": False}, "model": {"alpha": 30.0, "network": network}}
     run = train("m2", settings, data=data, device="cpu")
     found = evaluate(run.model, data.test, ["elbo", "class-accuracy", "nll"], samples=20)
     assert found["class_accuracy"] > 0.75  # a tenth is chance
@@ -200,6 +201,30 @@ def test_few_labels() -> None:
     assert (load_data("digits", labelled=100).test.labels >= 0).all()  # type: ignore[operator, union-attr]
 
 
+def test_few_labels_stay_few_when_the_data_are_given_again() -> None:
+    """Data that know their origin are read again from there; forgetting labels afterwards is no part of it."""
+    assert load_data(load_data("digits"), labelled=100).origin == {}
+    assert load_data("digits", labelled=100).origin["labelled"] == 100
+
+
+def test_metrics_leave_out_what_is_not_labelled() -> None:
+    data = load_data("digits", labelled=100)
+    m = build("m2", data, network={"kind": "mlp", "hidden_dims": [20]})
+    found = evaluate(m, data.test, ["completeness", "probe"], train=data.train)
+    assert found["feature_network"].startswith("conv-64 classifier of digits (10 classes)")
+    assert found["probe_accuracy"] > 0.3  # of random features; eleven classes of which one is -1 gave a hundredth
+    with pytest.raises(RefusedError, match="some are forgotten here"):
+        evaluate(m, data.train, ["class-accuracy"])
+
+
+def test_a_prior_made_of_examples_begins_with_them() -> None:
+    prior = {"kind": "exemplar", "components": 3}
+    data = tiny_data("real", (D,))
+    m = build("m2", data, prior=prior, condition_into=["decoder"])
+    m.start(data.train.batch(slice(None)).x)
+    assert m.prior.exemplars.any()
+
+
 @pytest.mark.parametrize("labelled", [7, 5, 3000])
 def test_few_labels_must_be_shared_by_the_classes(labelled: int) -> None:
     with pytest.raises(DataError, match="expected a multiple of the 10 classes of digits, at most 1,"):
@@ -212,6 +237,10 @@ def test_refusals() -> None:
     plain = build("vae", tiny_data("real", (D,)))
     with pytest.raises(PartError, match="must be told the class"):
         SemiSupervisedVAE(plain, MLPEncoder((D,), (3,)))  # type: ignore[arg-type]
+    data = tiny_data("real", (D,))
+    for settings in ({"posterior": "point"}, {"likelihood": {"kind": "normal", "scale": "optimal"}}):
+        with pytest.raises(PartError, match="a scale that is optimal for a batch, or a posterior without a density"):
+            build("m2", data, **settings)
     with pytest.raises(PartError, match="alpha is -1"):
         model(-1.0)
     with pytest.raises(RefusedError, match="draws of the class pass no gradient"):

@@ -108,14 +108,16 @@ def test_planar_flow_has_no_pole(length: float) -> None:
 
 def test_made_sees_only_what_is_in_front() -> None:
     torch.manual_seed(0)
-    flow = InverseAutoregressive(5, 2, 1, (16, 16)).double()
-    h = torch.randn(2, dtype=torch.float64)
+    flow = InverseAutoregressive(5, 2, 1, (60, 60)).double()
+    h = torch.randn(2, dtype=torch.float64, requires_grad=True)
     for index in (0, 1):
         jacobian = torch.autograd.functional.jacobian(
             lambda z, index=index: flow.steps[0](z, h)[index], torch.randn(5, dtype=torch.float64)
         )
         assert not jacobian.triu().any()
         assert jacobian.tril(-1).ne(0).sum() == 10
+        (of_context,) = torch.autograd.grad(flow.steps[0](torch.randn(5, dtype=torch.float64), h)[index][0], h)
+        assert of_context.all()  # the first dimension has nothing in front but the context
 
 
 class TestDraws:

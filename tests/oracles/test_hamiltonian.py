@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Independent, Normal
 
 from reparam.data import Batch
-from reparam.errors import PartError, RefusedError
+from reparam.errors import PartError, RefusedError, RunError
 from reparam.evaluation import evaluate
 from reparam.likelihoods import NormalLikelihood
 from reparam.models import VAE
@@ -16,6 +16,7 @@ from reparam.networks import MaskingNoise, MLPDecoder, MLPEncoder
 from reparam.objectives import ELBO, DoublyReparameterizedBound, StickingTheLandingBound, TotalCorrelationBound
 from reparam.posteriors import HamiltonianPosterior
 from reparam.priors import NormalPrior
+from reparam.runs import train
 from reparam.trace import Progress
 from tests.contracts.members import seeded_, tiny_data
 from tests.oracles.test_linear_gaussian import D, L, Linear, Same, Truth, truth
@@ -145,6 +146,13 @@ def test_refusals() -> None:
     for settings in ({"leapfrogs": 0}, {"step_size": 0.7}, {"tempering": 1.0}):
         with pytest.raises(PartError, match="expected at least 1 step"):
             posterior(**settings)
+
+
+def test_cannot_be_compiled() -> None:
+    """A graph compiled by torch has no second derivative, and the training says so before it begins."""
+    settings = {"train": {"epochs": 1, "compile": "on", "tensorboard": False}}
+    with pytest.raises(RunError, match=r"HamiltonianPosterior differentiates a gradient.*--train\.compile off"):
+        train("hamiltonian-vae", settings, data=tiny_data(), device="cpu")
 
 
 def test_starts_from_the_normal() -> None:

@@ -36,6 +36,27 @@ def test_vamp_prior_is_the_mixture_of_posteriors(posterior: type[Posterior]) -> 
     assert torch.allclose(found, each.logsumexp(0) - math.log(5), atol=1e-9)
 
 
+def test_pseudo_inputs_outside_their_range_may_come_back() -> None:
+    """The gradient passes where it leads inwards, and nowhere else outside."""
+    prior = VampPrior(2, (4,), components=1)
+    prior.start(torch.tensor([[0.0, 1.0, 0.5, 0.5]]))
+    with torch.no_grad():
+        prior.pseudo_inputs.copy_(torch.tensor([[-0.2, -0.2, 1.2, 0.5]]))
+    seen: list[Tensor] = []
+
+    def infer(x: Tensor) -> Independent:
+        seen.append(x)
+        return joint(Normal(x[:, :2], torch.ones(1, 2)), 1)
+
+    prior(infer=infer)
+    (inputs,) = seen
+    assert inputs.tolist() == [[0.0, 0.0, 1.0, 0.5]]
+    (inputs * torch.tensor([-1.0, 1.0, 1.0, 1.0])).sum().backward()
+    assert prior.pseudo_inputs.grad is not None
+    # descending, the first would rise back into the range, the second sink further, the third come back
+    assert prior.pseudo_inputs.grad.tolist() == [[-1.0, 0.0, 1.0, 1.0]]
+
+
 def test_exemplar_prior_is_the_mixture_around_codes() -> None:
     model = vae(ExemplarPrior(2, (4,), components=5), NormalPosterior(6, 2))
     assert isinstance(model.prior, ExemplarPrior)

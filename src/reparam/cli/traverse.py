@@ -42,10 +42,11 @@ def traverse(
     require_positive("--span", span)
     opened = open_run(run, common.device)
     where = item_file(out, run, "traversal", opened.spec, endings=(".png", ".npz"))
-    subject = look_at(opened.model, opened.load_data(), opened.evaluation, common.draws)
-    chosen = subject.order[:_MOST] if dims is None else numbers_in(dims, "--dims")
     anchor = None if item is None else read_item(opened, item, common.draws)
     model = told(opened, label, anchor)
+    shown = opened.model if opened.model.conditions else model  # of those that are told, each test item is told its own
+    subject = look_at(shown, opened.load_data(), opened.evaluation, common.draws)
+    chosen = subject.order[:_MOST] if dims is None else numbers_in(dims, "--dims")
     x = walk(model, None if anchor is None else anchor.x[0], chosen, span, steps, codes=subject.scale_codes)
     write_walks(where, x, [subject.dim_label(dim) for dim in chosen], span, opened.spec)
     if common.json:

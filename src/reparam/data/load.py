@@ -80,7 +80,7 @@ def load_data(
     on_disk = streams(source, stream)
     if isinstance(source, Data) and spec is None and size is None:
         data = source if name is None else renamed(source, name)
-        data = data if limit is None else replace(data, origin={})
+        data = data if limit is None and labelled is None else replace(data, origin={})
     elif on_disk:
         found = opened_stream(source, wanted(size, spec))
         data = streamed(replace(found, name=name or found.name), spec, extents(size), validation, seed)

@@ -89,8 +89,8 @@ class ByClass(Distribution):
     @property
     def variance(self) -> Tensor:
         means = self.styles.mean
-        second = of_class(self.probs, self.styles.variance + means.square())
-        style = second - of_class(self.probs, means).square()
+        apart = (means - of_class(self.probs, means).unsqueeze(-2)).square()
+        style = of_class(self.probs, self.styles.variance + apart)
         return torch.cat([self.probs * (1 - self.probs), style], -1)
 
     def expand(self, batch_shape: _size, _instance: Distribution | None = None) -> "ByClass":

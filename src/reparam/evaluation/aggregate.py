@@ -50,6 +50,8 @@ def collapse(judged: Judged) -> dict[str, Any]:
             marginal = getattr(trace.q, "marginal", True)
             if trace.p_z is None or not marginal or not is_density(q) or q.event_shape != trace.z.shape[2:]:
                 raise RefusedError("Mutual information needs a density q(z|x) of the whole code, and a prior p(z).")
+            if trace.p_z.batch_shape:
+                raise RefusedError("The prior p(z|c) differs between examples: there is no one p(z) to compare with.")
             parts.append(trace.z[0])
             own.append(trace.log_q[0].double())
             prior.append(trace.log_p_z[0].double())

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -84,6 +84,7 @@ def feature_network(train: Split, seed: int = 0) -> Features:
         Features of a classifier of the data at hand in place of Inception's, as for MNIST in Demystifying MMD GANs
         (Binkowski et al., 2018), arXiv:1801.01401, section 5.
     """
+    train = known(train)
     labels = train.labels
     classes = int(labels.max()) + 1 if labels is not None and len(labels) else 0
     with seeded(seed, "feature network"):
@@ -94,6 +95,17 @@ def feature_network(train: Split, seed: int = 0) -> Features:
     else:
         network.settle(_some(train))
     return network.eval().requires_grad_(False)
+
+
+def is_known(split: Split) -> Bool[Tensor, " N"]:
+    """Which examples have a label that is not forgotten, on the CPU; all where there are no labels."""
+    return torch.ones(len(split), dtype=torch.bool) if split.labels is None else split.labels.cpu() >= 0
+
+
+def known(split: Split) -> Split:
+    """The examples whose labels are not forgotten."""
+    there = is_known(split)
+    return split if there.all() else split.take(there.nonzero().flatten())
 
 
 def _loaded_or_trained(network: Features, train: Split, seed: int) -> None:

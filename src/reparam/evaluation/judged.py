@@ -24,11 +24,13 @@ def labels_of(split: Split) -> Int[Tensor, " N"]:
     """Class numbers of a split's examples, on the CPU.
 
     Raises:
-        RefusedError: if there are none.
+        RefusedError: if there are none, or some are not known.
     """
     labels = split.labels
     if labels is None:
         raise RefusedError("It needs labels or ground-truth factors; these data have none.")
+    if (labels < 0).any():
+        raise RefusedError("It needs the label of every example, and some are forgotten here (data.labelled).")
     return labels.cpu()
 
 

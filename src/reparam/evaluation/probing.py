@@ -7,6 +7,7 @@ from torch import Tensor
 
 from reparam.errors import RefusedError
 from reparam.evaluation.extras import extra, linear_classifier, quietly, random_state
+from reparam.evaluation.features import is_known, known
 from reparam.evaluation.judged import Judged, labels_of
 
 NEIGHBOURS = 5
@@ -49,7 +50,8 @@ def clustering_information(codes: Float[Tensor, "N L"], labels: Int[Tensor, " N"
 
 def probe(judged: Judged) -> dict[str, Any]:
     """Accuracy on the judged codes of classifiers fitted to codes of at most 10,000 training examples."""
-    fit = judged.training_codes, labels_of(judged.training_part)
+    labels = labels_of(known(judged.training_part))
+    fit = judged.training_codes[is_known(judged.training_part)], labels
     linear, nearest = probe_accuracies(fit, (judged.codes, labels_of(judged.split)))
     return {"probe_accuracy": linear, "knn_accuracy": nearest}
 

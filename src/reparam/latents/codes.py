@@ -68,6 +68,7 @@ def posterior_means(model: HasLatents, x: Float[Tensor, "..."]) -> Float[Tensor,
             f"Got items of shape {tuple(x.shape)}, the model was built for {tuple(model.data_shape)}. "
             "Pass one such item, or a batch of them along a first axis."
         )
+    _require_one(model, 1 if x.ndim == rank else len(x))
     batch = (x.unsqueeze(0) if x.ndim == rank else x).to(home(model))
     means = (
         torch.cat([model.infer(part).mean for part in torch.split(batch, _CHUNK)])
@@ -75,6 +76,16 @@ def posterior_means(model: HasLatents, x: Float[Tensor, "..."]) -> Float[Tensor,
         else home(model)[None][:0]
     )
     return means[0] if x.ndim == rank else means
+
+
+def _require_one(model: HasLatents, count: int) -> None:
+    """A model that was told one thing for each of several examples cannot be asked some hundred at a time.
+
+    Raises:
+        ShapeError: if it was, and more are asked for than fit at once.
+    """
+    if getattr(model, "told_each", False) and count > _CHUNK:
+        raise ShapeError(f"The model was told of each example apart; ask for at most {_CHUNK} codes at a time.")
 
 
 @torch.no_grad()
@@ -87,5 +98,6 @@ def decoded_means(model: HasLatents, z: Float[Tensor, "... L"]) -> Float[Tensor,
         z: (*batch, L)  ->  (*batch, *data_shape)
     """
     rows = z.reshape(-1, z.shape[-1])
+    _require_one(model, len(rows))
     decoded = torch.cat([model.decode(part).mean for part in torch.split(rows, _CHUNK)])
     return decoded.reshape(*z.shape[:-1], *model.data_shape)

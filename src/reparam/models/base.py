@@ -49,6 +49,11 @@ class Autoencoder(nn.Module, ABC):
     def latent_dim(self) -> int:
         """Number of latent dimensions L."""
 
+    @property
+    def told_each(self) -> bool:
+        """True where :meth:`given` told one value for each of several examples."""
+        return any(value.ndim > 0 and len(value) > 1 for value in self._told.values())
+
     @abstractmethod
     def trace(
         self,
@@ -104,6 +109,8 @@ class Autoencoder(nn.Module, ABC):
         Raises:
             PartError: if the model takes no such thing.
         """
+        if not named:
+            return self
         for name in named:
             if name not in self.conditions:
                 raise PartError(
@@ -185,13 +192,14 @@ class Autoencoder(nn.Module, ABC):
     @torch.no_grad()
     def encode(self, x: Float[Tensor, "..."], draw: bool = False, **named: Any) -> Float[Tensor, "... L"]:
         """The code of each example: the mean of q(z|x), or a draw from it."""
-        q = self.infer(x, **named)
+        q = self.given(**named).infer(x)
         return q.sample() if draw else q.mean
 
     @torch.no_grad()
     def reconstruct(self, x: Float[Tensor, "..."], draw: bool = False, **named: Any) -> Float[Tensor, "..."]:
         """The mean of p(x|z) at the code of each example."""
-        return self.decode(self.encode(x, draw, **named), **named).mean
+        told = self.given(**named)
+        return told.decode(told.encode(x, draw)).mean
 
     @torch.no_grad()
     def sample(self, n: int, temperature: float = 1.0, draw: bool = False, **named: Any) -> Float[Tensor, "N ..."]:
@@ -208,11 +216,12 @@ class Autoencoder(nn.Module, ABC):
             RefusedError: if there is no prior to draw from, or it has no noise that a temperature could change.
             ShapeError: if there are neither one nor n values.
         """
-        p_z = self.p_z(**named)
+        told = self.given(**named)
+        p_z = told.p_z()
         z = tempered(p_z, torch.Size([] if p_z.batch_shape else [n]), temperature)
         if len(z) != n:
             raise ShapeError(f"{type(self).__name__}: told of {len(z)} examples, expected one value or {n}.")
-        p_x = self.decode(z, **named)
+        p_x = told.decode(z)
         return p_x.sample() if draw else p_x.mean
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from reparam.distributions import CODES, Refined, Space, detached, kl_groups
 from reparam.distributions.kl import KLMethod
-from reparam.errors import PartError, RefusedError
+from reparam.errors import PartError, RefusedError, ShapeError
 from reparam.likelihoods import Likelihood
 from reparam.models.base import Autoencoder, late
 from reparam.networks import Condition, Corruption
@@ -75,11 +75,12 @@ class VAE(Autoencoder):
                 f"VAE: {type(self.posterior).__name__} needs a prior, or its noise would shrink to nothing. "
                 "Give a prior, or take PointPosterior for a plain autoencoder."
             )
-        if self.posterior.refines and (self.kl == "closed" or self.corruption is not None):
-            what = "kl='closed'" if self.kl == "closed" else "a corruption"
+        if self.posterior.refines and (self.kl == "closed" or self.corruption is not None or couples(self.likelihood)):
+            what = "kl='closed'" if self.kl == "closed" else "a corruption" if self.corruption else "scale 'optimal'"
             raise PartError(
                 f"VAE: {type(self.posterior).__name__} moves its draws by the gradient of log p(x, z): it cannot "
-                f"have {what}, for their density has no closed form, and they see the clean x. Take another posterior."
+                f"have {what}, for their density has no closed form, they see the clean x, each its own. Take "
+                "another posterior."
             )
         out_dim = getattr(self.encoder, "out_dim", self.posterior.in_dim)
         if out_dim != self.posterior.in_dim:
@@ -139,6 +140,18 @@ class VAE(Autoencoder):
             )
         c: Tensor = self.condition(torch.as_tensor(value).to(next(self.decoder.parameters()).device))
         return c
+
+    def _require_each(self, c: Tensor | None, shape: Size) -> None:
+        """There is one condition for all examples, or one for each.
+
+        Raises:
+            ShapeError: if there are others.
+        """
+        if c is not None and c.ndim > 1 and c.shape[:-1] not in (Size([1]), shape[len(shape) - c.ndim + 1 :]):
+            raise ShapeError(
+                f"VAE: told of {tuple(c.shape[:-1])} examples, asked for {tuple(shape)}. Give one value for all, or "
+                "one for each."
+            )
 
     def _require_space(self, prior: Prior) -> None:
         if prior.space not in (None, self.space):
@@ -254,6 +267,7 @@ class VAE(Autoencoder):
     def _encoded(self, x: Tensor, named: Mapping[str, Any]) -> Tensor:
         """Features of a batch."""
         c = self._c(self.encoder, named)
+        self._require_each(c, x.shape[:1])
         h: Tensor = self.encoder(x) if c is None else self.encoder(x, c.expand(len(x), -1))
         return h
 
@@ -265,5 +279,11 @@ class VAE(Autoencoder):
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
         c, rows = self._c(self.decoder, named), z.reshape(-1, z.shape[-1])
+        self._require_each(c, z.shape[:-1])
         h = self.decoder(rows) if c is None else self.decoder(rows, c.expand(*z.shape[:-1], -1).reshape(len(rows), -1))
         return self.likelihood(h.reshape(*z.shape[:-1], *h.shape[1:]))
+
+
+def couples(likelihood: Likelihood) -> bool:
+    """True where p(x|z) of one example depends on the others of the batch: a scale that is optimal for all of them."""
+    return getattr(getattr(likelihood, "base", likelihood), "scale", None) == "optimal"

@@ -9,11 +9,11 @@ from jaxtyping import Float
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
-from reparam.distributions import ByClass, Refined, Reshaped
+from reparam.distributions import CODES, ByClass, Refined, Reshaped
 from reparam.errors import PartError, RefusedError
 from reparam.likelihoods import Likelihood
 from reparam.models.base import Autoencoder, late
-from reparam.models.flat import VAE
+from reparam.models.flat import VAE, couples
 from reparam.networks import ClassCondition, Encoder
 from reparam.rng import per_example
 from reparam.trace import Trace
@@ -53,9 +53,11 @@ class SemiSupervisedVAE(Autoencoder):
         super().__init__(vae.kl)
         if not isinstance(vae.condition, ClassCondition) or vae.condition.name != "labels" or vae.prior is None:
             raise PartError("SemiSupervisedVAE: the VAE must be told the class. Give it ClassCondition and a prior.")
-        if vae.posterior.refines or vae.corruption is not None or vae.posterior.starts:
+        plain = vae.posterior.needs_prior and vae.posterior.space != CODES and not vae.posterior.refines
+        if not plain or vae.corruption is not None or couples(vae.likelihood):
             raise PartError(
-                "SemiSupervisedVAE: the VAE de-noises, or its posterior starts from data. Take a plain one."
+                "SemiSupervisedVAE: the VAE de-noises, or has a scale that is optimal for a batch, or a posterior "
+                "without a density, over codes, or that moves its draws. Take 'normal', and the scale 'learned'."
             )
         if not alpha >= 0:
             raise PartError(f"SemiSupervisedVAE: alpha is {alpha}, expected a number of 0 or more.")
@@ -79,7 +81,7 @@ class SemiSupervisedVAE(Autoencoder):
         return self.classes + self.vae.latent_dim
 
     def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
-        """Nothing begins from data here."""
+        self.vae.start(x)
 
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         """What moves q(y, s|x): the encoder and the classifier."""

@@ -112,10 +112,10 @@ class VectorCondition(Condition):
 
     @torch.no_grad()
     def start(self, values: Shaped[Tensor, "N ..."]) -> None:
-        numbers = self._checked(values).to(self.scale)
-        spread = numbers.std(0, correction=0)
-        self.shift.copy_(numbers.mean(0))
-        self.scale.copy_(torch.where(spread > 0, spread, 1.0))
+        numbers = self._checked(values).double().cpu()
+        constant = numbers.amin(0) == numbers.amax(0)
+        self.shift.copy_(torch.where(constant, numbers[0], numbers.mean(0)))
+        self.scale.copy_(torch.where(constant, 1.0, numbers.std(0, correction=0)))
 
     def forward(self, values: Shaped[Tensor, "..."]) -> Float[Tensor, "*B C"]:
         return (self._checked(values).to(self.scale) - self.shift) / self.scale

@@ -54,7 +54,9 @@ def _joint(own: Numbers, prior: Numbers, p: Numbers) -> Numbers:
 
 
 def _delta(own: Numbers, prior: Numbers, p: Numbers) -> Numbers:
-    return loc_scale((own[0] + prior[0], own[1] + prior[1]))
+    return loc_scale(
+        (full_precision(own[0]) + full_precision(prior[0]), full_precision(own[1]) + full_precision(prior[1]))
+    )
 
 
 def _precision(own: Numbers, prior: Numbers, p: Numbers) -> Numbers:

@@ -48,7 +48,7 @@ class MADE(nn.Module):
     def __init__(self, latent_dim: int, context_dim: int, hidden_dims: Sequence[int]) -> None:
         super().__init__()
         order = torch.arange(latent_dim)
-        ranks = [torch.arange(width) % max(1, latent_dim - 1) + min(0, latent_dim - 2) for width in hidden_dims]
+        ranks = [torch.arange(width) * latent_dim // width - 1 for width in hidden_dims]  # -1 sees the context alone
         seen = [order, *ranks]
         self.hidden = nn.ModuleList(MaskedLinear(b[:, None] >= a) for a, b in pairwise(seen))
         self.context = nn.Linear(context_dim, hidden_dims[0])

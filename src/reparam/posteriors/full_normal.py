@@ -30,7 +30,7 @@ class FullNormalPosterior(Posterior):
         size = self.latent_dim
         loc, log_scale, below = self.numbers(h).split([size, size, size * (size - 1) // 2], -1)
         rows, columns = torch.tril_indices(size, size, -1, device=h.device)
-        unit = torch.eye(size, dtype=h.dtype, device=h.device).repeat(*h.shape[:-1], 1, 1)
+        unit = torch.eye(size, dtype=loc.dtype, device=h.device).repeat(*h.shape[:-1], 1, 1)
         unit[..., rows, columns] = below.tanh()
         scale_tril = unit * bounded(log_scale).exp().unsqueeze(-2)
         return MultivariateNormal(loc, scale_tril=scale_tril, validate_args=False)

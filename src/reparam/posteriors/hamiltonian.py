@@ -39,7 +39,7 @@ class HamiltonianPosterior(NormalPosterior):
         the quadratic tempering of its section 4.
     """
 
-    refines = True
+    refines = differentiates_twice = True
     most_step = 0.5
 
     def __init__(

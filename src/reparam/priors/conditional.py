@@ -9,7 +9,7 @@ from torch.distributions import Distribution, Independent, Normal
 
 from reparam.distributions import EUCLIDEAN, Rescaled, joint
 from reparam.errors import PartError
-from reparam.networks import bounded, require_condition
+from reparam.networks import bounded, full_precision, require_condition
 from reparam.networks.mlp import layers
 from reparam.priors.base import Prior
 
@@ -59,7 +59,7 @@ class ConditionalPrior(Prior):
         c: Float[Tensor, "*B C"] | None = None,
     ) -> Distribution:
         c = require_condition(type(self).__name__, c, self.condition_dim)
-        shift, log_scale = self.head(self.net(c.to(self.zero))).chunk(2, -1)
+        shift, log_scale = full_precision(self.head(self.net(c.to(self.zero)))).chunk(2, -1)
         scale = (bounded(log_scale) - bounded(torch.zeros_like(self.zero))).exp()
         base = self.base(infer=infer)
         if isinstance(base, Independent) and type(base.base_dist) is Normal:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +15,29 @@ from reparam.priors.mixture import equal_mixture
 from reparam.shapes import Shape
 
 
+class _Within(torch.autograd.Function):
+    """Clamps values, and passes the gradients of those outside that lead back."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        ctx.save_for_backward(values, low, high)
+        return values.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        values, low, high = ctx.saved_tensors
+        outwards = ((values < low) & (gradient > 0)) | ((values > high) & (gradient < 0))
+        return gradient.masked_fill(outwards, 0), None, None
+
+
 class VampPrior(Prior):
     r"""Mixes the posteriors of M learned pseudo-inputs into a prior.
 
     .. math:: p(z) = \frac1M \sum_{m=1}^{M} q(z \mid u_m)
 
     The pseudo-inputs begin as training examples and are clamped to the range of the examples seen then, as in the
-    paper; a prior that was never shown any begins with noise in [0, 1] and is not clamped.
+    paper; unlike there, gradients that lead back into the range pass, or a value that once left it would stay outside.
+    A prior that was never shown any example begins with noise in [0, 1] and is not clamped.
 
     Shapes:
         pseudo-inputs u: (M, *data_shape), trained with the model
@@ -55,7 +72,8 @@ class VampPrior(Prior):
         self.high.copy_(x.max())
 
     def forward(self, infer: Callable[[Tensor], Distribution] | None = None) -> SharedMixture:
-        parts = posteriors_of("VampPrior", infer, self.pseudo_inputs.clamp(self.low, self.high))
+        inputs: Tensor = _Within.apply(self.pseudo_inputs, self.low, self.high)  # type: ignore[no-untyped-call]
+        parts = posteriors_of("VampPrior", infer, inputs)
         if not is_density(parts) or getattr(parts, "noiseless", False):  # all mass on one code
             raise PartError(
                 f"VampPrior: {type(parts).__name__} has no density here, so a mixture of them is no prior. "

@@ -215,7 +215,7 @@ def _latent_map(story: Story) -> list[Figure]:
     }[shown.method]
     labels = None if subject.labels is None else subject.labels.numpy()
     classes = "" if labels is None else " Colours are the classes."
-    if labels is not None and not subject.model.conditions:
+    if labels is not None and not (*subject.model.conditions, *subject.model.observes):
         classes = " Colours are the classes, which the model was not told."
     where = "its code" if subject.model.prior is None else "the mean of q(z|x)"
     caption = f"One dot for each of {len(subject.codes):,} test items, at {where}. {how}{classes}"

@@ -50,7 +50,7 @@ class FlowSampler(TrainedSampler):
         steps: int = 2000,
     ) -> None:
         super().__init__(latent_dim, steps)
-        if max(*hidden_dims, latent_dim) > MOST_WIDTH:
+        if max([*hidden_dims, latent_dim]) > MOST_WIDTH:
             raise PartError(
                 f"FlowSampler: hidden_dims {list(hidden_dims)}, latent_dim {latent_dim}; expected widths up to "
                 f"{MOST_WIDTH:,}."

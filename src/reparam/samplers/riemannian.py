@@ -73,7 +73,8 @@ class RiemannianSampler(Sampler):
         order = torch.randperm(len(z), generator=generator(seed, "riemannian"))
         chosen = order[torch.arange(self.centroids) % len(z)].to(z.device)
         self.means.copy_(z[chosen])
-        self.scales.copy_(scales[chosen])
+        spread = z.std(0, correction=0).amax().clamp_min(1e-12)
+        self.scales.copy_(scales[chosen].clamp_min(1e-4 * spread))  # a scale of 0 would weigh infinitely
         some = slice(0, min(NEIGHBOURS, len(z)))
         distance = self._distances(self.means[some])[:, : some.stop].fill_diagonal_(torch.inf).amin(1)
         self.radius.copy_(distance.nan_to_num(posinf=0).amax().sqrt().clamp_min(1))

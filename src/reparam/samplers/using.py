@@ -76,6 +76,10 @@ def sampler_of(run: Run, name: str) -> tuple[str, Callable[..., Tensor]]:
     fit, model = fitted(run, name), run.model
 
     def make(n: int, draw: bool = False, **named: Any) -> Tensor:
+        if set(named) & set(model.observes):
+            raise RefusedError(
+                f"The {name} sampler draws the class with the code. Leave it out, or draw from the prior."
+            )
         with evaluating(model):
             z = fit.sample(n)
             if fit.over_codes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,12 +15,21 @@ WORTH_STEPS = 5_000
 NETWORKS = Encoder | Decoder | BottomUp | Hierarchy
 
 
-def worth_compiling(settings: TrainSettings, device: torch.device, steps: int) -> bool:
-    """What ``compile`` means for this training.
+def worth_compiling(settings: TrainSettings, device: torch.device, steps: int, *owners: Any) -> bool:
+    """What ``compile`` means for this training of a model by an objective.
 
     ``auto`` compiles long trainings on a GPU only: on two CPU cores a first compilation took 54 to 94 seconds and
     gained 0 to 12 %, which few trainings there earn back.
+
+    Raises:
+        RunError: if it is ``on``, and a part differentiates a gradient, which compiled graphs cannot.
     """
+    parts = [part for owner in owners for part in owner.modules()]
+    twice = [type(part).__name__ for part in parts if getattr(part, "differentiates_twice", False)]
+    if twice and settings.compile == "on":
+        raise RunError(f"{twice[0]} differentiates a gradient, which compiled graphs cannot. Use --train.compile off.")
+    if twice:
+        return False
     if settings.compile == "auto":
         return device.type == "cuda" and steps >= WORTH_STEPS
     return settings.compile == "on"

@@ -118,7 +118,10 @@ class Trainer:
                 if not resume or replan:
                     self._save(log)  # the plan stands from the first moment on
                 with (
-                    compiled(self.model, worth_compiling(self.settings, self.device, self.state.planned_steps)),
+                    compiled(
+                        self.model,
+                        self._worth_compiling(),
+                    ),
                     threads(self.state.threads or torch.get_num_threads()),
                     stop_request(self.folder is not None or self.processes.world > 1) as stop,
                 ):
@@ -179,6 +182,9 @@ class Trainer:
                 saved = lap = clock()
             if stopping:
                 return
+
+    def _worth_compiling(self) -> bool:
+        return worth_compiling(self.settings, self.device, self.state.planned_steps, self.model, self.objective)
 
     @property
     def _stalled(self) -> bool:
