@@ -1,17 +1,38 @@
-"""What holds for every test: shapes in signatures are checked, one thread each, no network, no screen."""
+"""What holds for every test: one thread each, no network, no screen; calls of parts have their shapes checked."""
 
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-from jaxtyping import install_import_hook
+from jaxtyping import config, install_import_hook
 
 install_import_hook("reparam", "shape_checks.checked")
 
 import socket
 
 import pytest
+
+# Folders whose tests call parts: there every call is held to the shapes of its signature. Whole trainings, whose time
+# the checks would double, run without; so do single tests that are marked "unchecked".
+CHECKED = {
+    "contracts",
+    "distributions",
+    "evaluation",
+    "latents",
+    "likelihoods",
+    "models",
+    "networks",
+    "objectives",
+    "oracles",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Switches the checks on or off, before the fixtures of a test are made."""
+    whole = item.path.parent.name not in CHECKED or item.get_closest_marker("unchecked") is not None
+    config.update("jaxtyping_disable", whole)
 
 
 @pytest.fixture(autouse=True)

@@ -165,6 +165,7 @@ def test_data_without_anything_to_be_told() -> None:
         train("vae", {"model": {"condition": {"kind": "classes", "classes": 3}}, "train": {"epochs": 1}}, data=data)
 
 
+@pytest.mark.unchecked
 def test_attributes(tmp_path: Path) -> None:
     """They are standardised by the training split, kept with the weights, and say where x lies."""
     data = attributes(400)
