@@ -107,8 +107,7 @@ def _hierarchical(config: HierarchicalConfig, spec: DataSpec) -> HierarchicalVAE
 
 
 def _semi_supervised(config: SemiSupervisedConfig, spec: DataSpec) -> SemiSupervisedVAE:
-    _, context = _context(config, spec)
-    return SemiSupervisedVAE(_flat(config, spec), _encoder(config.classifier, context, spec, None), config.alpha)
+    return SemiSupervisedVAE(_flat(config, spec), _encoder(config.classifier, {}, spec, None), config.alpha)
 
 
 def _flat(config: OneLatent, spec: DataSpec) -> VAE:

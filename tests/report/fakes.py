@@ -39,6 +39,9 @@ class TinyModel(nn.Module):
         self.weight = nn.Parameter(torch.randn(latent_dim, size, generator=draws) / math.sqrt(size))
         self.scale = 1 / (1 + torch.arange(latent_dim))
 
+    def given(self) -> "TinyModel":
+        return self
+
     def p_z(self) -> Distribution:
         assert self.prior is not None
         return self.prior(infer=self.infer)

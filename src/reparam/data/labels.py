@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import torch
 
+from reparam.data.prepare import UNKNOWN
 from reparam.data.records import Split
 from reparam.errors import DataError
 from reparam.rng import generator
 
-UNKNOWN = -1
 SHARE = 10  # one in so many examples of a batch is labelled
 
 

@@ -9,7 +9,7 @@ from reparam.distributions.flow import Flow
 from reparam.distributions.independent import factors, is_density, is_discrete, joint
 from reparam.distributions.kl import has_closed_form, kl_groups
 from reparam.distributions.levels import CategoricalLevels, DiscretizedLogistic
-from reparam.distributions.normal_mixture import NormalMixture, SharedMixture
+from reparam.distributions.normal_mixture import NormalMixture, SharedMixture, squared_distances
 from reparam.distributions.one_hot import OneHot
 from reparam.distributions.optimal import OptimalScale
 from reparam.distributions.point_mass import PointMass
@@ -64,6 +64,7 @@ __all__ = [
     "log_mass",
     "ms_ssim",
     "normals",
+    "squared_distances",
     "ssim",
     "tempered",
 ]

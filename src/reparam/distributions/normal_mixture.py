@@ -61,15 +61,34 @@ class NormalMixture(MixtureSameFamily):
         return z - moved.squeeze(-1)
 
 
+def squared_distances(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    r"""Squared distances of codes from the same M places, each in units of its own scales, by products of matrices.
+
+    .. math:: d_m = \sum_l \frac{z_l^2}{\sigma_{ml}^2} - 2 \sum_l z_l \frac{\mu_{ml}}{\sigma_{ml}^2}
+              + \sum_l \frac{\mu_{ml}^2}{\sigma_{ml}^2}
+
+    Nothing of size codes x M x L is made. The sums cancel, so they are taken in double precision (single where the
+    device has no doubles), around the mean of the places, and the answer is given in that precision.
+
+    Shapes:
+        z: (*N, L);  loc, scale: (M, L)  ->  (*N, M)
+    """
+    exact = torch.float32 if z.device.type == "mps" else torch.float64
+    with torch.autocast(z.device.type, enabled=False):
+        loc, precision = loc.to(exact), scale.to(exact).square().reciprocal()
+        middle = loc.detach().mean(0)
+        z, loc = z.to(exact) - middle, loc - middle
+        pull = precision * loc
+        return z.square() @ precision.T - 2 * z @ pull.T + (pull * loc).sum(-1)
+
+
 class SharedMixture(MixtureSameFamily):
     r"""A mixture whose M components are the same for every code, with its density by products of matrices.
 
-    .. math:: \log \mathcal{N}(z; \mu_m, \sigma_m) = -\tfrac12 \Bigl[ \sum_l \frac{z_l^2}{\sigma_{ml}^2}
-              - 2 \sum_l z_l \frac{\mu_{ml}}{\sigma_{ml}^2} + \sum_l \frac{\mu_{ml}^2}{\sigma_{ml}^2}
-              + 2 \sum_l \log \sigma_{ml} + L \log 2\pi \Bigr]
+    .. math:: \log \mathcal{N}(z; \mu_m, \sigma_m)
+              = -\tfrac12 \Bigl[ d_m(z) + 2 \sum_l \log \sigma_{ml} + L \log 2\pi \Bigr]
 
-    Nothing of size codes x M x L is made. The sums cancel, so they are taken in double precision, around the mean of
-    the components. Components that are no diagonal Normals are measured one by one.
+    d_m are the :func:`squared_distances`. Components that are no diagonal Normals are measured one by one.
 
     Shapes:
         mixture: logits (M,); components: batch (M,), event (L,)
@@ -80,13 +99,8 @@ class SharedMixture(MixtureSameFamily):
         if self.batch_shape or not (isinstance(parts, Independent) and type(parts.base_dist) is Normal):
             found: Tensor = super().log_prob(x)  # type: ignore[no-untyped-call]
             return found
-        with torch.autocast(x.device.type, enabled=False):
-            exact = torch.float32 if x.device.type == "mps" else torch.float64  # which has no doubles
-            loc, scale = parts.base_dist.loc.to(exact), parts.base_dist.scale.to(exact)
-            middle = loc.detach().mean(0)
-            z, loc, precision = x.to(exact) - middle, loc - middle, scale.square().reciprocal()
-            pull = precision * loc
-            distance = z.square() @ precision.T - 2 * z @ pull.T + (pull * loc).sum(-1)
-            volume = scale.log().sum(-1) + 0.5 * z.shape[-1] * math.log(2 * math.pi)
-            weights = self._mixture_distribution.logits.to(exact).log_softmax(-1)
-            return (weights - volume - 0.5 * distance).logsumexp(-1).to(x.dtype)
+        loc, scale = parts.base_dist.loc, parts.base_dist.scale
+        distance = squared_distances(x, loc, scale)
+        volume = scale.to(distance).log().sum(-1) + 0.5 * x.shape[-1] * math.log(2 * math.pi)
+        weights = self._mixture_distribution.logits.to(distance).log_softmax(-1)
+        return (weights - volume - 0.5 * distance).logsumexp(-1).to(x.dtype)

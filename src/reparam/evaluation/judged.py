@@ -128,20 +128,17 @@ class Judged:
         with seeded(self.seed, name):
             for start in range(0, count, BATCH):
                 chosen = torch.arange(start, min(count, start + BATCH)) % len(self.compared)
-                yield self.make(len(chosen), draw=draw, **self._told(chosen))
+                yield self.make(len(chosen), draw=draw, **self._told(self.compared, chosen))
 
-    def _told(self, chosen: Int[Tensor, " N"]) -> dict[str, Tensor]:
-        """What the model is told of some of the examples of :attr:`compared`."""
+    def _told(self, split: Split, chosen: Int[Tensor, " N"]) -> dict[str, Any]:
+        """What the model is told of some of the examples of a split."""
         if not self.model.conditions:
             return {}
-        return self.compared.batch(chosen.to(self.compared.device)).pick(self.model.conditions)
+        return dict(split.batch(chosen.to(split.device)).pick(self.model.conditions))
 
     def decoded(self, z: Float[Tensor, "N L"], example: int = 0) -> Distribution:
         """p(x|z), with z moved to the model, told what is told of one of the judged examples."""
-        named: dict[str, Tensor] = {}
-        if self.model.conditions:
-            one = self.split.batch(torch.tensor([example], device=self.split.device))
-            named = one.pick(self.model.conditions)
+        named = self._told(self.split, torch.tensor([example]))
         return self.model.decode(z.to(next(iter(self.model.parameters()))), **named)
 
     @property

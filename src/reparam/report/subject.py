@@ -49,7 +49,7 @@ class Subject:
 
     def model_for(self, chosen: slice | int | Tensor) -> Any:
         """The model, told what it must be told of some of the items: of each of several, or of one for all."""
-        return told(self.model, {name: values[chosen] for name, values in self.told.items()})
+        return self.model.given(**{name: values[chosen] for name, values in self.told.items()})
 
     @property
     def spread(self) -> Tensor:
@@ -101,18 +101,13 @@ def look_at(model: Any, data: Data, evaluation: Mapping[str, Any], seed: int = 0
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     shown = split.batch(chosen.to(split.device))
     codes = torch.cat(
-        [posterior_means(told(model, batch.pick(model.conditions)), batch.x).cpu() for batch in split.batches(256)]
+        [posterior_means(model.given(**batch.pick(model.conditions)), batch.x).cpu() for batch in split.batches(256)]
     )
     labels = None if split.labels is None else split.labels.cpu()
     kl = _kl_per_dim(model, split, evaluation, device, seed)
     binarized = data.spec.binarize != "none"
     named = shown.pick(model.conditions)
     return Subject(model, split.spec, shown.x.to(device), codes.float(), labels, kl, seed, binarized, named)
-
-
-def told(model: Any, named: Mapping[str, Tensor]) -> Any:
-    """The model, told once what it must be told; the model itself where that is nothing."""
-    return model.given(**named) if named else model
 
 
 def _kl_per_dim(

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from reparam.distributions import squared_distances
 from reparam.errors import PartError
 from reparam.rng import generator
 from reparam.samplers.base import Sampler
@@ -81,11 +82,7 @@ class RiemannianSampler(Sampler):
 
     def _distances(self, z: Float[Tensor, "N L"]) -> Float[Tensor, "N M"]:
         """Squared distances from the centroids, in units of their scales."""
-        exact, middle = z.double(), self.means.double().mean(0)
-        precision, means = self.scales.double().square().reciprocal(), self.means.double() - middle
-        exact, pull = exact - middle, precision * means
-        found = exact.square() @ precision.T - 2 * exact @ pull.T + (pull * means).sum(-1)
-        return found.clamp_min(0).to(z)
+        return squared_distances(z, self.means, self.scales).clamp_min(0).to(z)
 
     def log_volume(self, z: Float[Tensor, "N L"]) -> Float[Tensor, " N"]:
         """Half the log determinant of G: the log density, up to a constant."""
