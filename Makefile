@@ -19,7 +19,8 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export MPLBACKEND := Agg
-unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+# Each test process would compile all modules anew without the bytecode kept beside them.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 .PHONY: help env demo test test-all check format docs help-pages picture bench clean
 

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-import reparam
+from reparam import resume, train
 
 CLOCK = ("wall_s", "samples_per_s")
 OVER = {
@@ -63,13 +63,13 @@ def ended(number: int, within: float | None = None) -> int | None:
 def go_on(recipe: str, folder: Path, epochs: int) -> None:
     """Trains, or goes on where something is left of a training."""
     if (folder / "config.yaml").exists():
-        reparam.resume(folder, device="cpu")
+        resume(folder, device="cpu")
         return
     source = CASES[recipe]
     rows = {"source": str(folder.parent / source), "stream": "on"}  # read from disk, block by block
     data = rows if source.endswith(".npy") else {"source": source}
-    train = OVER["train"] | {"epochs": epochs}
-    reparam.train(recipe, OVER | {"data": data, "train": train}, out=folder, device="cpu")
+    over = OVER | {"data": data, "train": OVER["train"] | {"epochs": epochs}}
+    train(recipe, over, out=folder, device="cpu")
 
 
 def kill_on_its_way(recipe: str, folder: Path, epochs: int, seconds: float, dice: random.Random) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from jaxtyping import config, install_import_hook
 install_import_hook("reparam", "shape_checks.checked")
 
 import socket
+from collections.abc import Iterator
 
 import pytest
 
@@ -35,9 +36,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     config.update("jaxtyping_disable", whole)
 
 
-@pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets a test reach this machine and nothing else."""
+@pytest.fixture(autouse=True, scope="session")
+def _no_network() -> Iterator[None]:
+    """Lets tests reach this machine and nothing else."""
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: object) -> None:
@@ -45,4 +46,6 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
             raise RuntimeError(f"a test tried to reach {address!r}; tests use no network")
         connect(self, address)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(socket.socket, "connect", guarded)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        yield

@@ -28,12 +28,21 @@ def generator(*counters: int | str, device: torch.device | str = "cpu") -> torch
     return torch.Generator(device=device).manual_seed(counted_seed(*counters))
 
 
+def reseed(seed: int) -> None:
+    """Seeds torch's global generators of the devices in use, without what :func:`torch.manual_seed` asks of others."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)
+
+
 @contextmanager
 def seeded(*counters: int | str) -> Iterator[None]:
     """Seeds torch's global generators for a block and gives the caller's state back afterwards."""
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(counted_seed(*counters))
+        reseed(counted_seed(*counters))
         yield
 
 

@@ -8,7 +8,7 @@ from tests.house.source import ROOT
 
 
 def test_ten_killed_trainings(tmp_path: Path) -> None:
-    options = ["--trainings", "10", "--epochs", "2", "--folder", str(tmp_path)]
+    options = ["--trainings", "10", "--epochs", "1", "--folder", str(tmp_path)]
     command = [sys.executable, str(ROOT / "benchmarks" / "kill.py"), *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -46,8 +46,10 @@ def same(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
 
 @pytest.mark.usefixtures("double")
 class TestEqual:
-    @pytest.mark.parametrize("recipe", ["vae", "dae", "laplace-vae", "vq-vae", "lfq-vae"])
-    @pytest.mark.parametrize("world", [2, 4])
+    @pytest.mark.parametrize(
+        ("recipe", "world"),
+        [("vae", 2), ("vae", 4), ("dae", 2), ("laplace-vae", 2), ("vq-vae", 4), ("lfq-vae", 2)],
+    )
     def test_losses_at_every_step(self, tmp_path: Path, recipe: str, world: int) -> None:
         alone = rows(recipe)
         assert len([row for row in alone if row["split"] == "train"]) == 12

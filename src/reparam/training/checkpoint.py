@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,8 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
 
 def _free(path: Path) -> Path:
     """The path, or the next one after it in the order of names: what is whole is never written over."""
-    names = (path, *(path.with_name(f"{path.name}.{number:03d}") for number in range(1, 1000)))
-    return next(name for name in names if not name.exists())
+    later = (path.with_name(f"{path.name}.{number:03d}") for number in range(1, 1000))
+    return next(name for name in chain((path,), later) if not name.exists())
 
 
 def _file(folder: Path, group: str) -> Path:

@@ -16,7 +16,7 @@ from reparam.data import Batch, Data, Order, Split
 from reparam.errors import NotFiniteError, RunError
 from reparam.memory import keep_freed_memory
 from reparam.networks import channels_last
-from reparam.rng import counted_seed, part_of_batch, seeded
+from reparam.rng import counted_seed, part_of_batch, reseed, seeded
 from reparam.threads import fastest_threads, threads
 from reparam.trace import Playable, Player, Progress
 from reparam.training.checkpoint import Checkpoint, newest_checkpoint, numbered, of_number, save_checkpoint
@@ -217,7 +217,7 @@ class Trainer:
         state = self.state
         progress = Progress(state.step, state.total_steps, state.planned_steps, len(self.train))
         rate = self.settings.learning_rate * rate_factor(self.settings, progress, state.halvings)
-        _seed_draws(self.device, counted_seed(self.seed, "step", state.step))
+        reseed(counted_seed(self.seed, "step", state.step))
         batch = self._batch(state.step)
         for number, (player, update) in enumerate(zip(self.players, self.updates, strict=True)):
             with self._autocast():
@@ -374,9 +374,3 @@ class Trainer:
             found, self.state.total_steps = self.state.total_steps, self._plan()
             if self.state.total_steps != found:
                 self.state.stale = 0
-
-
-def _seed_draws(device: torch.device, seed: int) -> None:
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
