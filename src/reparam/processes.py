@@ -138,6 +138,11 @@ def _meeting_place() -> torch.device:
     return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
 
 
+def is_part(tensor: Tensor) -> bool:
+    """True for a tensor that is shared out, of which this process holds a part."""
+    return hasattr(tensor, "to_local")
+
+
 def current() -> Processes:
     """The group this process has joined."""
     return Processes(dist.get_rank(), dist.get_world_size()) if _joined() else Processes()

@@ -12,11 +12,12 @@ from torch.func import functional_call
 
 from reparam.distributions import TopDownPosterior, TopDownPrior, Way, detached, kl_groups, normals
 from reparam.distributions.kl import KLMethod
-from reparam.errors import PartError
+from reparam.errors import PartError, RefusedError
 from reparam.likelihoods import Likelihood
 from reparam.models.base import Autoencoder, late
 from reparam.networks import Corruption, Hierarchy, Path, SpectralNorms
 from reparam.priors import Prior
+from reparam.processes import is_part
 from reparam.rng import per_example
 from reparam.trace import Trace
 
@@ -95,6 +96,11 @@ class HierarchicalVAE(Autoencoder):
     @torch.no_grad()
     def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
         self.top.start(x)
+
+    @property
+    def reads_weights(self) -> bool:
+        """True where norms of weights are penalised, which needs them whole."""
+        return self.norms is not None
 
     def _weights(self) -> list[Tensor]:
         """Matrices and kernels of the hierarchy, whose norms are kept small."""
@@ -190,7 +196,13 @@ def _side_by_side(latent_dim: int, first: Tensor, below: Tensor) -> Float[Tensor
 
 
 def _frozen(hierarchy: Hierarchy, *args: Any) -> Path:
-    """The way down with parameters that pass no gradient."""
+    """The way down with parameters that pass no gradient.
+
+    Raises:
+        RefusedError: if they are shared out over processes.
+    """
+    if any(map(is_part, hierarchy.parameters())):
+        raise RefusedError("This gradient needs the weights of a hierarchy whole. Use --train.shard false.")
     fixed = {name: parameter.detach() for name, parameter in hierarchy.named_parameters()}
     path: Path = functional_call(hierarchy, fixed, args)
     return path

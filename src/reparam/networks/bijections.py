@@ -28,6 +28,8 @@ class Bijection(nn.Module, ABC):
         PartError: if transforms < 1.
     """
 
+    reads_weights = True  # where they are to pass no gradient
+
     def __init__(self, owner: str, transforms: int) -> None:
         super().__init__()
         if transforms < 1:

@@ -23,6 +23,7 @@ class MaskedLinear(nn.Module):
         mask: (out, in), True where an output may see an input.
     """
 
+    reads_weights = True
     mask: Tensor
 
     def __init__(self, mask: Bool[Tensor, "O I"]) -> None:

@@ -53,6 +53,7 @@ class Spectral(nn.Module):
         algorithm 1. A weight whose norm is below 1 is left as it is, so that residual layers may begin at zero.
     """
 
+    reads_weights = True
     direction: Tensor
 
     def __init__(self, layer: nn.Linear | nn.Conv2d) -> None:

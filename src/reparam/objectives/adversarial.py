@@ -41,6 +41,8 @@ class Critic(nn.Module):
         PartError: if hidden_dims is empty, or a width is below 1.
     """
 
+    reads_weights = True  # to differentiate its slope
+
     def __init__(self, latent_dim: int, hidden_dims: Sequence[int] = HIDDEN) -> None:
         super().__init__()
         if not hidden_dims or min(hidden_dims) < 1:

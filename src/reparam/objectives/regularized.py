@@ -80,6 +80,7 @@ class RegularizedBound(Objective):
         self.code_weight, self.weight = code_weight, weight
         self.regularization: Literal["l2", "gradient", "none"] = regularization
         self.differentiates_twice = regularization == "gradient"
+        self.reads_weights = regularization == "l2"
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
         """The part that needs no model: the distortion and the size of the codes."""

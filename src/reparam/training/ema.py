@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from reparam.training.sharding import gathered, own_part, put
+
 EVERY = 10
 
 
@@ -21,8 +23,8 @@ class EMA:
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
         self.parameters = list(module.parameters())
-        self.current: list[Tensor] = list(self.parameters)
-        self.average = [parameter.detach().clone() for parameter in self.parameters]
+        self.current = [own_part(parameter) for parameter in self.parameters]
+        self.average = [current.detach().clone() for current in self.current]
 
     def update(self, step: int) -> None:
         """Moves the average towards the weights, after step number ``step`` (from 1)."""
@@ -41,18 +43,20 @@ class EMA:
         finally:
             self._swap()
 
+    @torch.no_grad()
     def _swap(self) -> None:
-        for parameter, average in zip(self.parameters, self.average, strict=True):
-            held = parameter.data
-            parameter.data = average.data
-            average.data = held
+        for current, average in zip(self.current, self.average, strict=True):
+            held = current.clone()
+            current.copy_(average)
+            average.copy_(held)
 
     def state(self) -> dict[str, Tensor]:
-        """The average by number."""
-        return {f"{number:05d}": average for number, average in enumerate(self.average)}
+        """The average by number, whole."""
+        pairs = zip(self.average, self.parameters, strict=True)
+        return {f"{number:05d}": gathered(*pair) for number, pair in enumerate(pairs)}
 
     @torch.no_grad()
     def load(self, state: dict[str, Tensor]) -> None:
         """Takes back what :meth:`state` gave."""
-        for number, average in enumerate(self.average):
-            average.copy_(state[f"{number:05d}"])
+        for number, (average, parameter) in enumerate(zip(self.average, self.parameters, strict=True)):
+            put(state[f"{number:05d}"], average, parameter)

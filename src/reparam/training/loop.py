@@ -26,6 +26,7 @@ from reparam.training.faults import Faults
 from reparam.training.log import MetricsLog, Row
 from reparam.training.optim import Update, rate_factor
 from reparam.training.settings import TrainSettings
+from reparam.training.sharding import hand_back, load_whole, shared_out, unwarned, whole_state
 from reparam.training.state import Outcome, State
 from reparam.training.stopping import StopRequest, stop_request
 from reparam.training.sums import Sums
@@ -71,7 +72,9 @@ class Trainer:
         if settings.epochs is None and settings.max_minutes is None:
             raise RunError("The training has no end: give epochs or max_minutes.")
         self.processes = processes.current()
-        self.model, self.objective, self.settings, self.seed = model, objective, settings, seed
+        self.model, self.settings, self.seed = model, settings, seed
+        self.objective: Any = objective
+        self.given: tuple[Any, Any] = model, objective
         self.folder, self.progress = folder, progress or (lambda row, total: None)
         self.keep = keep or (lambda: None)
         self.about = dict(about or {})
@@ -81,9 +84,13 @@ class Trainer:
         self.batch_size = min(settings.batch_size, len(self.train))
         self.own = self.processes.share(self.batch_size)
         self.steps_per_epoch = max(1, len(self.train) // self.batch_size)
-        channels_last(model)
-        self.players: tuple[Player, ...] = objective.players(model)
-        self.ema = EMA(model, settings.ema) if settings.ema else None
+        self.sharded = settings.shard and self.processes.world > 1
+        if self.sharded:
+            self.model, self.objective = shared_out(*self.given, processes=self.processes)
+        else:
+            channels_last(model)
+        self.players: tuple[Player, ...] = self.objective.players(self.model)
+        self.ema = EMA(self.model, settings.ema) if settings.ema else None
         self.state = State()
         self._order: tuple[int, Order] = (-1, torch.empty(0))
         keep_freed_memory()
@@ -108,7 +115,8 @@ class Trainer:
             RunError: if a checkpoint cannot be written, or there is none to go on from.
         """
         with self._prepared():
-            self.processes.spread((*self.model.state_dict().values(), *self.objective.state_dict().values()))
+            if not self.sharded:
+                self.processes.spread((*self.model.state_dict().values(), *self.objective.state_dict().values()))
             if resume:
                 self._restore(replan)
             else:
@@ -128,6 +136,9 @@ class Trainer:
                     self._steps(log, stop)
             finally:
                 log.close()
+        if self.sharded:
+            hand_back((self.model, self.objective), self.given)
+            self.model, self.objective = (given.to(self.device) for given in self.given)
         if self.state.step < self.state.total_steps and not self._stalled:
             raise KeyboardInterrupt  # whoever asked us to stop has a handler that returned
         return Outcome(self.state.step, self.state.best_elbo, self._stalled, log.rows)
@@ -139,7 +150,9 @@ class Trainer:
         self.model.train()
         self.objective.train()
         try:
-            with _ALONE, seeded(self.seed, "training"), part_of_batch(self.processes.rank, self.processes.world):
+            quiet = unwarned() if self.sharded else nullcontext()
+            rank, world = self.processes.rank, self.processes.world
+            with _ALONE, seeded(self.seed, "training"), part_of_batch(rank, world), quiet:
                 yield
         finally:
             self.model.train(found[0])
@@ -228,6 +241,9 @@ class Trainer:
                 if self.faults.see(state.step, player, bound, loss, finite):
                     name = f"loss_{player.name}" if number else "loss"  # validation shows the first one's
                     self.sums.add(bound, loss, finite if self.faults.allowed else True, name)
+            if self.sharded:
+                self.model.zero_grad()
+                self.objective.zero_grad()
         if self.ema:
             self.ema.update(state.step + 1)
         return rate
@@ -252,6 +268,8 @@ class Trainer:
         if values["elbo"] > state.best_elbo:
             state.best_elbo, state.stale = values["elbo"], 0
             with self._averaged():
+                if self.sharded:
+                    hand_back((self.model, self.objective), self.given)
                 self.keep()
             return
         state.stale += 1
@@ -325,8 +343,8 @@ class Trainer:
         return (time.perf_counter() - started) / number
 
     def _checkpoint(self) -> Checkpoint:
-        weights = {f"model.{k}": v.clone() for k, v in self.model.state_dict().items()}
-        weights |= {f"objective.{k}": v.clone() for k, v in self.objective.state_dict().items()}
+        weights = {f"model.{k}": v for k, v in whole_state(self.model).items()}
+        weights |= {f"objective.{k}": v for k, v in whole_state(self.objective).items()}
         tensors = {"weights": weights, "optimizer": numbered(update.optimizer.state() for update in self.updates)}
         tensors["scale"] = numbered(update.scale.state() if update.scale else {} for update in self.updates)
         if self.ema:
@@ -348,7 +366,7 @@ class Trainer:
     def _take_back(self, checkpoint: Checkpoint) -> None:
         for prefix, module in (("model.", self.model), ("objective.", self.objective)):
             weights = checkpoint.tensors["weights"].items()
-            module.load_state_dict({k.removeprefix(prefix): v for k, v in weights if k.startswith(prefix)})
+            load_whole(module, {k.removeprefix(prefix): v for k, v in weights if k.startswith(prefix)})
         if self.ema:
             self.ema = EMA(self.model, self.ema.decay)  # begins with these weights, where it was off so far
             if "ema" in checkpoint.tensors:

@@ -1,15 +1,16 @@
 """One optimiser for each player, one step of it, and the learning rate over the steps."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from reparam.processes import Processes
+from reparam.processes import Processes, is_part
 from reparam.trace import Player, Progress
 from reparam.training.settings import TrainSettings
+from reparam.training.sharding import gathered, own_part, put
 
 EPS = 1e-8
 SMALLEST_SCALE = 2.0**-14
@@ -31,7 +32,8 @@ class Adam:
     def __init__(
         self, parameters: Sequence[Tensor], betas: tuple[float, float], weight_decay: float, decoupled: bool
     ) -> None:
-        self.parameters = list(parameters)
+        self.whole = list(parameters)
+        self.parameters = [own_part(parameter.detach()) for parameter in self.whole]
         self.first = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.second = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.steps = [parameter.new_zeros((), dtype=torch.float32) for parameter in self.parameters]
@@ -67,15 +69,23 @@ class Adam:
             torch._foreach_sub_(steps, [skip] * len(steps))
 
     def state(self) -> dict[str, Tensor]:
-        """The moments and the counts of steps, by number of parameter."""
-        groups = {"first": self.first, "second": self.second, "step": self.steps}
-        return {f"{number}.{name}": value for name, group in groups.items() for number, value in enumerate(group)}
+        """The moments and the counts of steps, by number of parameter, whole."""
+        found = {f"{number}.step": steps for number, steps in enumerate(self.steps)}
+        return found | {name: gathered(*pair) for name, pair in self._moments()}
+
+    def _moments(self) -> Iterator[tuple[str, tuple[Tensor, Tensor]]]:
+        """Each moment by name, beside the parameter it belongs to."""
+        for name, group in (("first", self.first), ("second", self.second)):
+            for number, pair in enumerate(zip(group, self.whole, strict=True)):
+                yield f"{number}.{name}", pair
 
     @torch.no_grad()
     def load(self, state: dict[str, Tensor]) -> None:
         """Takes back what :meth:`state` gave, whatever the memory layout."""
-        for name, value in self.state().items():
-            value.copy_(state[name])
+        for number, steps in enumerate(self.steps):
+            steps.copy_(state[f"{number}.step"])
+        for name, (moment, parameter) in self._moments():
+            put(state[name], moment, parameter)
 
 
 class Update:
@@ -97,22 +107,43 @@ class Update:
             player.parameters, settings.betas, settings.weight_decay, decoupled=settings.optimizer == "adamw"
         )
         self.scale = LossScale(self.device) if settings.precision == "float16" else None
+        self.parts = [is_part(parameter) for parameter in player.parameters]
 
     def step(self, loss: Tensor, rate: float) -> Tensor | bool:
         """Takes one step with this learning rate, without recording gradients; True, or (), where it was taken."""
         with torch.enable_grad():
             scaled = loss if self.scale is None else loss * self.scale.value
-        found = torch.autograd.grad(scaled, self.player.parameters, allow_unused=True)
-        gradients = [_laid_out(*pair) for pair in zip(found, self.player.parameters, strict=True)]
-        present = [gradient for gradient in gradients if gradient is not None]
+        found = self._gradients(scaled)
+        gradients = [_laid_out(*pair) for pair in zip(found, self.optimizer.parameters, strict=True)]
         if self.processes.world > 1:
             loss = loss.clone()
-            self.processes.average([*present, loss])
+            self.processes.average([*self._present(gradients, parts=False), loss])
         step = self._step_here if self.device.type == "cpu" else self._step_there
-        return step(gradients, present, loss, rate)
+        return step(gradients, loss, rate)
 
-    def _step_here(self, gradients: Sequence[Tensor | None], present: list[Tensor], loss: Tensor, rate: float) -> bool:
-        norm = math.sqrt(sum(torch.dot(flat, flat).item() for flat in map(_in_memory_order, present)))
+    def _gradients(self, loss: Tensor) -> Sequence[Tensor | None]:
+        """The loss's gradient, of each parameter or of what this process holds of it; those of parts are averages."""
+        parameters = self.player.parameters
+        if not any(self.parts):
+            return torch.autograd.grad(loss, parameters, allow_unused=True)
+        loss.backward()  # on its way the layers are gathered, their gradients spread
+        return [None if parameter.grad is None else own_part(parameter.grad) for parameter in parameters]
+
+    def _present(self, gradients: Sequence[Tensor | None], parts: bool) -> list[Tensor]:
+        """The gradients there are, of whole parameters or of those shared out."""
+        pairs = zip(gradients, self.parts, strict=True)
+        return [gradient for gradient, part in pairs if gradient is not None and part == parts]
+
+    def _squares(self, gradients: Sequence[Tensor | None]) -> list[Tensor]:
+        """What the squared norm of the gradient is the sum of, each ()."""
+        squares = [torch.dot(flat, flat) for flat in map(_in_memory_order, self._present(gradients, parts=False))]
+        if any(self.parts):
+            own = [part.square().sum() for part in self._present(gradients, parts=True)]
+            squares.append(self.processes.total(torch.stack(own).sum()))
+        return squares
+
+    def _step_here(self, gradients: Sequence[Tensor | None], loss: Tensor, rate: float) -> bool:
+        norm = math.sqrt(sum(square.item() for square in self._squares(gradients)))
         scale = 1.0 if self.scale is None else self.scale.value.item()
         sound = math.isfinite(loss.item())
         finite = sound and math.isfinite(norm)
@@ -126,10 +157,8 @@ class Update:
         self.scale.update(torch.tensor(math.isfinite(norm)))
         return sound and (finite or scale > SMALLEST_SCALE)  # an overflow of the gradient is the scale's affair
 
-    def _step_there(
-        self, gradients: Sequence[Tensor | None], present: list[Tensor], loss: Tensor, rate: float
-    ) -> Tensor:
-        norm = torch.stack([torch.dot(flat, flat) for flat in map(_in_memory_order, present)]).sum().sqrt()
+    def _step_there(self, gradients: Sequence[Tensor | None], loss: Tensor, rate: float) -> Tensor:
+        norm = torch.stack(self._squares(gradients)).sum().sqrt()
         scale = norm.new_ones(()) if self.scale is None else self.scale.value.clone()
         sound = torch.isfinite(loss)
         finite = sound & torch.isfinite(norm)

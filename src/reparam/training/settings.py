@@ -37,6 +37,8 @@ class TrainSettings:
         checkpoint_seconds: Seconds from one checkpoint to the next; one is written at the end and when stopped, too.
         precision: ``float32``, or mixed ``bfloat16`` or ``float16``.
         compile: Run encoder and decoder as compiled graphs: ``on``, ``off``, or ``auto`` (long trainings on a GPU).
+        shard: Share out weights, moments and averages over the processes (FSDP2) instead of keeping them whole in each:
+            for models that one device cannot hold.
         tensorboard: Also write TensorBoard files, where it is installed.
     """
 
@@ -59,4 +61,5 @@ class TrainSettings:
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     compile: Literal["auto", "on", "off"] = "auto"
+    shard: bool = False
     tensorboard: bool = True

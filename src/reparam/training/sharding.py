@@ -1,0 +1,135 @@
+"""Weights shared out over the processes by FSDP2: each keeps a part of a layer, and has it whole while it is used."""
+
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reparam.errors import RefusedError
+from reparam.processes import Processes, is_part
+
+LAYERS = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
+SMALLEST = 2**12  # layers of fewer weights stay whole in each process
+
+
+def own_part(tensor: Any) -> Tensor:
+    """What this process holds of a tensor, in the same memory."""
+    part: Tensor = tensor.to_local() if is_part(tensor) else tensor
+    return part
+
+
+@torch.no_grad()
+def gathered(part: Tensor, like: Any) -> Tensor:
+    """The whole tensor that this process's part belongs to, shared out as ``like`` is; the part, where that is whole.
+
+    All processes must ask for it together.
+    """
+    if not is_part(like):
+        return part
+    from torch.distributed.tensor import DTensor  # half a second, which one process alone need not wait
+
+    found = DTensor.from_local(part, like.device_mesh, like.placements, shape=like.shape, stride=like.stride())
+    whole: Tensor = found.full_tensor()
+    return whole
+
+
+@torch.no_grad()
+def put(whole: Tensor, part: Tensor, like: Any) -> None:
+    """Copies a whole tensor into this process's part of it, shared out as ``like`` is."""
+    if is_part(like):
+        from torch.distributed.tensor import distribute_tensor
+
+        shared = distribute_tensor(whole.to(part), like.device_mesh, like.placements, src_data_rank=None)
+        whole = shared.to_local()
+    part.copy_(whole)
+
+
+def whole_state(module: nn.Module) -> dict[str, Tensor]:
+    """A copy of all weights and buffers of a module, whole."""
+    state = module.state_dict()
+    return {name: gathered(own_part(value), value).clone() for name, value in state.items()}
+
+
+@torch.no_grad()
+def load_whole(module: nn.Module, state: dict[str, Tensor]) -> None:
+    """Takes back what :func:`whole_state` gave."""
+    found = module.state_dict()
+    if not any(map(is_part, found.values())):
+        module.load_state_dict(state)
+        return
+    for name, value in found.items():
+        put(state[name], own_part(value), value)
+
+
+def hand_back(own: Sequence[Any], given: Sequence[Any]) -> None:
+    """Gives modules that are whole the weights of copies that are shared out."""
+    for copied, module in zip(own, given, strict=True):
+        module.load_state_dict(whole_state(copied))
+
+
+def shared_out(*modules: Any, processes: Processes) -> tuple[nn.Module, ...]:
+    """Copies of modules on the same device, whose large layers are shared out; the given ones wait in main memory.
+
+    All processes begin with the weights of the first.
+
+    Layers inside a part that reads weights by other ways than calling layers (``reads_weights``) stay whole.
+
+    Raises:
+        RefusedError: if a part differentiates a gradient, for which a layer would be needed twice, if weights are read
+            otherwise, or if no layer is large.
+    """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    parts = [part for module in modules for part in module.modules()]
+    for part in parts:
+        if getattr(part, "differentiates_twice", False):
+            raise RefusedError(
+                f"{type(part).__name__} differentiates a gradient, which weights that are shared out cannot. "
+                "Use --train.shard false."
+            )
+    for module in modules:
+        if getattr(module, "reads_weights", False):
+            raise RefusedError(f"{type(module).__name__} needs all weights whole. Use --train.shard false.")
+    for module in modules:
+        processes.spread(module.state_dict().values())
+    devices = {parameter.device for module in modules for parameter in module.parameters()}
+    device = next(iter(devices), torch.device("cpu"))
+    copies: tuple[nn.Module, ...] = copy.deepcopy(tuple(module.cpu() for module in modules))
+    mesh = init_device_mesh(device.type, (processes.world,))
+    layers = dict.fromkeys(layer for module in copies for layer in _large(module))
+    if not layers:
+        raise RefusedError("No layer of this model can be shared out. Use --train.shard false.")
+    for layer in layers:
+        fully_shard(layer, mesh=mesh, reshard_after_forward=True)
+    for activation in (part for module in copies for part in module.modules() if isinstance(part, nn.ReLU)):
+        activation.inplace = False  # it would overwrite what a layer gave, and with it FSDP's mark on that
+    return tuple(module.to(device) for module in copies)
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Keeps FSDP from warning, for a block, of what :func:`shared_out` has seen to."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor")
+        yield
+
+
+def _large(module: nn.Module) -> list[nn.Module]:
+    if getattr(module, "reads_weights", False):
+        return []
+    if type(module) in LAYERS:
+        return [module] if sum(p.numel() for p in module.parameters()) >= SMALLEST else []
+    return [layer for child in module.children() for layer in _large(child)]

@@ -1,0 +1,121 @@
+"""Weights shared out over processes train what whole ones do, and go on as whole ones."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed.fsdp  # once, for all the processes that are forked here
+
+from reparam.errors import RefusedError, RunError
+from reparam.processes import is_part
+from reparam.recipes import RECIPES
+from reparam.runs import resume, train
+from reparam.training import Trainer
+from reparam.training.sharding import own_part
+from tests.contracts.members import tiny_data
+from tests.training.forked import in_processes
+from tests.training.test_processes import same
+from tests.training.trained import trainer
+
+# parts that differentiate a gradient, or read all weights at once
+REFUSED = {"hamiltonian-vae", "rae-gp", "rae-l2"}
+QUICK = ("vae", "vq-vae", "aae")
+# with so few data its last tables quantise rounding errors, which differ with the number of processes
+ROUNDING = {"residual-vq-vae"}
+OTHERS = [r for r in RECIPES if r not in {*QUICK, *REFUSED, *ROUNDING}]
+
+
+@pytest.fixture(autouse=True)
+def _small_and_exact(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Layers of these tests count as large; everything is in float64."""
+    monkeypatch.setattr("reparam.training.sharding.SMALLEST", 64)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def rows(recipe: str, shard: bool, folder: Path | None = None, **given: Any) -> list[dict[str, Any]]:
+    """The rows of a short training."""
+    settings = {"batch_size": 8, "epochs": 1, "validations": 3, "tensorboard": False, "shard": shard} | given
+    return train(recipe, {"train": settings}, data=tiny_data("unit", (1, 4, 4)), out=folder, device="cpu").metrics
+
+
+@pytest.mark.parametrize("recipe", [*QUICK, *(pytest.param(recipe, marks=pytest.mark.slow) for recipe in OTHERS)])
+def test_losses_at_every_step(tmp_path: Path, recipe: str) -> None:
+    alone = rows(recipe, shard=False)
+    assert len(alone) == 6
+    found = in_processes(2, lambda: rows(recipe, shard=True), tmp_path)
+    assert all(same(alone, each) for each in found)
+
+
+@pytest.mark.parametrize("recipe", sorted(REFUSED))
+def test_what_cannot_be_shared_out_is_refused(tmp_path: Path, recipe: str) -> None:
+    def sentence() -> str:
+        with pytest.raises(RefusedError) as refused:
+            rows(recipe, shard=True)
+        return str(refused.value)
+
+    for said in in_processes(2, sentence, tmp_path):
+        assert said.endswith("Use --train.shard false.")
+
+
+def held(one: Trainer) -> list[int]:
+    """How many numbers a process holds of each of five things: weights, averages, two moments, and all weights."""
+    own = [own_part(parameter).numel() for parameter in one.model.parameters()]
+    assert one.ema is not None
+    moments = [one.updates[0].optimizer.first, one.updates[0].optimizer.second]
+    others = [sum(tensor.numel() for tensor in group) for group in (one.ema.average, *moments)]
+    return [sum(own), *others, sum(parameter.numel() for parameter in one.model.parameters())]
+
+
+def test_each_holds_half(tmp_path: Path) -> None:
+    def counted() -> list[int]:
+        one = trainer(recipe="vae", data=tiny_data("binary", (1, 4, 4)), shard=True)
+        assert all(map(is_part, one.model.parameters()))
+        return held(one)
+
+    first, second = in_processes(2, counted, tmp_path)
+    assert [a + b for a, b in zip(first[:4], second[:4], strict=True)] == [first[4]] * 4
+    assert max(*first[:4], *second[:4]) <= 0.51 * first[4]
+
+
+def test_the_model_that_was_given_is_trained_and_whole(tmp_path: Path) -> None:
+    def weights(shard: bool) -> list[float]:
+        one = trainer(recipe="vae", data=tiny_data("binary", (1, 4, 4)), shard=shard)
+        model = one.model if not shard else one.given[0]
+        one.run()
+        assert one.model is model
+        assert not any(map(is_part, model.parameters()))
+        return [parameter.sum().item() for parameter in model.parameters()]
+
+    alone = weights(shard=False)
+    assert all(found == pytest.approx(alone, rel=1e-9) for found in in_processes(2, lambda: weights(True), tmp_path))
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_goes_on_in_another_number_of_processes(tmp_path: Path, before: int, after: int) -> None:
+    alone = rows("vae", shard=False, folder=tmp_path / "alone", epochs=2, schedule="constant")
+    run = tmp_path / "run"
+
+    def begin() -> int:
+        rows("vae", shard=True, folder=run, epochs=1, schedule="constant")
+        return 0
+
+    def rest() -> list[dict[str, Any]]:
+        return resume(run, epochs=2, data=tiny_data("unit", (1, 4, 4)), device="cpu").metrics
+
+    in_processes(before, begin, tmp_path / "a")
+    found = in_processes(after, rest, tmp_path / "b")
+    last = [row["loss"] for row in alone if row["split"] == "train"][-1]
+    for each in found:
+        assert [row["loss"] for row in each if row["split"] == "train"][-1] == pytest.approx(last, rel=1e-9)
+
+
+def test_one_process_has_nothing_to_share(tmp_path: Path) -> None:
+    assert same(rows("vae", shard=True), rows("vae", shard=False))
+
+
+def test_compiled_graphs_need_whole_weights(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="Compiled graphs need whole weights"):
+        rows("vae", shard=True, compile="on")
