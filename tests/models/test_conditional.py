@@ -10,7 +10,7 @@ from torch import Tensor
 from reparam.data import Data, load_data
 from reparam.errors import DataError, PartError, RefusedError, ShapeError
 from reparam.evaluation import evaluate, log_likelihood
-from reparam.latents import interpolate
+from reparam.latents import interpolate, traverse
 from reparam.models import Autoencoder
 from reparam.networks import VectorCondition
 from reparam.objectives import ELBO
@@ -77,6 +77,23 @@ def test_given_tells_once_for_all() -> None:
     assert torch.equal(
         vae.given(labels=torch.arange(B) % 3).reconstruct(x), vae.reconstruct(x, labels=torch.arange(B) % 3)
     )
+
+
+def test_judging_one_that_was_told_leaves_the_other_as_it_was() -> None:
+    vae, (x, labels) = model(), examples()
+    told = vae.train().given(labels=labels)
+    vae.eval()
+    log_likelihood(told, x, samples=3)
+    assert not any(part.training for part in vae.modules())
+
+
+def test_traversals_go_around_the_mean_of_what_was_told() -> None:
+    vae = model().given(labels=1)
+    p_z = vae.p_z()
+    around = p_z.mean + 3 * p_z.stddev * torch.eye(vae.latent_dim)
+    walks = traverse(vae, steps=3)
+    assert torch.allclose(walks[:, 1], vae.decode(p_z.mean).mean.expand_as(walks[:, 1]), atol=1e-6)
+    assert torch.allclose(walks[:, 2], vae.decode(around).mean, atol=1e-6)
 
 
 def test_an_example_alone_and_in_a_batch() -> None:

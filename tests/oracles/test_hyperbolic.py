@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from reparam.distributions import Flow
-from reparam.networks.hyperbolic import ExponentialMap, from_tangent, mobius_add, to_tangent
+from reparam.networks.hyperbolic import ExponentialMap, from_tangent, mobius_add, mobius_subtract, to_tangent
 from reparam.posteriors import WrappedNormalPosterior
 from reparam.priors import WrappedNormalPrior
 
@@ -42,6 +42,7 @@ def test_origin_and_translations() -> None:
     x, y = torch.tensor([0.3, -0.2]).double(), torch.tensor([-0.5, 0.6]).double()
     assert torch.allclose(mobius_add(-x, mobius_add(x, y, 1.0), 1.0), y)
     assert torch.allclose(mobius_add(torch.zeros(2).double(), y, 1.0), y)
+    assert torch.allclose(mobius_subtract(x, y, 1.7), mobius_add(-x, y, 1.7))
     assert torch.allclose(to_tangent(from_tangent(y, 1.0), 1.0), y)
     assert not from_tangent(torch.zeros(2), 1.0).any()
 
@@ -99,6 +100,17 @@ def test_single_precision_survives_the_edge() -> None:
         if spread == 1.0:
             # the density computed on the way and the one by inverting, out of some twenty nats
             assert torch.allclose(q.log_prob(z), q.log_prob(z.clone()), atol=0.05)
+
+
+@pytest.mark.parametrize(("distance", "error"), [(1.0, 2e-5), (4.0, 5e-4), (7.0, 1e-2)])
+def test_single_precision_finds_the_noise_again_far_from_the_origin(distance: float, error: float) -> None:
+    """Of a code at distance r, float32 keeps about exp(r) roundings; the inverse adds little to that."""
+    torch.manual_seed(0)
+    wrap, v = ExponentialMap(1.0), torch.randn(1000, 3)
+    mu = from_tangent(distance * torch.nn.functional.normalize(torch.randn(1000, 3), dim=-1), 1.0)
+    z, _ = wrap(v, mu)
+    back, _ = wrap(z, mu, True)
+    assert (back - v).norm(dim=-1).max() < error
 
 
 def test_flat_where_the_curvature_is_small() -> None:

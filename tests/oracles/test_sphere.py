@@ -8,7 +8,7 @@ import torch
 from scipy import special, stats
 from torch import Tensor
 
-from reparam.distributions import UniformSphere, VonMisesFisher, kl_groups
+from reparam.distributions import UniformSphere, VonMisesFisher, kl_groups, tempered
 from reparam.distributions.bessel import log_bessel
 from reparam.distributions.sphere import log_area
 
@@ -147,6 +147,26 @@ def test_single_precision_is_close(dim: int, concentration: float) -> None:
     kl = [kl_groups(q, p, z[:1], "closed").item() for q in (single, double)]
     assert kl[0] == pytest.approx(kl[1], abs=3e-3)
     assert single.variance.gt(0).all()
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 2.0])
+def test_draws_at_a_temperature_stay_on_the_sphere(temperature: float) -> None:
+    """The spread of a narrow one is proportional to the temperature."""
+    torch.manual_seed(0)
+    loc = torch.nn.functional.normalize(torch.randn(5), dim=-1)
+    q = VonMisesFisher(loc, torch.tensor(400.0))
+    z = tempered(q, torch.Size([4000]), temperature)
+    assert torch.allclose(z.norm(dim=-1), torch.ones(()), atol=1e-5)
+    away = (z - loc).square().sum(-1).mean()
+    assert away.item() == pytest.approx(temperature**2 * 4 / 400, rel=0.1, abs=1e-9)
+
+
+def test_draws_on_the_circle_have_length_one() -> None:
+    """There the noise across loc is one number, which is small now and then."""
+    torch.manual_seed(0)
+    loc = torch.nn.functional.normalize(torch.randn(200_000, 2), dim=-1)
+    z = VonMisesFisher(loc, torch.full((200_000,), 2.0)).sample()
+    assert torch.allclose(z.norm(dim=-1), torch.ones(()), atol=1e-5)
 
 
 def test_uniform_draws_are_uniform() -> None:

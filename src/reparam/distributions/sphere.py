@@ -125,15 +125,26 @@ class VonMisesFisher(Distribution):
         shape = self._extended_shape(sample_shape)
         loc, dim = self.loc, shape[-1]
         eps = torch.randn(shape, dtype=loc.dtype, device=loc.device)
-        across = F.normalize(eps - (eps * loc).sum(-1, keepdim=True) * loc, dim=-1)
+        across = _across(_across(eps, loc), loc)  # twice: where eps leads along loc the first one is rounding
         with torch.no_grad():
             gap = _draw_gap(shape[:-1], self.concentration, dim)
             slope = _gap_slope(gap, self.concentration, self.resultant, dim)
         gap = (gap + slope * (self.concentration - self.concentration.detach())).unsqueeze(-1)
         return (1 - gap) * loc + (gap * (2 - gap)).clamp_min(1e-20).sqrt() * across
 
+    def tempered(self, shape: _size, temperature: float) -> Tensor:
+        """Draws with the concentration over the squared temperature, to which the spread is proportional."""
+        if temperature == 0:
+            return self.loc.expand(self._extended_shape(shape))
+        return VonMisesFisher(self.loc, self.concentration / temperature**2).sample(shape)
+
     def log_prob(self, value: Tensor) -> Tensor:
         return self.log_peak - 0.5 * self.concentration * (value - self.loc).square().sum(-1)
+
+
+def _across(eps: Tensor, loc: Tensor) -> Tensor:
+    """The direction of what eps has at right angles to loc."""
+    return F.normalize(eps - (eps * loc).sum(-1, keepdim=True) * loc, dim=-1)
 
 
 def kl_to_uniform(q: VonMisesFisher, p: UniformSphere) -> Tensor:

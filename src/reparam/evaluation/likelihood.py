@@ -24,14 +24,15 @@ MEASURED = 200_000
 
 @contextmanager
 def evaluating(model: Any) -> Iterator[None]:
-    """Evaluation mode without gradients for a block; the mode found before comes back after it."""
-    training = model.training
+    """Evaluation mode without gradients for a block; the mode of each part comes back after it."""
+    found = [(part, part.training) for part in model.modules()]
     model.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        model.train(training)
+        for part, training in found:
+            part.training = training
 
 
 @dataclass(frozen=True)

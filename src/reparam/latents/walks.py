@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Independent
+from torch.distributions import Independent, Normal
 
 from reparam.errors import PartError, RefusedError
 from reparam.latents.codes import HasLatents, decoded_means, home, onto_space, posterior_means
@@ -28,19 +28,20 @@ def traverse(
     .. math:: \hat x_{d,t} = E_{p(x \mid z)}[x], \qquad z = z^{\mathrm{anchor}}
               \text{ but } z_d = s\,\Bigl(\frac{2t}{\text{steps} - 1} - 1\Bigr)
 
-    With ``codes`` the values run over mean +- span standard deviations of these codes in that dimension: the choice for
-    a model without a prior, whose codes have no agreed scale. On a sphere, in a ball or among one-hot vectors, each z
-    is replaced by the nearest code.
+    This is for a standard Normal prior; values run over the mean +- span standard deviations of another Normal, such as
+    p(z|c) of a model that was told c. With ``codes`` they run over those of these codes in that dimension: the choice
+    for a model without a prior, whose codes have no agreed scale. On a sphere, in a ball or among one-hot vectors, each
+    z is replaced by the nearest code.
 
     Shapes:
         anchor: (*data_shape)  ->  (dims, steps, *data_shape)
 
     Args:
         model: Answers ``infer`` and ``decode``.
-        anchor: The item whose posterior mean stays fixed in the other dimensions. Without it they stay at 0, the
-            prior's mean (at the mean of ``codes``, where these are given).
+        anchor: The item whose posterior mean stays fixed in the other dimensions. Without it they stay at the
+            prior's mean, 0 for most (at the mean of ``codes``, where these are given).
         dims: Which dimensions, in this order; all where not given.
-        span: How far to go to either side (s): prior standard deviations for a standard Normal prior.
+        span: How far to go to either side (s), in standard deviations of a Normal prior.
         steps: Number of pictures for each dimension; an odd number has the middle in it.
         codes: Codes of data, (N, L), that set the middle and the scale instead of the prior.
 
@@ -55,14 +56,27 @@ def traverse(
         raise PartError(f"traverse: got dimension {outside[0]}, expected 0 to {model.latent_dim - 1}.")
     if not chosen:
         raise PartError("traverse: got no dimensions, expected at least one.")
-    middle = home(model) if codes is None else codes.to(home(model)).mean(0)
-    scale = torch.ones_like(middle) if codes is None else codes.to(home(model)).std(0, correction=0)
+    middle, scale = _middle(model) if codes is None else _moments(codes.to(home(model)))
     start = middle if anchor is None else posterior_means(model, anchor)
     way = torch.linspace(-span, span, steps, dtype=middle.dtype, device=middle.device)
     z = start.expand(len(chosen), steps, -1).clone()
     for row, dim in enumerate(chosen):
         z[row, :, dim] = middle[dim] + scale[dim] * way
     return decoded_means(model, onto_space(model, z))
+
+
+def _moments(codes: Float[Tensor, "N L"]) -> tuple[Float[Tensor, " L"], Float[Tensor, " L"]]:
+    return codes.mean(0), codes.std(0, correction=0)
+
+
+def _middle(model: HasLatents) -> tuple[Float[Tensor, " L"], Float[Tensor, " L"]]:
+    """Mean and spread of a Normal prior, given what the model was told; 0 and 1 for other priors and none."""
+    zero = home(model)
+    p_z = None if model.prior is None else model.p_z()
+    if isinstance(p_z, Independent) and type(p_z.base_dist) is Normal:
+        own = p_z.base_dist
+        return own.loc.reshape(-1, len(zero))[0], own.scale.reshape(-1, len(zero))[0]
+    return zero, torch.ones_like(zero)
 
 
 @torch.no_grad()

@@ -26,6 +26,18 @@ def mobius_add(x: Float[Tensor, "*N L"], y: Float[Tensor, "*M L"], curvature: fl
     return ((1 + 2 * dot + y2) * x + (1 - x2) * y) / (1 + 2 * dot + x2 * y2)
 
 
+def mobius_subtract(x: Float[Tensor, "*N L"], y: Float[Tensor, "*M L"], curvature: float) -> Float[Tensor, "*O L"]:
+    r"""Translates y by -x: :func:`mobius_add` of -x and y, written in y - x, which loses no digits far from the origin.
+
+    .. math:: -x \oplus y = \frac{m d - c |d|^2 x}{m^2 - 2 m c \langle x, d \rangle + (1 - m) c |d|^2},
+              \qquad d = y - x, \quad m = 1 - c |x|^2
+    """
+    d = y - x
+    dot, x2, d2 = (curvature * (a * b).sum(-1, keepdim=True) for a, b in ((x, d), (x, x), (d, d)))
+    m = 1 - x2
+    return (m * d - d2 * x) / (m.square() - 2 * m * dot + x2 * d2)
+
+
 def from_tangent(v: Float[Tensor, "*N L"], curvature: float) -> Float[Tensor, "*N L"]:
     r"""The point at distance :math:`|v|` from the origin in the direction of v.
 
@@ -69,7 +81,7 @@ class ExponentialMap(Bijection):
     ) -> Mapped:
         c = self.curvature
         if inverse:
-            v = to_tangent(x if context is None else mobius_add(-context, x, c), c)
+            v = to_tangent(x if context is None else mobius_subtract(context, x, c), c)
             return v, -self._log_det(v)
         z = from_tangent(x, c)
         return z if context is None else mobius_add(context, z, c), self._log_det(x)

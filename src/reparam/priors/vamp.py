@@ -36,11 +36,12 @@ class VampPrior(Prior):
     .. math:: p(z) = \frac1M \sum_{m=1}^{M} q(z \mid u_m)
 
     The pseudo-inputs begin as training examples and are clamped to the range of the examples seen then, as in the
-    paper; unlike there, gradients that lead back into the range pass, or a value that once left it would stay outside.
+    paper; unlike there, each channel (or column) has a range of its own, in whose units the pseudo-inputs are learned,
+    and gradients that lead back into the range pass, or a value that once left it would stay outside.
     A prior that was never shown any example begins with noise in [0, 1] and is not clamped.
 
     Shapes:
-        pseudo-inputs u: (M, *data_shape), trained with the model
+        pseudo-inputs u: (M, *data_shape), trained with the model as (u - low) / width
         returns: batch (), event (L,)
     Args:
         latent_dim: Number of latent dimensions L.
@@ -55,25 +56,35 @@ class VampPrior(Prior):
     starts = infers = True
     space = None
     low: Tensor
-    high: Tensor
+    width: Tensor
+    limits: Tensor
 
     def __init__(self, latent_dim: int, data_shape: Shape, components: int = 500) -> None:
         super().__init__(latent_dim)
         require_components("VampPrior", components, data_shape)
         self.data_shape, self.components = tuple(data_shape), components
         self.pseudo_inputs = nn.Parameter(torch.rand(components, *data_shape))
-        self.register_buffer("low", torch.tensor(-math.inf))
-        self.register_buffer("high", torch.tensor(math.inf))
+        one_each = (data_shape[0], *(1 for _ in data_shape[1:]))
+        self.register_buffer("low", torch.zeros(one_each))
+        self.register_buffer("width", torch.ones(one_each))
+        self.register_buffer("limits", torch.tensor([-math.inf, math.inf]))
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:
-        self.pseudo_inputs.copy_(chosen(x, self.components))
-        self.low.copy_(x.min())
-        self.high.copy_(x.max())
+        channels = x.transpose(0, 1).flatten(1)
+        self.low.copy_(channels.amin(1).view_as(self.low))
+        self.width.copy_(channels.amax(1).view_as(self.low) - self.low)
+        self.limits.copy_(torch.tensor([0.0, 1.0]))
+        unit = self.width.where(self.width > 0, 1.0)  # a constant column has no range
+        self.pseudo_inputs.copy_((chosen(x, self.components) - self.low) / unit)
+
+    def inputs(self) -> Tensor:
+        """The pseudo-inputs in the units of x, (M, *data_shape)."""
+        within: Tensor = _Within.apply(self.pseudo_inputs, *self.limits)  # type: ignore[no-untyped-call]
+        return self.low + self.width * within
 
     def forward(self, infer: Callable[[Tensor], Distribution] | None = None) -> SharedMixture:
-        inputs: Tensor = _Within.apply(self.pseudo_inputs, self.low, self.high)  # type: ignore[no-untyped-call]
-        parts = posteriors_of("VampPrior", infer, inputs)
+        parts = posteriors_of("VampPrior", infer, self.inputs())
         if not is_density(parts) or getattr(parts, "noiseless", False):  # all mass on one code
             raise PartError(
                 f"VampPrior: {type(parts).__name__} has no density here, so a mixture of them is no prior. "
