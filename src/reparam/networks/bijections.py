@@ -1,5 +1,6 @@
 """Invertible maps of R^L whose numbers are given for each example: planar and radial."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 
@@ -12,7 +13,6 @@ from reparam.errors import PartError
 from reparam.networks.bounded import bounded
 
 MARGIN = 1e-3
-HALVINGS = 60
 Mapped = tuple[Float[Tensor, "*M L"], Float[Tensor, "*M"]]
 
 
@@ -87,7 +87,7 @@ def _solved(target: Float[Tensor, "*N 1"], slope: Float[Tensor, "*B 1"]) -> Floa
     """The a with a + slope tanh(a) = target: by bisection, then one step of Newton, which has the gradient."""
     with torch.no_grad():
         low, high = target - slope.abs(), target + slope.abs()
-        for _ in range(HALVINGS):
+        for _ in range(4 - round(math.log2(torch.finfo(target.dtype).eps))):  # to the last digit
             middle = 0.5 * (low + high)
             above = middle + slope * middle.tanh() > target
             low, high = torch.where(above, low, middle), torch.where(above, middle, high)
