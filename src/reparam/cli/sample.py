@@ -27,7 +27,8 @@ def sample(
     Args:
         run: A run folder, or a model folder.
         n: How many.
-        label: The class to make, by name, for a model that is told classes; each class in turn where nothing is given.
+        label: The class to make, by name, for a model that is told classes or draws them. Where nothing is given the
+            first makes each class in turn, the other those it draws.
         sampler: prior, or what is fitted to the codes of the training data when it is first used: gmm, two-stage, maf,
             iaf, flow-matching, riemannian; autoregressive where z is made of codes.
         temperature: The prior's noise is multiplied by this; over codes and classes, log odds are divided by it.

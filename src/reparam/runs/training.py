@@ -207,14 +207,14 @@ def _trainer(
 
 def _finish(trainer: Trainer, outcome: Outcome, data: Data, config: Config) -> Run:
     keeper = trainer.keep
-    model = trainer.model
+    model = trainer.given[0]
     if isinstance(keeper, _Keeper) and keeper.best is not None:
         model.load_state_dict(keeper.best)
     elif trainer.folder is not None:
         model.load_state_dict(store.load(trainer.folder).state_dict())
     model.eval()
     folder = trainer.folder if trainer.processes.writes else None
-    return Run(folder, model, data.spec, config, outcome.metrics, data)  # type: ignore[arg-type]
+    return Run(folder, model, data.spec, config, outcome.metrics, data)
 
 
 def resume(

@@ -22,13 +22,8 @@ def worth_compiling(settings: TrainSettings, device: torch.device, steps: int, *
     gained 0 to 12 %, which few trainings there earn back.
 
     Raises:
-        RunError: if it is ``on``, and a part differentiates a gradient, or weights are shared out, which compiled
-            graphs cannot.
+        RunError: if it is ``on``, and a part differentiates a gradient, which compiled graphs cannot.
     """
-    if settings.shard:
-        if settings.compile == "on":
-            raise RunError("Compiled graphs need whole weights. Use --train.compile off, or --train.shard false.")
-        return False
     parts = [part for owner in owners for part in owner.modules()]
     twice = [type(part).__name__ for part in parts if getattr(part, "differentiates_twice", False)]
     if twice and settings.compile == "on":

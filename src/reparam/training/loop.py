@@ -26,7 +26,7 @@ from reparam.training.faults import Faults
 from reparam.training.log import MetricsLog, Row
 from reparam.training.optim import Update, rate_factor
 from reparam.training.settings import TrainSettings
-from reparam.training.sharding import hand_back, load_whole, shared_out, unwarned, whole_state
+from reparam.training.sharding import hand_back, load_whole, shared_out, whole_state
 from reparam.training.state import Outcome, State
 from reparam.training.stopping import StopRequest, stop_request
 from reparam.training.sums import Sums
@@ -44,8 +44,8 @@ class Trainer:
     process with the whole batch. The first one writes.
 
     Args:
-        model: Filled with trained (averaged) weights of the best validation by ``keep``. The weights of its
-            convolutions are laid out channels last, which kernels prefer.
+        model: Trained in place; where weights are shared out, a copy of it, which gives it the weights for ``keep``
+            and at the end. The weights of its convolutions are laid out channels last, which kernels prefer.
         data: Train and validation splits are used.
         objective: Names the players.
         settings: How to train; ``epochs`` or ``max_minutes`` must say how long.
@@ -136,11 +136,12 @@ class Trainer:
                     self._steps(log, stop)
             finally:
                 log.close()
-        if self.sharded:
-            hand_back((self.model, self.objective), self.given)
-            self.model, self.objective = (given.to(self.device) for given in self.given)
         if self.state.step < self.state.total_steps and not self._stalled:
             raise KeyboardInterrupt  # whoever asked us to stop has a handler that returned
+        if self.sharded:
+            hand_back((self.model, self.objective), self.given)
+            for given in self.given:
+                given.to(self.device)
         return Outcome(self.state.step, self.state.best_elbo, self._stalled, log.rows)
 
     @contextmanager
@@ -150,9 +151,7 @@ class Trainer:
         self.model.train()
         self.objective.train()
         try:
-            quiet = unwarned() if self.sharded else nullcontext()
-            rank, world = self.processes.rank, self.processes.world
-            with _ALONE, seeded(self.seed, "training"), part_of_batch(rank, world), quiet:
+            with _ALONE, seeded(self.seed, "training"), part_of_batch(self.processes.rank, self.processes.world):
                 yield
         finally:
             self.model.train(found[0])
@@ -197,7 +196,10 @@ class Trainer:
                 return
 
     def _worth_compiling(self) -> bool:
-        return worth_compiling(self.settings, self.device, self.state.planned_steps, self.model, self.objective)
+        if self.sharded and self.settings.compile == "on":
+            raise RunError("Compiled graphs need whole weights. Use --train.compile off, or --train.shard false.")
+        steps = self.state.planned_steps
+        return not self.sharded and worth_compiling(self.settings, self.device, steps, self.model, self.objective)
 
     @property
     def _stalled(self) -> bool:
@@ -384,7 +386,8 @@ class Trainer:
     def _restore(self, replan: bool) -> None:
         """Goes back to the newest checkpoint, which every process reads for itself."""
         folder = self.folder
-        checkpoint = newest_checkpoint(folder, self.device) if folder else None
+        place = torch.device("cpu") if self.sharded else self.device
+        checkpoint = newest_checkpoint(folder, place) if folder else None
         if checkpoint is None:
             raise RunError(f"There is no readable checkpoint in {folder}; start the training again.")
         self._take_back(checkpoint)

@@ -138,8 +138,9 @@ class Update:
         """What the squared norm of the gradient is the sum of, each ()."""
         squares = [torch.dot(flat, flat) for flat in map(_in_memory_order, self._present(gradients, parts=False))]
         if any(self.parts):
-            own = [part.square().sum() for part in self._present(gradients, parts=True)]
-            squares.append(self.processes.total(torch.stack(own).sum()))
+            zero = self.optimizer.parameters[0].new_zeros(())
+            own = sum((part.square().sum() for part in self._present(gradients, parts=True)), zero)
+            squares.append(self.processes.total(own))
         return squares
 
     def _step_here(self, gradients: Sequence[Tensor | None], loss: Tensor, rate: float) -> bool:

@@ -38,7 +38,7 @@ class TrainSettings:
         precision: ``float32``, or mixed ``bfloat16`` or ``float16``.
         compile: Run encoder and decoder as compiled graphs: ``on``, ``off``, or ``auto`` (long trainings on a GPU).
         shard: Share out weights, moments and averages over the processes (FSDP2) instead of keeping them whole in each:
-            for models that one device cannot hold.
+            for models whose training one device cannot hold.
         tensorboard: Also write TensorBoard files, where it is installed.
     """
 

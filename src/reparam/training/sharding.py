@@ -1,9 +1,8 @@
 """Weights shared out over the processes by FSDP2: each keeps a part of a layer, and has it whole while it is used."""
 
 import copy
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -34,14 +33,14 @@ def own_part(tensor: Any) -> Tensor:
 def gathered(part: Tensor, like: Any) -> Tensor:
     """The whole tensor that this process's part belongs to, shared out as ``like`` is; the part, where that is whole.
 
-    All processes must ask for it together.
+    All processes must ask for it together. What was gathered lies in main memory.
     """
     if not is_part(like):
         return part
     from torch.distributed.tensor import DTensor  # half a second, which one process alone need not wait
 
     found = DTensor.from_local(part, like.device_mesh, like.placements, shape=like.shape, stride=like.stride())
-    whole: Tensor = found.full_tensor()
+    whole: Tensor = found.full_tensor().cpu()
     return whole
 
 
@@ -73,28 +72,31 @@ def load_whole(module: nn.Module, state: dict[str, Tensor]) -> None:
         put(state[name], own_part(value), value)
 
 
+@torch.no_grad()
 def hand_back(own: Sequence[Any], given: Sequence[Any]) -> None:
-    """Gives modules that are whole the weights of copies that are shared out."""
+    """Gives modules that are whole the weights of copies that are shared out, one tensor at a time."""
     for copied, module in zip(own, given, strict=True):
-        module.load_state_dict(whole_state(copied))
+        whole = module.state_dict()
+        for name, value in copied.state_dict().items():
+            whole[name].copy_(gathered(own_part(value), value))
 
 
 def shared_out(*modules: Any, processes: Processes) -> tuple[nn.Module, ...]:
     """Copies of modules on the same device, whose large layers are shared out; the given ones wait in main memory.
 
-    All processes begin with the weights of the first.
-
-    Layers inside a part that reads weights by other ways than calling layers (``reads_weights``) stay whole.
+    All processes begin with the weights of the first. Layers stay whole that share a weight with another module, or lie
+    in a part that reads weights by other ways than calling layers (``reads_weights``).
 
     Raises:
         RefusedError: if a part differentiates a gradient, for which a layer would be needed twice, if weights are read
             otherwise, or if no layer is large.
+    Source:
+        PyTorch FSDP: experiences on scaling fully sharded data parallel (Zhao et al., 2023), arXiv:2304.11277.
     """
+    from torch.distributed import fsdp
     from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard
 
-    parts = [part for module in modules for part in module.modules()]
-    for part in parts:
+    for part in (part for module in modules for part in module.modules()):
         if getattr(part, "differentiates_twice", False):
             raise RefusedError(
                 f"{type(part).__name__} differentiates a gradient, which weights that are shared out cannot. "
@@ -103,28 +105,39 @@ def shared_out(*modules: Any, processes: Processes) -> tuple[nn.Module, ...]:
     for module in modules:
         if getattr(module, "reads_weights", False):
             raise RefusedError(f"{type(module).__name__} needs all weights whole. Use --train.shard false.")
+    if not _layers(modules):
+        raise RefusedError(
+            f"No layer of {type(modules[0]).__name__} can be shared out: that takes {SMALLEST:,} weights that are "
+            "read by calling the layer alone. Use --train.shard false."
+        )
     for module in modules:
         processes.spread(module.state_dict().values())
-    devices = {parameter.device for module in modules for parameter in module.parameters()}
-    device = next(iter(devices), torch.device("cpu"))
+    device = next(parameter.device for module in modules for parameter in module.parameters())
     copies: tuple[nn.Module, ...] = copy.deepcopy(tuple(module.cpu() for module in modules))
     mesh = init_device_mesh(device.type, (processes.world,))
-    layers = dict.fromkeys(layer for module in copies for layer in _large(module))
-    if not layers:
-        raise RefusedError("No layer of this model can be shared out. Use --train.shard false.")
+    layers: list[Any] = _layers(copies)
     for layer in layers:
-        fully_shard(layer, mesh=mesh, reshard_after_forward=True)
-    for activation in (part for module in copies for part in module.modules() if isinstance(part, nn.ReLU)):
-        activation.inplace = False  # it would overwrite what a layer gave, and with it FSDP's mark on that
+        for parameter in layer.parameters():
+            parameter.data = parameter.data.contiguous()  # FSDP takes no other layout
+        layer.register_forward_hook(_without_view)
+        fsdp.fully_shard(layer, mesh=mesh, reshard_after_forward=True)
+    fsdp.share_comm_ctx(layers)  # or each would keep its whole gradient to the end of the backward pass
+    for layer in layers:
+        layer.set_modules_to_backward_prefetch([layer])  # no layer knows which one comes before it
     return tuple(module.to(device) for module in copies)
 
 
-@contextmanager
-def unwarned() -> Iterator[None]:
-    """Keeps FSDP from warning, for a block, of what :func:`shared_out` has seen to."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor")
-        yield
+def _without_view(layer: nn.Module, given: Any, found: Tensor) -> Tensor:
+    """What a layer gave, in memory of its own: FSDP's mark on a view would be lost to whatever overwrites it."""
+    return found.clone() if found._base is not None else found
+
+
+def _layers(modules: Sequence[nn.Module]) -> list[nn.Module]:
+    """Layers that can be shared out, each once."""
+    parts = dict.fromkeys(part for module in modules for part in module.modules())
+    owners = Counter(id(weight) for part in parts for weight in part.parameters(recurse=False))
+    found = dict.fromkeys(layer for module in modules for layer in _large(module))
+    return [layer for layer in found if all(owners[id(weight)] == 1 for weight in layer.parameters())]
 
 
 def _large(module: nn.Module) -> list[nn.Module]:
