@@ -26,6 +26,12 @@ def test_log_p_x_comes_first_with_its_error_samples_and_effective_size() -> None
     assert all(row.unit and row.meaning for row in others)
 
 
+def test_what_the_model_was_told_is_said() -> None:
+    first, *_ = headline_numbers(evaluation_of() | {"told": ["labels"]})
+    assert first.name == "log p(x|c)"
+    assert "is told labels (c) of each example" in first.meaning
+
+
 def test_missing_keys_leave_their_rows_out() -> None:
     assert headline_numbers({}) == []
     (row,) = headline_numbers({"split": "test", "n": 3, "mse": 0.5, "kl_per_dim": [1.0], "nll_refused": "no"})
@@ -119,6 +125,13 @@ def test_numbers_on_different_splits_do_not_compete() -> None:
 def test_distances_in_different_features_do_not_compete() -> None:
     rows = [{"run": name, "data": "mnist", "fid": fid, "feature_network": net} for name, fid, net in FIDS]
     assert [row["best"] for row in compare_rows(rows)] == [[], ["fid"], []]
+
+
+@pytest.mark.parametrize("other", [{"told": ["labels"]}, {"nll_samples": 100}, {"discrete": True}])
+def test_other_likelihoods_do_not_compete(other: dict[str, object]) -> None:
+    rows = [{"run": "a", "data": "mnist", "nll": 90.0, "nll_samples": 500, "discrete": False}]
+    rows.append(rows[0] | {"run": "b", "nll": 80.0} | other)
+    assert [row["best"] for row in compare_rows(rows)] == [[], []]
 
 
 def test_compared_rows_are_json() -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -330,3 +331,18 @@ def test_data_by_name_are_found_again(tmp_path: Path) -> None:
     fit(build("vae", data), data, out=tmp_path / "run", device="cpu", **TRAIN)
     again = open_run(tmp_path / "run", device="cpu").load_data()
     assert torch.equal(again.test.stored, data.test.stored)
+
+
+def test_what_is_printed_fits_a_line(tmp_path: Path) -> None:
+    done = run(tmp_path / "run")
+    assert repr(done) == f"Run(vae on tiny, 6 steps, {tmp_path / 'run'})"
+    assert repr(done.data).startswith("Data('tiny', train=Split(24 items of 4 with labels), ")
+
+
+def test_one_metric_by_its_name() -> None:
+    assert run().evaluate(metrics="elbo")["n"] == 8
+
+
+def test_arrays_are_refused_with_a_sentence() -> None:
+    with pytest.raises(ShapeError, match=r"x is a ndarray, expected a tensor. Use torch.as_tensor."):
+        small().encode(np.zeros((2, 4)))  # type: ignore[arg-type]

@@ -54,7 +54,7 @@ def _recipes() -> Rows:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(text.replace("``", "").split())
 
 
 def _data() -> Rows:

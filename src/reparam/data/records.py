@@ -118,7 +118,7 @@ class Order(Protocol):
     def __getitem__(self, index: slice, /) -> Tensor: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Split:
     """One part of the data, kept on one device as stored (uint8 stays uint8).
 
@@ -137,6 +137,10 @@ class Split:
 
     def __len__(self) -> int:
         return self.stored.shape[0]
+
+    def __repr__(self) -> str:
+        beside = f" with {', '.join(self.named)}" if self.named else ""
+        return f"{type(self).__name__}({len(self):,} items of {'x'.join(map(str, self.spec.shape))}{beside})"
 
     @property
     def labels(self) -> Tensor | None:
@@ -199,7 +203,7 @@ class Split:
         return replace(self, stored=torch.cat(parts), spec=drawn_once(self.spec), render=None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Data:
     """Train, validation and test: always three.
 
@@ -211,6 +215,10 @@ class Data:
     validation: Split
     test: Split
     origin: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        parts = (f"{name}={getattr(self, name)!r}" for name in ("train", "validation", "test"))
+        return f"Data({self.spec.name!r}, {', '.join(parts)})"
 
     @property
     def spec(self) -> DataSpec:

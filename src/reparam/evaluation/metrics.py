@@ -153,6 +153,8 @@ def evaluate(
     result: dict[str, Any] = {"n": len(chosen), "seed": seed}
     if split.spec.binarize != "none":
         result["binarize"] = split.spec.binarize
+    if model.conditions:
+        result["told"] = list(model.conditions)  # likelihoods are those of x given these
     judged = Judged(
         model, chosen, train=train, features=features, samples=samples, sampler=sampler, seed=seed, progress=progress
     )

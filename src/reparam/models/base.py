@@ -169,8 +169,12 @@ class Autoencoder(nn.Module, ABC):
             raise PartError(f"{type(self).__name__}: kl is {self.kl!r}. {nearest(self.kl, get_args(KLMethod))}")
 
     def _batch(self, x: Tensor) -> tuple[Tensor, bool]:
-        """x with a batch axis, and whether it was one single item."""
+        """x with a batch axis, in the model's kind of numbers, and whether it was one single item."""
         shape = self.data_shape
+        if not isinstance(x, Tensor):
+            raise ShapeError(
+                f"{type(self).__name__}: x is a {type(x).__name__}, expected a tensor. Use torch.as_tensor."
+            )
         if tuple(x.shape) == shape:
             return x.unsqueeze(0), True
         if tuple(x.shape[1:]) != shape:

@@ -41,7 +41,7 @@ def _depth(spec: DataSpec, groups: int, finest: int) -> str:
 def hvae(spec: DataSpec) -> Values:
     """Two-layer hierarchical VAE: q(z_1|x) q(z_2|z_1,x) and p(z_1) p(z_2|z_1) p(x|z_1,z_2), of gated layers.
 
-    Any prior may stand on top: ``--model.top vamp`` is the paper's, where that part is at hand.
+    Any prior may stand on top: ``--model.top vamp`` is the paper's.
 
     Source:
         VAE with a VampPrior (Tomczak & Welling, 2018), arXiv:1705.07120, section 3; its z_2 is our z_1, the top.

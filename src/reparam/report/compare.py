@@ -46,8 +46,12 @@ _COLUMNS = (
 )
 _TEXTS = ("run", "recipe", "data")
 _SAME_ITEMS = ("data", "split", "n", "seed", "binarize")
-# A density and a probability of the same data do not compare, nor do distances in different features.
-_SAME_MEASURE = dict.fromkeys(("nll", "elbo"), "discrete") | dict.fromkeys(COMPARED, "feature_network")
+# A density and a probability of the same data do not compare, nor do p(x) and p(x|c), likelihoods by more draws and by
+# fewer, or distances in different features.
+_SAME_MEASURE = dict.fromkeys(COMPARED, ("feature_network",)) | {
+    "elbo": ("discrete", "told"),
+    "nll": ("discrete", "told", "nll_samples"),
+}
 
 
 def compare_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -95,7 +99,7 @@ def _wins(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str
     for column in _COLUMNS:
         if column.better is None or not is_number(row.get(column.key)):
             continue
-        same = (*_SAME_ITEMS, *filter(None, [_SAME_MEASURE.get(column.key)]))
+        same = (*_SAME_ITEMS, *_SAME_MEASURE.get(column.key, ()))
         rivals = [
             other
             for other in rows

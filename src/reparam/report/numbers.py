@@ -188,7 +188,9 @@ def _likelihood(evaluation: Mapping[str, Any]) -> Number:
     if is_number(evaluation.get("nll_n")) and evaluation["nll_n"] != evaluation.get("n"):
         parts.append(f"Measured on {int(evaluation['nll_n']):,} examples.")
     value = _nats(-float(evaluation["nll"])) + _error(evaluation, "nll_stderr")
-    return Number("log p(x)", value, "nats per example", " ".join(parts))
+    if told := evaluation.get("told"):
+        parts.append(f"The model is told {' and '.join(told)} (c) of each example.")
+    return Number("log p(x|c)" if told else "log p(x)", value, "nats per example", " ".join(parts))
 
 
 def duration(seconds: float) -> str:

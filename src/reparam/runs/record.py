@@ -22,7 +22,7 @@ from reparam.training.log import Row
 SAME_ITEMS = ("n", "seed", "binarize")
 
 
-@dataclass
+@dataclass(repr=False)
 class Run:
     """A training that was done, or is under way, and what came out of it.
 
@@ -42,6 +42,11 @@ class Run:
     metrics: list[Row]
     data: Data | None = None
 
+    def __repr__(self) -> str:
+        steps = self.metrics[-1]["step"] if self.metrics else 0
+        place = "in memory" if self.folder is None else str(self.folder)
+        return f"Run({self.config.recipe} on {self.spec.name}, {steps:,} steps, {place})"
+
     def load_data(self, source: Any = None) -> Data:
         """The run's own data, or another source prepared the same way, on the model's device."""
         if source is None and self.data is not None:
@@ -55,7 +60,7 @@ class Run:
     def evaluate(
         self,
         split: str = "test",
-        metrics: Iterable[str] = ("elbo", "reconstruction", "nll"),
+        metrics: str | Iterable[str] = ("elbo", "reconstruction", "nll"),
         *,
         samples: int = 500,
         sampler: tuple[str, Callable[..., Tensor]] | None = None,
@@ -68,7 +73,7 @@ class Run:
 
         Args:
             split: train, validation or test.
-            metrics: Names from :data:`~reparam.evaluation.METRICS`.
+            metrics: Names from :data:`~reparam.evaluation.METRICS`, or one of them.
             samples: Importance samples per example for ``nll``.
             sampler: What makes new examples instead of the model's prior, and its name, under which evaluation.json
                 keeps the numbers; from :func:`~reparam.samplers.sampler_of`.
@@ -77,7 +82,8 @@ class Run:
             source: Other data, prepared as the run's own.
             progress: Called with a metric's name, examples done, and examples in all.
         """
-        metrics, data = tuple(metrics), self.load_data(source)
+        metrics = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+        data = self.load_data(source)
         chosen = data.split(split)
         name, make = sampler or ("", None)
         found = evaluate(
