@@ -41,6 +41,8 @@ class TestCondition:
         c = ClassCondition(3)(torch.tensor([2, 0, -1]))
         assert c.tolist() == [[0, 0, 1], [1, 0, 0], [0, 0, 0]]
         assert ClassCondition(3)(torch.tensor(1)).tolist() == [0, 1, 0]
+        with pytest.raises(PartError, match=r"got class 3, expected 0 to 2, or -1 for not known"):
+            ClassCondition(3)(torch.tensor([0, 3]))
 
     def test_vectors_are_standardised_by_training_examples(self) -> None:
         condition, a = VectorCondition(3), 4 * torch.randn(50, 3) + 7

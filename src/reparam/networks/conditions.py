@@ -47,7 +47,7 @@ class Condition(nn.Module, ABC):
 
 
 class ClassCondition(Condition):
-    r"""One-hot vectors of class numbers; all zeros for a number that is no class (-1: not known).
+    r"""One-hot vectors of class numbers; all zeros where the class is not known (-1).
 
     .. math:: c_k = [\text{label} = k]
 
@@ -59,7 +59,7 @@ class ClassCondition(Condition):
         classes: Number of classes.
         name: What the class number is called in a batch.
     Raises:
-        PartError: if classes < 1.
+        PartError: if classes < 1; when called on the CPU, if a number is greater than that of the last class.
     """
 
     classes_there: Tensor
@@ -76,6 +76,10 @@ class ClassCondition(Condition):
     def forward(self, values: Shaped[Tensor, "..."]) -> Float[Tensor, "*B C"]:
         if values.is_floating_point():
             return require_condition(type(self).__name__, values, self.classes)
+        if values.device.type == "cpu" and values.numel() and values.max() >= self.classes:  # a GPU would have to wait
+            raise PartError(
+                f"ClassCondition: got class {int(values.max())}, expected 0 to {self.classes - 1}, or -1 for not known."
+            )
         return values.unsqueeze(-1).eq(self.classes_there).to(torch.get_default_dtype())
 
 
