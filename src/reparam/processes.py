@@ -138,6 +138,12 @@ def _meeting_place() -> torch.device:
     return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
 
 
+def take_own_gpu() -> None:
+    """Makes "cuda" mean, in each of the processes that ``torchrun`` started on a machine, a GPU of its own."""
+    if launched():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+
+
 def is_part(tensor: Tensor) -> bool:
     """True for a tensor that is shared out, of which this process holds a part."""
     return hasattr(tensor, "to_local")
@@ -157,13 +163,11 @@ def joined(device: torch.device) -> Iterator[Processes]:
     """Joins the group that ``torchrun`` announces, for a block; alone otherwise, or where the caller has joined one.
 
     Args:
-        device: NCCL carries messages between GPUs, gloo between CPUs.
+        device: NCCL carries messages between GPUs, gloo between CPUs; see :func:`take_own_gpu` for which GPU it is.
     """
     if _joined() or not launched():
         yield current()
         return
-    if device.type == "cuda":
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield current()

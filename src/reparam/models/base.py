@@ -169,7 +169,7 @@ class Autoencoder(nn.Module, ABC):
             raise PartError(f"{type(self).__name__}: kl is {self.kl!r}. {nearest(self.kl, get_args(KLMethod))}")
 
     def _batch(self, x: Tensor) -> tuple[Tensor, bool]:
-        """x with a batch axis, in the model's kind of numbers, and whether it was one single item."""
+        """x with a batch axis, and whether it was one single item."""
         shape = self.data_shape
         if not isinstance(x, Tensor):
             raise ShapeError(

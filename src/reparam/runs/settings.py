@@ -1,6 +1,5 @@
 """The settings of a run: read from its folder, resolved for its data, or written down for a model made by hand."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from reparam.config import Config, merged, parse_config, read_yaml
 from reparam.data import Data, load_data
 from reparam.errors import ConfigError, PartError, RunError, RunNotFoundError, UnknownNameError, nearest
 from reparam.files import replacing
-from reparam.launch import launched
 from reparam.objectives import Objective
 from reparam.parts import FROM_CONTEXT
+from reparam.processes import take_own_gpu
 from reparam.recipes import require_recipe, resolve
 
 FROM_PYTHON = ""
@@ -41,8 +40,8 @@ def choose_device(name: str) -> torch.device:
         name = next(device for device in ("cuda", "mps", "cpu") if here[device])
     if not here[name]:
         raise RunError(f"This machine has no {name} device that PyTorch can use. Use --device cpu or auto.")
-    if name == "cuda" and launched():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    if name == "cuda":
+        take_own_gpu()
     return torch.device(name)
 
 

@@ -126,10 +126,7 @@ class Trainer:
                 if not resume or replan:
                     self._save(log)  # the plan stands from the first moment on
                 with (
-                    compiled(
-                        self.model,
-                        self._worth_compiling(),
-                    ),
+                    compiled(self.model, self._worth_compiling()),
                     threads(self.state.threads or torch.get_num_threads()),
                     stop_request(self.folder is not None or self.processes.world > 1) as stop,
                 ):
@@ -270,8 +267,7 @@ class Trainer:
         if values["elbo"] > state.best_elbo:
             state.best_elbo, state.stale = values["elbo"], 0
             with self._averaged():
-                if self.sharded:
-                    hand_back((self.model, self.objective), self.given)
+                hand_back((self.model, self.objective), self.given)
                 self.keep()
             return
         state.stale += 1

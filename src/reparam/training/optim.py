@@ -33,7 +33,7 @@ class Adam:
         self, parameters: Sequence[Tensor], betas: tuple[float, float], weight_decay: float, decoupled: bool
     ) -> None:
         self.whole = list(parameters)
-        self.parameters = [own_part(parameter.detach()) for parameter in self.whole]
+        self.parameters = [own_part(parameter) for parameter in self.whole]
         self.first = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.second = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.steps = [parameter.new_zeros((), dtype=torch.float32) for parameter in self.parameters]

@@ -25,7 +25,7 @@ SMALLEST = 2**12  # layers of fewer weights stay whole in each process
 
 def own_part(tensor: Any) -> Tensor:
     """What this process holds of a tensor, in the same memory."""
-    part: Tensor = tensor.to_local() if is_part(tensor) else tensor
+    part: Tensor = tensor.detach().to_local() if is_part(tensor) else tensor
     return part
 
 
@@ -57,8 +57,8 @@ def put(whole: Tensor, part: Tensor, like: Any) -> None:
 
 def whole_state(module: nn.Module) -> dict[str, Tensor]:
     """A copy of all weights and buffers of a module, whole."""
-    state = module.state_dict()
-    return {name: gathered(own_part(value), value).clone() for name, value in state.items()}
+    state = module.state_dict().items()
+    return {name: gathered(own_part(value), value) if is_part(value) else value.clone() for name, value in state}
 
 
 @torch.no_grad()
@@ -74,8 +74,13 @@ def load_whole(module: nn.Module, state: dict[str, Tensor]) -> None:
 
 @torch.no_grad()
 def hand_back(own: Sequence[Any], given: Sequence[Any]) -> None:
-    """Gives modules that are whole the weights of copies that are shared out, one tensor at a time."""
+    """Gives modules that are whole the weights of copies that are shared out, one tensor at a time.
+
+    A module that is no copy has them.
+    """
     for copied, module in zip(own, given, strict=True):
+        if copied is module:
+            continue
         whole = module.state_dict()
         for name, value in copied.state_dict().items():
             whole[name].copy_(gathered(own_part(value), value))
