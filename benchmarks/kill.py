@@ -1,6 +1,6 @@
 """Kills trainings at random moments and looks whether anything was lost.
 
-    python benchmarks/kill.py [--trainings 200] [--epochs 4] [--seed 0] [--folder DIR]
+    python benchmarks/kill.py [--trainings 200] [--kills 0] [--epochs 4] [--seed 0] [--folder DIR]
 
 Each training is killed (SIGKILL) at a random moment and resumed, some of them several times, as the dice say.
 Its weights, its optimiser and its averages must then equal those of the training that nobody killed, bit for bit, and
@@ -129,6 +129,7 @@ def main() -> int:
     """Kills, resumes, compares, and prints one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trainings", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=0, help="train on until there were so many")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path)
@@ -142,8 +143,8 @@ def main() -> int:
         started = time.monotonic()
         finished(recipe, place / recipe, arguments.epochs)
         seconds[recipe] = time.monotonic() - started
-    kills = inside = equal = 0
-    for number in range(arguments.trainings):
+    number = kills = inside = equal = 0
+    while number < arguments.trainings or kills < arguments.kills:
         recipe = tuple(CASES)[number % len(CASES)]
         folder = place / f"killed-{number}"
         more = kill_on_its_way(recipe, folder, arguments.epochs, seconds[recipe], dice)
@@ -155,11 +156,11 @@ def main() -> int:
             print(f"training {number} ({recipe}) differs: {', '.join(wrong)}; kept in {folder}")
         else:
             shutil.rmtree(folder)
-    trainings = arguments.trainings
-    print(f"{kills} kills, {inside} of them inside the write of a checkpoint; {equal} of {trainings} trainings equal")
-    if equal == trainings:
+        number += 1
+    print(f"{kills} kills, {inside} of them inside the write of a checkpoint; {equal} of {number} trainings equal")
+    if equal == number:
         shutil.rmtree(place)
-    return int(equal != trainings)
+    return int(equal != number)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 Shape = tuple[int, ...]
 
@@ -25,6 +26,20 @@ def spatial(shape: Shape) -> Shape:
 def times(shape: Shape, factor: int) -> Shape:
     """The shape with its first axis (channels, or the only one) ``factor`` times as long."""
     return (shape[0] * factor, *shape[1:])
+
+
+def broadcast(*shapes: Sequence[int]) -> Shape:
+    """The shape that all of them are broadcast to; ``torch.broadcast_shapes`` loads a computer algebra system for it.
+
+    Raises:
+        ValueError: They cannot be broadcast to one shape.
+    """
+    longest = max(map(len, shapes))
+    aligned = [(1,) * (longest - len(shape)) + tuple(shape) for shape in shapes]
+    common = tuple(next((n for n in extents if n != 1), 1) for extents in zip(*aligned, strict=True))
+    if any(n not in (1, extent) for shape in aligned for n, extent in zip(shape, common, strict=True)):
+        raise ValueError(f"the shapes {', '.join(map(str, map(tuple, shapes)))} cannot be broadcast to one")
+    return common
 
 
 def readable(shape: Shape) -> str:

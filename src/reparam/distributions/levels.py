@@ -6,6 +6,8 @@ from torch.distributions import Categorical, Distribution, constraints
 from torch.nn import functional as F
 from torch.types import _size
 
+from reparam.shapes import broadcast
+
 
 class CategoricalLevels(Distribution):
     r"""Gives each of n grey levels its own probability.
@@ -40,7 +42,7 @@ class CategoricalLevels(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         level = (value * (self.levels - 1)).round().long().clamp(0, self.levels - 1).unsqueeze(-1)
         log_probs = self.logits.log_softmax(-1)
-        shape = torch.broadcast_shapes(level.shape[:-1], log_probs.shape[:-1])
+        shape = broadcast(level.shape[:-1], log_probs.shape[:-1])
         return log_probs.expand(*shape, self.levels).gather(-1, level.expand(*shape, 1)).squeeze(-1)
 
 

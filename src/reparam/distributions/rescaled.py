@@ -1,11 +1,11 @@
 """A distribution moved and stretched: standardised values in the data's own units, or a prior where c puts it."""
 
-import torch
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 from torch.types import _size
 
 from reparam.distributions.tempering import tempered
+from reparam.shapes import broadcast
 
 
 class Rescaled(Distribution):
@@ -26,7 +26,7 @@ class Rescaled(Distribution):
         self.normalized = getattr(base, "normalized", True)
         more = shift.shape[: max(0, shift.ndim - len(base.event_shape))]
         self._more = Size() if base.batch_shape else more
-        super().__init__(torch.broadcast_shapes(base.batch_shape, more), base.event_shape, validate_args=False)
+        super().__init__(Size(broadcast(base.batch_shape, more)), base.event_shape, validate_args=False)
 
     @property
     def has_rsample(self) -> bool:  # type: ignore[override]
@@ -57,6 +57,6 @@ class Rescaled(Distribution):
         return tempered(self.base, Size(shape) + self._more, temperature) * self.scale + self.shift
 
     def log_prob(self, value: Tensor) -> Tensor:
-        volume = self.scale.expand(torch.broadcast_shapes(self.scale.shape, self.event_shape))
+        volume = self.scale.expand(broadcast(self.scale.shape, self.event_shape))
         log_volume = volume.log().flatten(volume.ndim - len(self.event_shape)).sum(-1)
         return self.base.log_prob((value - self.shift) / self.scale) - log_volume

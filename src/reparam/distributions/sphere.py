@@ -11,6 +11,7 @@ from torch.types import _size
 
 from reparam.distributions.bessel import log_bessel
 from reparam.errors import RefusedError
+from reparam.shapes import broadcast
 
 PROPOSALS = 24
 WIDTHS = 12.0
@@ -66,7 +67,7 @@ class UniformSphere(Distribution):
         )
 
     def log_prob(self, value: Tensor) -> Tensor:
-        shape = torch.broadcast_shapes(value.shape, self.like.shape)[:-1]
+        shape = broadcast(value.shape, self.like.shape)[:-1]
         return value.new_full(shape, -log_area(self.like.shape[-1]))
 
 

@@ -15,6 +15,7 @@ from reparam.distributions.detaching import detached
 from reparam.distributions.independent import joint
 from reparam.distributions.tempering import tempered
 from reparam.errors import ShapeError
+from reparam.shapes import broadcast
 
 
 def normals(numbers: tuple[Tensor, Tensor]) -> Independent:
@@ -76,7 +77,7 @@ class TopDown(Distribution, ABC):
 
     def at(self, value: Tensor) -> Any:
         """The path through these codes."""
-        lead = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
+        lead = Size(broadcast(value.shape[:-1], self.batch_shape))
         return self._walked(lead, None, value.expand(*lead, -1))
 
     def rsample(self, sample_shape: _size = Size()) -> Tensor:

@@ -4,13 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional as F
 
 
 def _unit(vector: Float[Tensor, " N"], otherwise: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
     """The vector at length 1; where it has no length, the other one."""
-    length = vector.norm()
-    return torch.where(length > 0, F.normalize(vector, dim=0), otherwise)
+    length = vector.square().sum().sqrt()  # Tensor.norm loads a compiler where only the shapes are asked for
+    return torch.where(length > 0, vector / length, otherwise)
 
 
 def spectral_norm(matrix: Float[Tensor, "M N"], direction: Float[Tensor, " M"], *, keep: bool) -> Float[Tensor, ""]:

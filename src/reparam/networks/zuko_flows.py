@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 
 from reparam.errors import MissingExtraError, PartError, nearest
 from reparam.networks.bijections import Bijection, Mapped
+from reparam.shapes import broadcast
 
 FlowName = Literal["maf", "nsf", "nice", "real-nvp"]
 Direction = Literal["draw", "density"]
@@ -79,7 +80,7 @@ class ZukoFlow(Bijection):
         self, x: Float[Tensor, "*N L"], context: Float[Tensor, "*B F"] | None = None, inverse: bool = False
     ) -> Mapped:
         if context is not None:  # zuko's inverses want one shape for both
-            x = x.expand(*torch.broadcast_shapes(x.shape[:-1], context.shape[:-1]), x.shape[-1])
+            x = x.expand(*broadcast(x.shape[:-1], context.shape[:-1]), x.shape[-1])
         transform = self.network(context)
         backwards = inverse == (self.direction == "draw")
         y, log_det = (transform.inv if backwards else transform).call_and_ladj(x)
