@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
+from reparam.data.raw import Axes, Values
 from reparam.errors import ConfigError, nearest
 from reparam.model_config import (
     MODELS,
@@ -30,6 +31,8 @@ class DataConfig(Strict):
     Attributes:
         source: A name, a path, or empty for data given from Python.
         size: Side, or height and width, that images are resized to.
+        axes: What each axis of the arrays is; ``auto`` finds it out.
+        values: What the numbers are; ``auto`` finds it out.
         binarize: ``dynamic`` draws Bernoulli(x) afresh each epoch, ``threshold`` cuts at 0.5.
         validation: Share (below 1) or number of training examples cut off for validation, where the source has none.
         limit: Seeded random subset of each split.
@@ -40,6 +43,8 @@ class DataConfig(Strict):
 
     source: str = "digits"
     size: int | tuple[int, int] | None = None
+    axes: Axes = "auto"
+    values: Values = "auto"
     binarize: Literal["none", "dynamic", "threshold"] = "none"
     validation: Annotated[float, Field(gt=0)] | None = None
     limit: Annotated[int, Field(ge=1)] | None = None

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -28,6 +29,34 @@ def test_without_arguments_but_a_folder(invoke: Invoke, tmp_path: Path, monkeypa
     assert f"report  {folder.relative_to(tmp_path)}/report.html" in answer.out
     assert (folder / "report.html").exists()
     assert "validation ELBO" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            [],
+            "signals of 5 values, channels: 6, real numbers: 16 train, 2 validation, 2 test; say what else they are "
+            "with --data.axes and --data.values",
+        ),
+        (
+            ["--data.axes=NHW"],
+            "pictures of 6x5, channels: 1, real numbers: 16 train, 2 validation, 2 test; say what else "
+            "they are with --data.values",
+        ),
+        (
+            ["--data.axes=NTC", "--data.values=real"],
+            "signals of 6 values, channels: 5, real numbers: 16 train, 2 validation, 2 test\n",
+        ),
+    ],
+)
+def test_says_what_the_data_were_taken_for(invoke: Invoke, tmp_path: Path, words: list[str], said: str) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(20, 6, 5)))
+    answer = invoke(
+        "train", "--data", tmp_path / "x.npy", "--epochs", 1, "--out", tmp_path / "run", "--no-report", *SMALL, *words
+    )
+    assert answer.code == 0
+    assert f"x: {said}" in answer.err
 
 
 def test_file_and_options(invoke: Invoke, tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,6 +61,64 @@ def test_shape_and_kind_follow_from_the_array(
         batch = data.train.batch(slice(None)).x
         assert kind == "real" or (batch.min() >= 0 and batch.max() <= 1)
         assert len(spec.shift) == len(spec.scale) == (shape[0] if kind == "real" else 0)
+
+
+ROWS = np.arange(120).reshape(20, 6) * 15 % 256
+ROWS[0, 1] = 255
+
+
+@pytest.mark.parametrize(
+    ("x", "declared", "shape", "kind"),
+    [
+        (RNG.normal(size=(20, 6, 5)), {"axes": "NHW"}, (1, 6, 5), "real"),
+        (RNG.random((20, 6, 5)), {"axes": "NCT", "values": "real"}, (6, 5), "real"),
+        (RNG.normal(size=(20, 6, 5)), {"axes": "NTC"}, (5, 6), "real"),
+        (RNG.normal(size=(20, 6, 5, 2)), {"axes": "NHWC"}, (2, 6, 5), "real"),
+        (RNG.random((20, 6, 5, 4)), {"axes": "NHWC"}, (3, 6, 5), "unit"),
+        (RNG.random((20, 6, 5, 3)), {"axes": "NCHW"}, (6, 5, 3), "unit"),
+        (ROWS, {"values": "levels"}, (6,), "levels"),
+        (ROWS / 255, {"values": "unit", "axes": "ND"}, (6,), "unit"),
+        (ROWS, {"values": "unit"}, (6,), "unit"),
+        (ROWS > 100, {"values": "real"}, (6,), "real"),
+        (grey(), {"values": "unit"}, (1, 6, 5), "unit"),
+        (grey(high=2) * 255, {"values": "binary"}, (1, 6, 5), "binary"),
+    ],
+)
+def test_axes_and_values_are_those_that_are_declared(
+    x: Array, declared: dict[str, Any], shape: tuple[int, ...], kind: str
+) -> None:
+    data = load_data(x, **declared)
+    assert (data.shape, data.kind) == (shape, kind)
+    order = {"NTC": (0, 2, 1), "NHWC": (0, 3, 1, 2)}.get(declared.get("axes", ""), tuple(range(x.ndim)))
+    found = np.transpose(x, order)
+    expected = (found[:, : shape[0]] if len(shape) == 3 and x.ndim == 4 else found).reshape(20, *shape)
+    items = load_items(x, **declared)
+    assert items.stored.to(torch.float64).numpy() == pytest.approx(expected / (255 if kind == "binary" else 1))
+    again = load_items(x, spec=data.spec, axes=declared.get("axes", "auto"))
+    assert torch.equal(again.batch(slice(None)).x, items.batch(slice(None)).x)
+
+
+@pytest.mark.parametrize(
+    ("x", "declared", "said"),
+    [
+        (ROWS, {"axes": "NCHW"}, r"has shape \(20, 6\); axes=NCHW says 4 axes"),
+        (ROWS, {"axes": "DN"}, "axes='DN'; expected auto, ND, NCT"),
+        (ROWS, {"values": "grey"}, "values='grey'; expected auto, binary, levels"),
+        (ROWS, {"values": "binary"}, "values=binary says 0 and 1, or 0 and 255, alone; they lie between 0 and 255"),
+        (ROWS + 0.5, {"values": "levels"}, "between 0.5 and 255.5, not all of them whole"),
+        (-ROWS, {"values": "unit"}, r"values=unit says numbers in \[0, 1\] or in \[0, 255\]; they lie between -255"),
+        ("sprites", {"axes": "NHW"}, "sprites says itself what its axes and values are"),
+    ],
+)
+def test_what_they_cannot_be_is_refused(x: Any, declared: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        load_data(x, **declared)
+
+
+def test_data_are_read_again_as_they_were_declared(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", RNG.normal(size=(20, 6, 5)))
+    data = load_data(tmp_path / "x.npy", axes="NTC", values="real")
+    assert torch.equal(load_data(**data.origin).train.stored, data.train.stored)
 
 
 def test_values_survive() -> None:

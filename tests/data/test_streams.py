@@ -33,6 +33,16 @@ def npy(folder: Path) -> str:
     return str(folder / "a.npy")
 
 
+def test_axes_and_values_are_those_that_are_declared(tmp_path: Path) -> None:
+    signals = np.moveaxis(X[:, 0].astype(np.float32) / 255, 1, 2)
+    np.save(tmp_path / "a.npy", signals)
+    data = load_data(tmp_path / "a.npy", axes="NTC", values="real", stream=True)
+    assert (data.shape, data.kind) == ((4, 5), "real")
+    rows = torch.cat([batch.x for batch in data.train.batches(64)])
+    found = {tuple(row) for row in np.swapaxes(signals, 1, 2).reshape(COUNT, -1).tolist()}
+    assert {tuple(row) for row in rows.flatten(1).tolist()} <= found
+
+
 def shards(folder: Path) -> str:
     for i in range(3):
         np.save(folder / f"part-{i}.npy", X[100 * i : 100 * i + 100])

@@ -46,6 +46,7 @@ def train(
     from reparam import runs
     from reparam.cli.ending import conclude
     from reparam.cli.progress import TrainingProgress
+    from reparam.cli.reading import say_how_read
     from reparam.config import merged, read_yaml, with_networks
 
     flags = nested(settings)
@@ -64,7 +65,13 @@ def train(
     with resumable(folder):
         with origins(flags, config), TrainingProgress(folder) as progress:
             run = runs.train(
-                chosen, _absolute(over), out=folder, device=common.device, progress=progress, origin=ORIGIN
+                chosen,
+                _absolute(over),
+                out=folder,
+                device=common.device,
+                progress=progress,
+                loaded=say_how_read,
+                origin=ORIGIN,
             )
         conclude(run, folder, common, report)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from reparam.data.limits import require_regular, truncated
 from reparam.data.numpy_files import read_header
-from reparam.data.raw import Array, Part, require_numbers
+from reparam.data.raw import FOUND_OUT, Array, Declared, Part, require_numbers
 from reparam.errors import DataError
 
 BLOCK_BYTES = 4 << 20
@@ -51,12 +51,14 @@ class Stream:
         parts: The files of ``all``, or of any of ``train``, ``validation`` and ``test``.
         columns: Names of the columns of a table.
         classes: Names of the classes where labels are numbers from 0.
+        declared: What the user says of it.
     """
 
     name: str
     parts: Mapping[str, Sequence[Blocks]]
     columns: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    declared: Declared = FOUND_OUT
 
 
 def cut(count: int, row_bytes: int) -> list[int]:

@@ -14,7 +14,7 @@ from reparam.data.formats import read_path
 from reparam.data.generated import GENERATED, Generated, shared_out
 from reparam.data.labels import few_labels
 from reparam.data.prepare import divided, undivided
-from reparam.data.raw import Raw, Wanted
+from reparam.data.raw import FOUND_OUT, Axes, Declared, Raw, Values, Wanted
 from reparam.data.records import Binarize, Data, DataSpec, Split
 from reparam.data.shards import gathered, is_streamable, only_in_blocks, opened_stream, weight
 from reparam.data.streaming import streamed
@@ -33,6 +33,8 @@ def load_data(
     name: str | None = None,
     spec: DataSpec | None = None,
     size: Size | None = None,
+    axes: Axes = "auto",
+    values: Values = "auto",
     validation: float | int | None = None,
     seed: int = 0,
     binarize: Binarize = "none",
@@ -49,7 +51,8 @@ def load_data(
 
     Whole numbers in 0..255 are taken for grey levels, numbers in [0, 1] for grey values, 0 and 1 alone for binary data,
     but in a table (two axes) everything except 0 and 1 alone is ``real``. Three axes are grey pictures if the numbers
-    allow it, else signals (channels, time). Pictures come as (C, H, W) with channels first or last.
+    allow it, else signals (channels, time). Pictures come as (C, H, W) with channels first or last. Where that is not
+    what they are, ``axes`` and ``values`` say it.
 
     Args:
         source: A name, a path (folder of pictures, .npz, .npy, .csv, .parquet, .mat, IDX, .amat, an archive of
@@ -58,6 +61,10 @@ def load_data(
         spec: What a model knows of its data: the source is made to fit (columns by name; picture files in its size;
             values in its scale; labels that it does not know are left out).
         size: Height and width of pictures; what does not fit the proportions is cut off evenly.
+        axes: What each axis of the arrays is, one letter for each: N examples, D values of a table, C channels, T time,
+            H height, W width. ``auto`` finds it out as above.
+        values: What the numbers are: ``binary``, ``levels`` (whole, 0..255), ``unit`` (in [0, 1] or in [0, 255]) or
+            ``real``. ``auto`` finds it out as above.
         validation: How much of train becomes the validation split: a share below 1, or a number of examples.
         seed: Decides the random splits and subsets.
         binarize: How x is made binary when batches are drawn. A model's spec brings its own.
@@ -76,23 +83,27 @@ def load_data(
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit={limit}; expected at least 1.")
+    declared = said(axes, values)
     given, source = source, located(source)
     on_disk = streams(source, stream)
-    if isinstance(source, Data) and spec is None and size is None:
+    if isinstance(source, Data) and spec is None and size is None and declared == FOUND_OUT:
         data = source if name is None else renamed(source, name)
         data = data if limit is None and labelled is None else replace(data, origin={})
     elif on_disk:
         found = opened_stream(source, wanted(size, spec))
-        data = streamed(replace(found, name=name or found.name), spec, extents(size), validation, seed)
+        found = replace(found, name=name or found.name, declared=declared)
+        data = streamed(found, spec, extents(size), validation, seed)
     elif made := generated(source):
+        require_nothing_said(declared, source)
         data = shared_out(made.whole(spec, extents(size)), validation, seed)
         data = data if name is None else renamed(data, name)
     else:
         raw = read(source, wanted(size, spec)).named(name)
-        data = divided(raw, spec, extents(size), validation, seed)
+        data = divided(replace(raw, declared=declared), spec, extents(size), validation, seed)
     data = binarized(data, binarize, fixed=spec is not None)
     if isinstance(given, str | os.PathLike):
-        origin = {"size": size, "validation": validation, "limit": limit, "labelled": labelled, "seed": seed}
+        origin: dict[str, Any] = {"size": size, "axes": axes, "values": values, "seed": seed}
+        origin |= {"validation": validation, "limit": limit, "labelled": labelled}
         chosen = "on" if on_disk else "off"  # also where another machine has more memory, or less
         data = replace(data, origin={"source": os.fspath(given), "stream": chosen, **origin})
     if limit is not None:
@@ -105,20 +116,47 @@ def load_data(
     return data if labelled is None else replace(data, train=few_labels(data.train, labelled, seed))
 
 
-def load_items(source: Any, *, spec: DataSpec | None = None, size: Size | None = None) -> Split:
+def load_items(
+    source: Any, *, spec: DataSpec | None = None, size: Size | None = None, axes: Axes = "auto", values: Values = "auto"
+) -> Split:
     """Reads all examples of a source in their own order, as one split: to score, encode or reconstruct them.
 
     Args:
         source: As in :func:`load_data`; one example alone is enough.
         spec: What a model knows of its data: the source is made to fit.
         size: Height and width of pictures.
+        axes: What each axis is.
+        values: What the numbers are.
 
     Raises:
         DataError: as in :func:`load_data`.
     """
+    declared = said(axes, values)
     if made := generated(source):
         return made.whole(spec, extents(size))
-    return undivided(read(source, wanted(size, spec)), spec, extents(size))
+    return undivided(replace(read(source, wanted(size, spec)), declared=declared), spec, extents(size))
+
+
+def said(axes: Axes, values: Values) -> Declared:
+    """What the user says of a source.
+
+    Raises:
+        DataError: if it is no word we know.
+    """
+    for name, given, known in (("axes", axes, get_args(Axes)), ("values", values, get_args(Values))):
+        if given not in known:
+            raise DataError(f"{name}={given!r}; expected {', '.join(known)}.")
+    return Declared(axes, values)
+
+
+def require_nothing_said(declared: Declared, source: Any) -> None:
+    """Checks that data which are made are taken as they are.
+
+    Raises:
+        DataError: if the user says what they are.
+    """
+    if declared != FOUND_OUT:
+        raise DataError(f"{source} says itself what its axes and values are. Leave axes and values at auto.")
 
 
 def generated(source: Any) -> Generated | None:

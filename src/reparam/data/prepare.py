@@ -71,8 +71,9 @@ def settled(raw: Raw, size: tuple[int, int] | None) -> Raw:
     Raises:
         DataError: if a size is wanted of what are no pictures.
     """
-    x = arrange(joined(raw), raw.name)
-    x, scale = (as_stored(x, raw.scale), raw.scale) if raw.scale else measure(x, pictures=x.ndim > 2)
+    x, values = arrange(joined(raw), raw.name, raw.declared.axes), raw.declared.values
+    known = raw.scale if values == "auto" else None
+    x, scale = (as_stored(x, known), known) if known else measure(x, pictures=x.ndim > 2, values=values)
     if size is not None and x.ndim != 4:
         raise DataError(
             f"size= resizes pictures; {raw.name} has examples of shape {readable(x.shape[1:])}. Leave it out."
@@ -92,7 +93,7 @@ def conformed(raw: Raw, spec: DataSpec) -> Raw:
         DataError: if the columns or the values do not.
     """
     parts = {
-        split: replace(part, x=shaped(in_order(part.x, raw, spec), spec.shape, raw.name))
+        split: replace(part, x=shaped(in_order(part.x, raw, spec), spec.shape, raw.name, raw.declared.axes))
         for split, part in raw.parts.items()
     }
     raw = replace(raw, parts=parts)

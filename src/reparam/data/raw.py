@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from reparam.data.records import Binarize, Kind
 from reparam.errors import DataError
 
 Array: TypeAlias = NDArray[Any]
+
+Axes = Literal["auto", "ND", "NCT", "NTC", "NHW", "NCHW", "NHWC"]
+Values = Literal["auto", "binary", "levels", "unit", "real"]
 
 SPLITS = ("train", "validation", "test")
 
@@ -58,6 +61,22 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Declared:
+    """What the user says of a source; ``auto`` finds it out.
+
+    Attributes:
+        axes: The meaning of each axis, one letter for each.
+        values: What the numbers are: the ``kind`` of a DataSpec.
+    """
+
+    axes: Axes = "auto"
+    values: Values = "auto"
+
+
+FOUND_OUT = Declared()
+
+
+@dataclass(frozen=True)
 class Raw:
     """A source as it was found.
 
@@ -69,6 +88,7 @@ class Raw:
         scale: Meaning of the stored values where it is known; else it is measured.
         tail: How many of the last training examples are the validation split by convention.
         conventional: What the literature does to make x binary.
+        declared: What the user says of it.
     """
 
     name: str
@@ -78,6 +98,7 @@ class Raw:
     scale: Scale | None = None
     tail: int = 0
     conventional: Binarize = "none"
+    declared: Declared = FOUND_OUT
 
     def named(self, name: str | None) -> Raw:
         """The same under another name, where one is given."""

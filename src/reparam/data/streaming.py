@@ -71,7 +71,8 @@ class Reading:
                 "Make them one shape."
             )
         x = in_order(x, self.raw, self.spec)
-        x, scale = self.meant(shaped(x, self.shape, name), name, first), self.found
+        x = shaped(x, self.shape, name, self.raw.declared.axes)
+        x, scale = self.meant(x, name, first), self.found
         if self.size is not None and x.shape[2:] != self.size:
             if scale.kind == "binary":
                 x, scale = x * np.uint8(255), BYTES
@@ -180,7 +181,7 @@ def streamed(
     values = distinct_labels(chain)
     whole = Raw(stream.name, {"all": Part(np.zeros((len(values), 1)), values)}, stream.columns, stream.classes)
     numbers, classes = class_numbers(whole, spec.classes if spec else ()) if len(values) else (values, ())
-    raw = replace(whole, parts={"all": sample})
+    raw = replace(whole, parts={"all": sample}, declared=stream.declared)
     reading = decided(raw, spec, size, classes, (values, numbers))
     splits = {}
     for name in SPLITS:
@@ -261,15 +262,18 @@ def decided(
     Raises:
         DataError: if the sample is bad, or does not fit the model.
     """
-    sample = raw.parts["all"].x
+    sample, axes, values = raw.parts["all"].x, raw.declared.axes, raw.declared.values
     ready, settled = prepared(raw, spec, size)
     if spec is None:
         spec = described(settled, settled.scale or REAL, ready, np.arange(len(ready)))
-    in_place = shaped(in_order(sample, raw, spec), spec.shape, raw.name) if size is None else arrange(sample, raw.name)
+    if size is None:
+        in_place = shaped(in_order(sample, raw, spec), spec.shape, raw.name, axes)
+    else:
+        in_place = arrange(sample, raw.name, axes)
     if spec.kind == "real" and size is None:
         found = REAL
     else:
-        found = measure(in_place, pictures=in_place.ndim > 2 or spec.kind != "real")[1]
+        found = measure(in_place, in_place.ndim > 2 or spec.kind != "real", values)[1]
     spec = replace(spec, name=raw.name, classes=classes)
     top = int(sample.max()) or 1 if found.kind == "binary" else 1
     shape = tuple(in_place.shape[1:])

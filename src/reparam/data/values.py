@@ -6,13 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from reparam.data.raw import BINARY, BYTES, REAL, UNIT, Array, Raw, Scale
+from reparam.data.raw import BINARY, BYTES, REAL, UNIT, Array, Axes, Raw, Scale, Values
 from reparam.data.records import DataSpec
 from reparam.errors import DataError, ShapeError
 from reparam.shapes import Shape, numel, readable
 
 # Resampling and rounding leave values a little outside [0, 1].
 SLACK = 1e-6
+
+# Where a model sees the axes in another order than they are declared in.
+ORDER: dict[str, tuple[int, ...]] = {"NTC": (0, 2, 1), "NHWC": (0, 3, 1, 2)}
+MEANING = {
+    "binary": "0 and 1, or 0 and 255, alone",
+    "levels": "whole numbers from 0 to 255",
+    "unit": "numbers in [0, 1] or in [0, 255]",
+}
 
 
 def only(x: Array, high: int) -> bool:
@@ -26,19 +34,22 @@ def within(x: Array, high: int) -> bool:
     return bool(x.min() >= -slack and x.max() <= high + slack)
 
 
-def arrange(x: Array, name: str) -> Array:
-    """Finds the axes of N examples.
+def arrange(x: Array, name: str, axes: Axes = "auto") -> Array:
+    """Puts the axes of N examples in order, as they are declared, or else as they are found to be.
 
     Four axes are pictures: channels first if the second axis is 1 or 3, else last if the last is 1, 3 or 4 (the fourth,
     transparency, is left out), else first. Three axes are grey pictures if the numbers are those of pictures (whole, or
     all in [0, 1] or in [0, 255]); else signals, (channels, time). Two axes are a table, one is a table of one column.
 
     Shapes:
-        x: (N,), (N, D), (N, H, W), (N, C, T), (N, C, H, W) or (N, H, W, C) -> (N, D), (N, C, T) or (N, C, H, W)
+        x: (N,), (N, D), (N, H, W), (N, C, T), (N, C, H, W) or (N, H, W, C) -> (N, D), (N, C, T) or (N, C, H, W);
+            declared, also (N, T, C)
 
     Raises:
-        DataError: if there are more axes, or none.
+        DataError: if there are more axes, or none, or not those that are declared.
     """
+    if axes != "auto":
+        return _declared(x, name, axes)
     if x.ndim == 1:
         return x[:, None]
     if x.ndim == 2:
@@ -56,12 +67,36 @@ def arrange(x: Array, name: str) -> Array:
     )
 
 
-def measure(x: Array, pictures: bool) -> tuple[Array, Scale]:
+def _declared(x: Array, name: str, axes: Axes) -> Array:
+    """The axes in the order in which a model sees them; grey pictures get a channel, transparency is left out.
+
+    Raises:
+        DataError: if x has not so many axes.
+    """
+    if x.ndim != len(axes):
+        raise DataError(f"{name} has shape {x.shape}; axes={axes} says {len(axes)} axes. Declare others, or none.")
+    if axes == "NHW":
+        return x[:, None]
+    x = x.transpose(ORDER.get(axes, tuple(range(x.ndim))))
+    return x[:, :3] if axes == "NHWC" and x.shape[1] == 4 else x
+
+
+def measure(x: Array, pictures: bool, values: Values = "auto") -> tuple[Array, Scale]:
     """What the numbers are: 0 or 1, grey levels, real numbers in [0, 1], or real numbers.
+
+    Args:
+        x: The examples.
+        pictures: Numbers in 0..255 are grey levels, not those of a table.
+        values: What they are said to be.
 
     Returns:
         The values as they are stored (uint8 or float32), and how they become x.
+
+    Raises:
+        DataError: if they cannot be what they are said to be.
     """
+    if values != "auto":
+        return _meaning(x, values)
     if only(x, 1):
         return x.astype(np.uint8), BINARY
     if pictures and x.dtype.kind == "f" and within(x, 1):
@@ -78,6 +113,28 @@ def measure(x: Array, pictures: bool) -> tuple[Array, Scale]:
             return (x != 0).astype(np.uint8), BINARY
         return x.astype(np.uint8), BYTES
     return _single(x), REAL
+
+
+def _meaning(x: Array, values: Values) -> tuple[Array, Scale]:
+    """The values as they are stored where the user says what they are.
+
+    Raises:
+        DataError: if they are not that.
+    """
+    whole = x.dtype.kind != "f" or bool((x == np.floor(x)).all())
+    if values == "real":
+        return _single(x), REAL
+    if values == "binary" and (only(x, 1) or only(x, 255)):
+        return (x != 0).astype(np.uint8), BINARY
+    if values == "levels" and whole and x.min() >= 0 and x.max() <= 255:
+        return x.astype(np.uint8), BYTES
+    if values == "unit" and within(x, 255):
+        top = 1.0 if within(x, 1) and x.dtype.kind == "f" else 255.0
+        return np.clip(x, 0, top).astype(np.float32), replace(UNIT, divisor=top)
+    raise DataError(
+        f"values={values} says {MEANING[values]}; they lie between {x.min():g} and {x.max():g}"
+        f"{'' if whole else ', not all of them whole'}. Declare others, or none."
+    )
 
 
 def _single(x: Array) -> Array:
@@ -117,12 +174,15 @@ def in_order(x: Array, raw: Raw, spec: DataSpec) -> Array:
     return x[:, [raw.columns.index(column) for column in spec.columns]]
 
 
-def shaped(x: Array, shape: Shape, name: str) -> Array:
-    """Views an array as N examples of this shape, or as one.
+def shaped(x: Array, shape: Shape, name: str, axes: Axes = "auto") -> Array:
+    """Views an array as N examples of this shape, or as one; by the axes that are declared, where these fit.
 
     Raises:
         ShapeError: if it cannot be.
     """
+    for found in (x, x[None]):
+        if axes != "auto" and found.ndim == len(axes) and arrange(found, name, axes).shape[1:] == shape:
+            return arrange(found, name, axes)
     for found in (x, x[:, None] if x.ndim > 1 else x, x[None], x[None, None]):
         if found.shape[1:] == shape:
             return found

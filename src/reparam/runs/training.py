@@ -45,6 +45,7 @@ def train(
     data: Data | None = None,
     device: str = "auto",
     progress: Progressed | None = None,
+    loaded: Callable[[Data], None] | None = None,
     origin: str = "settings",
 ) -> Run:
     """Trains a recipe.
@@ -56,12 +57,15 @@ def train(
         data: Data already loaded, instead of ``data.source``.
         device: auto, cpu, cuda or mps.
         progress: Called with each row of metrics and the total number of steps.
+        loaded: Called with the data before the training begins.
         origin: Where the settings came from, for error messages.
     Raises:
         ReparamError: with one sentence, for whatever is wrong.
     """
     chosen = choose_device(device)
     config, data = prepare(recipe, over or {}, data, origin)
+    if loaded is not None:
+        loaded(data)
     model, objective = _built(config, data)
     return _train(model.to(chosen), data.to(chosen), objective, config, out, progress)
 

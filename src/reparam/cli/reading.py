@@ -1,0 +1,39 @@
+"""What the data were taken for, in one line, before a training begins."""
+
+from __future__ import annotations
+
+from reparam.cli.console import say
+from reparam.data import Data, DataSpec
+from reparam.data.catalogue import is_named
+from reparam.launch import speaks
+
+
+def say_how_read(data: Data) -> None:
+    """Says what the data were taken for, and where that was found out, how to say otherwise."""
+    if not speaks():
+        return
+    sizes = ", ".join(f"{len(data.split(name)):,} {name}" for name in ("train", "validation", "test"))
+    source = data.origin.get("source", "")
+    guessed = [f"--data.{name}" for name in ("axes", "values") if data.origin.get(name) == "auto"]
+    mend = f"; say what else they are with {' and '.join(guessed)}" if guessed and not is_named(source) else ""
+    say(f"{data.spec.name}: {examples(data.spec)}, {values(data.spec)}: {sizes}{mend}")
+
+
+def examples(spec: DataSpec) -> str:
+    """What one example is."""
+    extent = "x".join(map(str, spec.shape[1:]))
+    if len(spec.shape) == 1:
+        return f"rows of {spec.shape[0]} values"
+    if len(spec.shape) == 2:
+        return f"signals of {extent} values, channels: {spec.shape[0]}"
+    return f"pictures of {extent}, channels: {spec.shape[0]}"
+
+
+def values(spec: DataSpec) -> str:
+    """What the values are."""
+    return {
+        "binary": "0 or 1",
+        "levels": f"{spec.levels} levels",
+        "unit": "in [0, 1]",
+        "real": "real numbers",
+    }[spec.kind]
