@@ -271,10 +271,13 @@ class TestEvaluate:
 
     def test_numbers_of_other_items_are_not_kept_beside(self, tmp_path: Path) -> None:
         done = run(tmp_path / "run")
-        done.evaluate(metrics=("elbo",))
-        done.evaluate(metrics=("nll",), samples=5, limit=4)
+        done.evaluate(metrics=("elbo",), limit=4)
+        done.evaluate(metrics=("nll",), samples=5)
         assert "elbo" not in done.evaluation
-        assert done.evaluation["n"] == 4
+        assert done.evaluation["n"] == 8
+        fewer = done.evaluate(metrics=("elbo",), limit=4)
+        assert "elbo" not in done.evaluation
+        assert done.evaluation["subsets"] == {"4": fewer}
 
     def test_other_splits_and_sources_are_not_kept(self, tmp_path: Path) -> None:
         done = run(tmp_path / "run")

@@ -1,7 +1,7 @@
 """The record of a run, and how to open it again and judge it."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from reparam.training import read_metrics
 from reparam.training.log import Row
 
 SAME_ITEMS = ("n", "seed", "binarize")
+SAMPLERS, SUBSETS = "samplers", "subsets"  # numbers of another source of new items, and of fewer test items
 
 
 @dataclass(repr=False)
@@ -54,7 +55,7 @@ class Run:
         chosen = self.config.data
         device = next(self.model.parameters()).device
         if source is not None:
-            return load_data(source, spec=self.spec, size=chosen.size).to(device)
+            return load_data(source, spec=self.spec, size=chosen.size, axes=chosen.axes).to(device)
         return load_for(self.config).to(device)
 
     def evaluate(
@@ -100,16 +101,9 @@ class Run:
         result = {"split": split, "data": chosen.spec.name if source is None else str(source)} | found
         result |= {"sampler": name} if name else {}
         if self.folder and source is None and split == "test":
-            kept = self.evaluation
-            if name:
-                beside = kept.get("samplers", {}) | {name: result}
-                write_text(self.folder / "evaluation.json", json.dumps(kept | {"samplers": beside}, indent=1) + "\n")
-                return result
-            if any(kept.get(name) != result.get(name) for name in SAME_ITEMS):
-                kept = {key: value for key, value in kept.items() if key == "samplers"}  # others are of other items
-            for metric in metrics:
-                kept.pop(f"{metric.replace('-', '_')}_refused", None)
-            write_text(self.folder / "evaluation.json", json.dumps(kept | result, indent=1) + "\n")
+            beside = (SAMPLERS, name) if name else None
+            kept = with_numbers(self.evaluation, result, metrics, beside)
+            write_text(self.folder / "evaluation.json", json.dumps(kept, indent=1) + "\n")
         return result
 
     @property
@@ -129,6 +123,29 @@ class Run:
         except (OSError, ValueError) as error:
             raise RunError(f"{path} cannot be read: {error}. Remove it, and evaluate the run again.") from None
         return found
+
+
+def with_numbers(
+    kept: Mapping[str, Any], found: Mapping[str, Any], metrics: Iterable[str], beside: tuple[str, str] | None
+) -> dict[str, Any]:
+    """What evaluation.json holds after a judgement.
+
+    Args:
+        kept: What it held.
+        found: The new numbers.
+        metrics: What was asked for.
+        beside: Where they stand by themselves, and under which name; None for the numbers of the run. Numbers of fewer
+            items never take the place of those of more: they stand by themselves too.
+    """
+    other = any(kept.get(name) != found.get(name) for name in SAME_ITEMS)
+    if beside is None and other and found["n"] < kept.get("n", 0):
+        beside = (SUBSETS, str(found["n"]))
+    if beside is not None:
+        place, name = beside
+        return {**kept, place: {**kept.get(place, {}), name: found}}
+    refused = {f"{metric.replace('-', '_')}_refused" for metric in metrics}
+    stay = {key: kept[key] for key in kept if (not other or key in (SAMPLERS, SUBSETS)) and key not in refused}
+    return {**stay, **found}
 
 
 def open_run(path: Path | str, device: str = "auto") -> Run:
