@@ -34,14 +34,28 @@ def test_evaluate_json(invoke: Invoke, vae: Path) -> None:
 
 def test_numbers_in_evaluation_json_are_of_the_same_items(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(vae, tmp_path / "run")
+    (folder / "evaluation.json").unlink()
     invoke("evaluate", folder, "--metrics", "elbo", "--limit", 10)
     invoke("evaluate", folder, "--metrics", "nll", "--samples", 2, "--limit", 10)
     kept = json.loads((folder / "evaluation.json").read_text())
     assert {"elbo", "nll"} <= kept.keys()
-    invoke("evaluate", folder, "--metrics", "nll", "--samples", 2, "--limit", 5)
+    invoke("evaluate", folder, "--metrics", "nll", "--samples", 2, "--limit", 12)
     kept = json.loads((folder / "evaluation.json").read_text())
-    assert kept["n"] == 5
+    assert kept["n"] == 12
     assert "elbo" not in kept
+
+
+def test_numbers_of_fewer_items_stand_beside(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(vae, tmp_path / "run")
+    (folder / "evaluation.json").unlink()
+    invoke("evaluate", folder, "--metrics", "elbo", "--limit", 10)
+    before = json.loads((folder / "evaluation.json").read_text())
+    found = invoke("evaluate", folder, "--metrics", "nll", "--samples", 2, "--limit", 5, "--json").json
+    kept = json.loads((folder / "evaluation.json").read_text())
+    assert kept == before | {"subsets": {"5": {key: value for key, value in found.items() if key != "run"}}}
+    invoke("evaluate", folder, "--metrics", "elbo")
+    kept = json.loads((folder / "evaluation.json").read_text())
+    assert (kept["n"], kept["subsets"]["5"]["n"]) == (40, 5)
 
 
 def test_evaluate_samples_and_codes(
@@ -66,10 +80,10 @@ def test_evaluate_samples_and_codes(
 
 def test_a_reason_goes_when_a_number_comes(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(vae, tmp_path / "run")
-    invoke("evaluate", folder, "--metrics", "elbo", "--limit", 10)
+    invoke("evaluate", folder, "--metrics", "elbo")
     path = folder / "evaluation.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"mig_refused": "none yet", "fid_refused": "no prior"}))
-    invoke("evaluate", folder, "--metrics", "mig", "--limit", 10)
+    invoke("evaluate", folder, "--metrics", "mig")
     kept = json.loads(path.read_text())
     assert "mig" in kept
     assert "mig_refused" not in kept
@@ -115,6 +129,27 @@ def test_score(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
     with out.open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["log_p_x"]) for row in rows] == answer["log_p_x"]
+
+
+@pytest.mark.parametrize("verb", ["score", "encode", "reconstruct"])
+def test_a_split_of_the_runs_own_data_is_the_runs_own(
+    invoke: Invoke, ae: Path, vae: Path, verb: str, tmp_path: Path
+) -> None:
+    words = {
+        "score": ["--samples", 2],
+        "encode": ["--out", tmp_path / "z.npz"],
+        "reconstruct": ["--out", tmp_path / "x.npz"],
+    }
+    answer = invoke(verb, vae, "digits", *words[verb], "--split", "test", "--json").json
+    assert (answer["split"], answer["n"]) == ("test", 40)  # of the 1,797 digits, those that the run has kept
+    whole = invoke(verb, vae, "digits", *words[verb])
+    assert "all items, also those that the model was trained on; --split test" in whole.err
+
+
+def test_score_of_a_split_is_that_of_the_run(invoke: Invoke, vae: Path) -> None:
+    scores = invoke("score", vae, "digits", "--samples", 5, "--split", "test", "--json").json
+    judged = invoke("evaluate", vae, "--metrics", "nll", "--samples", 5, "--json").json
+    assert -scores["mean"] == pytest.approx(judged["nll"], rel=1e-6)
 
 
 def test_score_table(invoke: Invoke, table: tuple[Path, Path], tmp_path: Path) -> None:

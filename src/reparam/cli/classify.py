@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reparam.cli.console import print_json, print_line
-from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, require_positive
+from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, SplitName, require_positive
 
 
 def classify(
@@ -13,6 +13,7 @@ def classify(
     source: Source,
     /,
     *,
+    split: SplitName = "all",
     samples: int = 100,
     out: OutPath = None,
     common: Reports = REPORTING,
@@ -35,7 +36,7 @@ def classify(
     if out is not None:
         require_ending(out, (".csv", ".parquet", ".npz"))
     opened = open_run(run, common.device)
-    items = read_items(opened, source, common.draws)
+    items = read_items(opened, source, common.draws, split)
     names = opened.spec.classes
     with CountingProgress() as progress:
         total = len(items) * len(names)
@@ -49,7 +50,7 @@ def classify(
         write_columns(out, columns | {f"p({name})": p.tolist() for name, p in zip(names, found.unbind(1), strict=True)})
     right = sum(a == b for a, b in zip(answers, labels, strict=True)) / len(labels) if labels else None
     if common.json:
-        about = {"run": run, "source": source, "n": len(items), "samples": samples, "out": out}
+        about = {"run": run, "source": source, "split": split, "n": len(items), "samples": samples, "out": out}
         print_json(about | ({} if right is None else {"accuracy": right}) | columns)
     else:
         counts = ", ".join(f"{name} {answers.count(name):,}" for name in names)

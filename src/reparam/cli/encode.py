@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from reparam.cli.console import print_json, print_line
-from reparam.cli.options import REPORTING, Reports, RunPath, Source
+from reparam.cli.options import REPORTING, Reports, RunPath, Source, SplitName
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +22,7 @@ def encode(
     /,
     *,
     out: Annotated[Path, Parameter(name="--out")],
+    split: SplitName = "all",
     common: Reports = REPORTING,
 ) -> None:
     """Writes the codes of items: the mean and the standard deviation of q(z|x), with the labels.
@@ -37,12 +38,13 @@ def encode(
 
     require_ending(out, (".npz", ".parquet", ".csv"))
     opened = open_run(run, common.device)
-    items = read_items(opened, source, common.draws)
+    items = read_items(opened, source, common.draws, split)
     codes = posteriors(opened.model, items)
     write_columns(out, _beside(items) | (dict(codes) if out.suffix.lower() == ".npz" else _by_dimension(codes)))
     n, dimensions = codes["mean"].shape
     if common.json:
-        print_json({"run": run, "source": source, "n": n, "latent_dim": dimensions, "arrays": list(codes), "out": out})
+        about = {"run": run, "source": source, "split": split, "n": n}
+        print_json(about | {"latent_dim": dimensions, "arrays": list(codes), "out": out})
     else:
         print_line(f"{n:,} codes of {dimensions} dimensions ({' and '.join(codes)}): {out}")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reparam.cli.console import say
 from reparam.data import Batch, Split, load_items
+from reparam.data.catalogue import canonical, is_named
 from reparam.distributions import is_density
 from reparam.errors import ConfigError, DataError, nearest
 from reparam.models import Autoencoder
@@ -16,12 +19,30 @@ from reparam.rng import generator
 from reparam.runs import Run
 
 BATCH = 250
+ALL = "all"
 
 
-def read_items(run: Run, source: str, seed: int) -> Split:
-    """All items of a source in their own order, prepared as the run's data; binarisation is drawn once."""
-    device = next(run.model.parameters()).device
-    return load_items(source, spec=run.spec).fixed(seed, "items").to(device)
+def read_items(run: Run, source: str, seed: int, split: str = ALL) -> Split:
+    """Items of a source in their own order, prepared as the run's data; binarisation is drawn once.
+
+    Args:
+        run: Says how items look.
+        source: A data name, or a path.
+        seed: Seeds the binarisation.
+        split: ``all``, or one of the three that the source is divided into; the run's own data as the run divided them.
+    """
+    own = bool(run.config.data.source) and named(source) == named(run.config.data.source)
+    if split == ALL:
+        if own:
+            say(f"{source}: all items, also those that the model was trained on; --split test gives the others")
+        items = load_items(source, spec=run.spec, axes=run.config.data.axes)
+        return items.fixed(seed, "items").to(next(run.model.parameters()).device)
+    return run.load_data(None if own else source).split(split).fixed(seed, "items")
+
+
+def named(source: str) -> str:
+    """A source under the one name that it has here: that of a data set, or its whole path."""
+    return canonical(source) if is_named(source) else os.path.realpath(os.path.expanduser(source))
 
 
 def read_item(run: Run, text: str, seed: int) -> Batch:

@@ -15,6 +15,10 @@ _SHARED = Group("Every verb", sort_key=100)
 
 RunPath = Annotated[Path, Parameter(name="RUN", help="A run folder, or a model folder.")]
 Source = Annotated[str, Parameter(name="SOURCE", help="A data name, or a path.")]
+SplitName = Annotated[
+    Literal["all", "train", "validation", "test"],
+    Parameter(name="--split", help="Which part of the source; all is every item, also those that it was trained on."),
+]
 OutPath = Annotated[Path | None, Parameter(name="--out")]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from reparam.cli.console import print_json, print_line
-from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, require_positive
+from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, SplitName, require_positive
 
 
 def reconstruct(
@@ -15,6 +15,7 @@ def reconstruct(
     source: Source,
     /,
     *,
+    split: SplitName = "all",
     n: Annotated[int, Parameter(name="-n")] = 32,
     out: OutPath = None,
     common: Reports = REPORTING,
@@ -36,11 +37,11 @@ def reconstruct(
     require_positive("-n", n)
     opened = open_run(run, common.device)
     path = item_file(out, run, "reconstructions", opened.spec)
-    items = read_items(opened, source, common.draws)
+    items = read_items(opened, source, common.draws, split)
     x, x_hat, mse = reconstructions(opened.model, items)
     write_pairs(path, x, x_hat, items.spec, n, common.draws)
     mean = mse.mean().item()
     if common.json:
-        print_json({"run": run, "source": source, "n": len(x), "mse": mean, "out": path})
+        print_json({"run": run, "source": source, "split": split, "n": len(x), "mse": mean, "out": path})
     else:
         print_line(f"{len(x):,} items, mean squared error {mean:.5g} (squared units of x): {path}")

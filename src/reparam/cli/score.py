@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reparam.cli.console import print_json, print_line, print_table
-from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, require_positive
+from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, SplitName, require_positive
 
 if TYPE_CHECKING:
     from reparam.data import Split
@@ -17,6 +17,7 @@ def score(
     source: Source,
     /,
     *,
+    split: SplitName = "all",
     samples: int = 500,
     top: int = 20,
     out: OutPath = None,
@@ -42,7 +43,7 @@ def score(
     if out is not None:
         require_ending(out, (".csv", ".parquet", ".npz"))
     opened = open_run(run, common.device)
-    items = read_items(opened, source, common.draws)
+    items = read_items(opened, source, common.draws, split)
     with CountingProgress() as progress:
         found = split_likelihoods(
             opened.model,
@@ -54,7 +55,7 @@ def score(
     columns = _columns(items, found)
     if out is not None:
         write_columns(out, columns)
-    about = {"run": run, "source": source, "n": len(items), "samples": samples, "out": out}
+    about = {"run": run, "source": source, "split": split, "n": len(items), "samples": samples, "out": out}
     order = found.log_p_x.argsort().tolist()
     if common.json:
         print_json(about | {"mean": found.log_p_x.mean().item(), "outliers_first": order} | columns)
