@@ -151,6 +151,28 @@ class TestOneItem:
             mlp_vae().encode(torch.zeros(3, 5, dtype=torch.float64))
 
 
+def test_x_is_taken_in_the_precision_of_the_weights() -> None:
+    vae = mlp_vae()
+    x = torch.randn(3, 4)
+    assert vae.encode(x).dtype == torch.float64
+    assert torch.equal(vae.encode(x), vae.encode(x.double()))
+    assert torch.equal(vae.float().reconstruct(x.double()), vae.reconstruct(x))
+
+
+@pytest.mark.unchecked
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool])
+def test_whole_numbers_are_refused_for_their_scale_is_unknown(dtype: torch.dtype) -> None:
+    with pytest.raises(ShapeError, match=rf"x holds {dtype} numbers, expected floating-point ones"):
+        mlp_vae().encode(torch.zeros(3, 4).to(dtype))
+
+
+@pytest.mark.unchecked
+@pytest.mark.parametrize("n", [-1, 2.5, "7"])
+def test_samples_are_counted_in_whole_numbers(n: Any) -> None:
+    with pytest.raises(ShapeError, match=f"asked for {n} examples, expected a whole number"):
+        mlp_vae().sample(n)
+
+
 # one model for each kind of network: what an item gives must not depend on the batch around it
 ALONE = {
     "conv-dae": conv_dae(),

@@ -15,11 +15,13 @@ from reparam.errors import (
     ConfigError,
     DataError,
     NotFiniteError,
+    ReparamError,
     RunError,
     RunNotFoundError,
     ShapeError,
     UnknownNameError,
 )
+from reparam.evaluation import evaluate, log_likelihood
 from reparam.models import VAE
 from reparam.objectives import ELBO
 from reparam.recipes import RECIPES, build
@@ -229,6 +231,20 @@ class TestFit:
         assert done.config.objective.kind == "elbo"
         assert done.config.objective.settings["beta"] == 7
 
+    def test_by_the_name_of_an_objective(self) -> None:
+        for given in ("iwae", {"kind": "iwae", "samples": 3}):
+            done = fit(small(), tiny_data("real", (4,)), given, device="cpu", **TRAIN)
+            assert done.config.objective.kind == "iwae"
+        assert done.config.objective.settings["samples"] == 3
+        with pytest.raises(ConfigError, match="fit: objective: there is no objective 'iwe'"):
+            fit(small(), tiny_data("real", (4,)), "iwe", device="cpu")
+
+    def test_by_a_source_of_data(self) -> None:
+        x = np.random.default_rng(0).normal(size=(30, 4))
+        done = fit(build("vae", x), x, device="cpu", **TRAIN)
+        assert torch.equal(done.data.train.stored, load_data(x).train.stored)
+        assert train("vae", {"train": TRAIN}, data=x, device="cpu").spec == done.spec
+
     @pytest.mark.parametrize(
         ("settings", "sentence"),
         [
@@ -344,6 +360,12 @@ def test_what_is_printed_fits_a_line(tmp_path: Path) -> None:
 
 def test_one_metric_by_its_name() -> None:
     assert run().evaluate(metrics="elbo")["n"] == 8
+
+
+@pytest.mark.parametrize("call", [evaluate, log_likelihood])
+def test_only_one_split_is_judged(call: Any) -> None:
+    with pytest.raises(ReparamError, match=r"expected (one split of the data, such as data.test|a tensor of examples)"):
+        call(small(), tiny_data("real", (4,)))
 
 
 def test_arrays_are_refused_with_a_sentence() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from reparam.data import Batch, Split
 from reparam.distributions import is_density
-from reparam.errors import PartError, RefusedError
+from reparam.errors import PartError, RefusedError, ShapeError
 from reparam.memory import keep_freed_memory
 from reparam.rng import seeded
 from reparam.threads import fastest_threads, threads
@@ -118,12 +118,18 @@ def importance_weighted(
         rows: Codes decoded at a time.
         progress: Called with the number of examples done.
     Raises:
+        ShapeError: if x is no tensor.
         PartError: if there is no example, or samples < 1.
         RefusedError: if the model has no density.
     Source:
         Importance weighted autoencoders (Burda et al., 2016), arXiv:1509.00519, eq. 8. It is a lower bound in
         expectation and rises to log p(x) with S.
     """
+    if not isinstance(x, Tensor):
+        raise ShapeError(
+            f"x is a {type(x).__name__}, expected a tensor of examples. Take split.batch(slice(None)).x, or judge a "
+            "split with evaluate."
+        )
 
     def pieces(size: int) -> Iterator[Batch]:
         for start in range(0, len(x), size):

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from reparam.data import Split
+from reparam.data import Split, StreamedSplit
 from reparam.errors import DataError, MissingExtraError, RefusedError, UnknownNameError, nearest
 from reparam.evaluation import (
     aggregate,
@@ -136,10 +136,13 @@ def evaluate(
         seed: Seed of the subset and of every draw.
         progress: Called with a metric's name, examples done, and examples in all.
     Raises:
+        DataError: if there is nothing to judge on.
         UnknownNameError: if a metric is unknown.
         RefusedError: if only one metric is asked for, and it has no answer.
         MissingExtraError: if a metric needs a package that is not installed.
     """
+    if not isinstance(split, Split | StreamedSplit):
+        raise DataError(f"evaluate: got a {type(split).__name__}, expected one split of the data, such as data.test.")
     wanted = tuple(metrics)
     if limit is not None and limit < 1:
         raise DataError(f"evaluate: limit is {limit}, expected at least 1 example.")

@@ -169,12 +169,22 @@ class Autoencoder(nn.Module, ABC):
             raise PartError(f"{type(self).__name__}: kl is {self.kl!r}. {nearest(self.kl, get_args(KLMethod))}")
 
     def _batch(self, x: Tensor) -> tuple[Tensor, bool]:
-        """x with a batch axis, and whether it was one single item."""
+        """x with a batch axis, in the precision of the weights, and whether it was one single item.
+
+        Raises:
+            ShapeError: if it is no tensor of floating-point numbers, or of another shape than the data.
+        """
         shape = self.data_shape
         if not isinstance(x, Tensor):
             raise ShapeError(
                 f"{type(self).__name__}: x is a {type(x).__name__}, expected a tensor. Use torch.as_tensor."
             )
+        if not x.is_floating_point():
+            raise ShapeError(
+                f"{type(self).__name__}: x holds {x.dtype} numbers, expected floating-point ones on the scale of the "
+                "data. Divide pictures by 255, use x.float() where x is 0 or 1, or take x from load_items."
+            )
+        x = x.to(next((weights.dtype for weights in self.parameters()), x.dtype))
         if tuple(x.shape) == shape:
             return x.unsqueeze(0), True
         if tuple(x.shape[1:]) != shape:
@@ -218,8 +228,10 @@ class Autoencoder(nn.Module, ABC):
             **named: What the model must be told, by name: one value for all, or n of them.
         Raises:
             RefusedError: if there is no prior to draw from, or it has no noise that a temperature could change.
-            ShapeError: if there are neither one nor n values.
+            ShapeError: if n is no number of examples, or there are neither one nor n values.
         """
+        if not isinstance(n, int) or n < 0:
+            raise ShapeError(f"{type(self).__name__}: asked for {n} examples, expected a whole number, 0 or more.")
         told = self.given(**named)
         p_z = told.p_z()
         z = tempered(p_z, torch.Size([] if p_z.batch_shape else [n]), temperature)

@@ -6,7 +6,7 @@ from typing import Any
 
 from reparam.composing import build_model
 from reparam.config import Config, merged, parse_config, with_networks
-from reparam.data import Data
+from reparam.data import Data, load_data
 from reparam.data.records import Binarize
 from reparam.models import Autoencoder
 from reparam.recipes.building import DECAY, Values
@@ -77,17 +77,19 @@ def resolve(name: str, data: Data, over: Mapping[str, Any] | None = None, origin
     return parse_config(values | {"train": defaults | dict(values.get("train", {}))}, origin)
 
 
-def build(name: str, data: Data, **settings: Any) -> Autoencoder:
+def build(name: str, data: Any, **settings: Any) -> Autoencoder:
     """A model by the name of its recipe, for these data.
 
     Args:
         name: A recipe.
-        data: Gives the shape and kind of x.
+        data: Gives the shape and kind of x: Data, or anything :func:`~reparam.load_data` reads.
         **settings: Settings of the ``model`` section, such as ``latent_dim=32``.
     Raises:
+        DataError: if the data cannot be read.
         UnknownNameError: if there is no such recipe.
         ConfigError: if a setting is unknown or has a wrong value.
     """
+    data = load_data(data)
     config = resolve(name, data, {"model": settings})
     assert config.model is not None
     return build_model(config.model, data.binarized(config.data.binarize).spec)

@@ -103,7 +103,7 @@ def _data_settings(over: Mapping[str, Any], origin: str) -> dict[str, Any]:
 
 
 def config_by_hand(
-    data: Mapping[str, Any], objective: Mapping[str, Any] | None, settings: Mapping[str, Any], seed: int
+    data: Mapping[str, Any], objective: Mapping[str, Any] | str | None, settings: Mapping[str, Any], seed: int
 ) -> Config:
     """The configuration of a model that no recipe made."""
     values = {

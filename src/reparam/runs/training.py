@@ -42,7 +42,7 @@ def train(
     over: Mapping[str, Any] | None = None,
     *,
     out: Path | str | None = None,
-    data: Data | None = None,
+    data: Any = None,
     device: str = "auto",
     progress: Progressed | None = None,
     loaded: Callable[[Data], None] | None = None,
@@ -54,7 +54,7 @@ def train(
         recipe: A recipe by name.
         over: The user's settings by section, as in config.yaml: ``{"model": {"latent_dim": 8}}``.
         out: The run folder; None keeps the run in memory.
-        data: Data already loaded, instead of ``data.source``.
+        data: Data, or anything :func:`~reparam.load_data` reads, instead of ``data.source``.
         device: auto, cpu, cuda or mps.
         progress: Called with each row of metrics and the total number of steps.
         loaded: Called with the data before the training begins.
@@ -63,7 +63,7 @@ def train(
         ReparamError: with one sentence, for whatever is wrong.
     """
     chosen = choose_device(device)
-    config, data = prepare(recipe, over or {}, data, origin)
+    config, data = prepare(recipe, over or {}, None if data is None else load_data(data), origin)
     if loaded is not None:
         loaded(data)
     model, objective = _built(config, data)
@@ -90,8 +90,8 @@ def _start(model: Autoencoder, data: Data, seed: int) -> None:
 
 def fit(
     model: Autoencoder,
-    data: Data,
-    objective: Objective | None = None,
+    data: Any,
+    objective: Objective | str | Mapping[str, Any] | None = None,
     *,
     out: Path | str | None = None,
     seed: int = 0,
@@ -103,8 +103,10 @@ def fit(
 
     Args:
         model: Any model that fills a Trace; trained in place.
-        data: From :func:`~reparam.load_data`; grey values are binarised afresh in each epoch where the model needs it.
-        objective: The ELBO when None.
+        data: Data, or anything :func:`~reparam.load_data` reads; grey values are binarised afresh in each epoch where
+            the model needs it.
+        objective: An objective; or its name, or ``{"kind": name, ...}`` with its settings, as in config.yaml. The ELBO
+            when None.
         out: The run folder; None keeps the run in memory.
         seed: Every draw follows from it.
         device: auto, cpu, cuda or mps.
@@ -112,8 +114,13 @@ def fit(
         **settings: Fields of :class:`~reparam.training.TrainSettings`, such as ``epochs=20``.
     Raises:
         ConfigError: if a setting is unknown or has a wrong value.
+        DataError: if the data cannot be read.
     """
-    chosen = choose_device(device)
+    chosen, data = choose_device(device), load_data(data)
+    if isinstance(objective, str | Mapping):
+        part = config_by_hand({}, objective, {}, seed).objective
+        assert part is not None
+        objective = build_objective(part, model, seed)
     objective = objective or ELBO()
     known = {field.name for field in fields(TrainSettings)}
     for name in settings:
