@@ -39,7 +39,7 @@ def require_equal(one: Trainer, other: Trainer) -> None:
     first, second = one._checkpoint(), other._checkpoint()
     assert first.tensors.keys() == second.tensors.keys()
     assert all(equal(first.tensors[name], second.tensors[name]) for name in first.tensors)
-    assert one.state.best_elbo == other.state.best_elbo
+    assert one.state.best == other.state.best
     assert one.folder is not None
     assert other.folder is not None
     assert timeless(read_metrics(one.folder)) == timeless(read_metrics(other.folder))

@@ -21,6 +21,7 @@ class Objective(nn.Module, ABC):
 
     fixed_q = False  # True for estimators whose log q must pass no gradient to the parameters of q
     noiseless = False  # True for those that ask for a posterior without noise
+    judged_by = "elbo"  # the term by which, on the validation split, the best weights are chosen
 
     def __init__(self, samples: int = 1) -> None:
         super().__init__()

@@ -53,6 +53,8 @@ class ImportanceBound(Objective):
         autoregressive flow (Kingma et al., 2016), arXiv:1606.04934, appendix C.8, there for the ELBO.
     """
 
+    judged_by = "importance_bound"
+
     def __init__(self, samples: int = 5, groups: int = 1, elbo_share: float = 0.0, free_bits: float = 0.0) -> None:
         super().__init__(samples)
         _require_groups("ImportanceBound", samples, groups)
@@ -90,6 +92,8 @@ class PartialImportanceBound(Objective):
         Tighter variational bounds are not necessarily better (Rainforth et al., 2018), arXiv:1802.04537, section 4.
         Each player draws for itself, q second, while the paper takes both gradients at the same draws.
     """
+
+    judged_by = "importance_bound"
 
     def __init__(self, samples: int = 16, groups: int = 4) -> None:
         super().__init__(samples)

@@ -31,6 +31,8 @@ class RenyiBound(Objective):
         is differentiated, where the paper also offers to draw one of its terms.
     """
 
+    judged_by = "renyi_bound"
+
     def __init__(self, samples: int = 5, alpha: float | Literal["max"] = 0.5) -> None:
         super().__init__(samples)
         if alpha != "max" and not (isinstance(alpha, float | int) and math.isfinite(alpha)):

@@ -32,6 +32,7 @@ class DoublyReparameterizedBound(Objective):
         the estimator named IWAE-DReG.
     """
 
+    judged_by = "importance_bound"
     fixed_q = True
 
     def __init__(self, samples: int = 5) -> None:

@@ -29,7 +29,7 @@ class Run:
 
     Attributes:
         folder: The run folder; None for a run kept in memory.
-        model: The model of the best validation ELBO, in evaluation mode.
+        model: The model of the best validation (by the ELBO, or the bound that was trained), in evaluation mode.
         spec: What its data are.
         config: Everything needed to run it again.
         metrics: The rows of metrics.jsonl.

@@ -139,7 +139,7 @@ class Trainer:
             hand_back((self.model, self.objective), self.given)
             for given in self.given:
                 given.to(self.device)
-        return Outcome(self.state.step, self.state.best_elbo, self._stalled, log.rows)
+        return Outcome(self.state.step, self.state.best, self._stalled, log.rows)
 
     @contextmanager
     def _prepared(self) -> Iterator[None]:
@@ -264,8 +264,8 @@ class Trainer:
         values = self._judge(self.validation)
         self._report(log, "validation", values)
         state = self.state
-        if values["elbo"] > state.best_elbo:
-            state.best_elbo, state.stale = values["elbo"], 0
+        if (value := values[self.objective.judged_by]) > state.best:
+            state.best, state.stale = value, 0
             with self._averaged():
                 hand_back((self.model, self.objective), self.given)
                 self.keep()
@@ -283,10 +283,12 @@ class Trainer:
                 bound = self.objective(self.model, batch, Progress(examples=len(self.train)))
                 sums.add(bound, bound.loss)
         means = sums.means()
-        means["elbo"] = self.processes.agreed(means["elbo"])  # what follows from it, all must do alike
-        if not math.isfinite(means["elbo"]):
+        name = self.objective.judged_by
+        means[name] = self.processes.agreed(means[name])  # what follows from it, all must do alike
+        if not math.isfinite(means[name]):
+            called = "ELBO" if name == "elbo" else name.replace("_", " ")
             raise NotFiniteError(
-                f"Step {self.state.step}: the validation ELBO is {means['elbo']}. Lower train.learning_rate."
+                f"Step {self.state.step}: the validation {called} is {means[name]}. Lower train.learning_rate."
             )
         return means
 

@@ -11,7 +11,7 @@ class Outcome:
     """How a training ended."""
 
     steps: int
-    best_elbo: float
+    best: float
     stopped_early: bool
     metrics: list[Row]
 
@@ -23,7 +23,7 @@ class State:
     step: int = 0
     total_steps: int = 0
     planned_steps: int = 0
-    best_elbo: float = -math.inf
+    best: float = -math.inf
     stale: int = 0
     halvings: int = 0
     seconds: float = 0.0
