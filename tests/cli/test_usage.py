@@ -21,7 +21,10 @@ NAMES = [name for name, _, _ in VERBS]
         ("--vresion", "There is no option '--vresion'."),
         ("train --epoch 3", "train has no option '--epoch'. Did you mean '--epochs'?"),
         ("train --epoch=3", "train has no option '--epoch'. Did you mean '--epochs'?"),
-        ("train --epochs three", 'train: Invalid value for --epochs: unable to convert "three" into int.'),
+        ("train --epochs three", "train: Invalid value for --epochs: expected a whole number (got 'three')."),
+        ("train --epochs 1.5", "train: Invalid value for --epochs: expected a whole number (got '1.5')."),
+        ("sample run -n 1e999999999", "sample: Invalid value for -n: expected a whole number (got '1e999999999')."),
+        ("score run digits --top nan", "score: Invalid value for --top: expected a whole number (got 'nan')."),
         ("train --modle.latent_dim 3", "train has no option '--modle.latent_dim'. Did you mean '--model.latent_dim'?"),
         (
             "train --zzz.x 3",

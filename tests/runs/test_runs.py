@@ -239,6 +239,11 @@ class TestFit:
         with pytest.raises(ConfigError, match="fit: objective: there is no objective 'iwe'"):
             fit(small(), tiny_data("real", (4,)), "iwe", device="cpu")
 
+    def test_no_recipe_trains_it_again(self, tmp_path: Path) -> None:
+        done = fit(small(), tiny_data("real", (4,)), out=tmp_path / "run", device="cpu", **TRAIN)
+        with pytest.raises(UnknownNameError, match="'custom' is a model that was put together in Python"):
+            train(done.config.recipe, device="cpu")
+
     def test_by_a_source_of_data(self) -> None:
         x = np.random.default_rng(0).normal(size=(30, 4))
         done = fit(build("vae", x), x, device="cpu", **TRAIN)

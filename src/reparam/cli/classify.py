@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reparam.cli.console import print_json, print_line
-from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, SplitName, require_positive
+from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, SplitName, Whole, require_positive
 
 
 def classify(
@@ -14,7 +14,7 @@ def classify(
     /,
     *,
     split: SplitName = "all",
-    samples: int = 100,
+    samples: Whole = 100,
     out: OutPath = None,
     common: Reports = REPORTING,
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from reparam.cli.console import print_json
-from reparam.cli.options import REPORTING, Reports, RunPath, require_positive, words_in
+from reparam.cli.options import REPORTING, MaybeWhole, Reports, RunPath, Whole, require_positive, words_in
 
 
 def evaluate(
@@ -15,9 +15,9 @@ def evaluate(
     data: str | None = None,
     split: Literal["train", "validation", "test"] = "test",
     metrics: str = "elbo,reconstruction,nll",
-    samples: int = 5000,
+    samples: Whole = 5000,
     sampler: str = "prior",
-    limit: int | None = None,
+    limit: MaybeWhole = None,
     common: Reports = REPORTING,
 ) -> None:
     """Judges a model on a split of its data, or of other data prepared the same way.

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from reparam.cli.console import print_json, print_line
-from reparam.cli.options import REPORTING, OutPath, Reports, RunPath
+from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Whole
 
 Item = Annotated[str, Parameter(help="A number in the test split, class:NAME (a random one of that class), or a path.")]
 
@@ -18,7 +18,7 @@ def interpolate(
     b: Annotated[Item, Parameter(name="B")],
     /,
     *,
-    steps: int = 10,
+    steps: Whole = 10,
     path: Literal["linear", "spherical"] = "linear",
     label: str | None = None,
     out: OutPath = None,

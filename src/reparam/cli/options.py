@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 
 from reparam.errors import ConfigError
 
 _SHARED = Group("Every verb", sort_key=100)
 
+LARGEST = 10**18
+
+
+def whole_number(_: Any, tokens: Sequence[Token]) -> int:
+    """A whole number, written as one or as ``1e3``; what is none is refused and never rounded.
+
+    Raises:
+        ValueError: if it is none; the parser says which option it was.
+    """
+    text = tokens[0].value
+    try:
+        number = Decimal(text)
+        if abs(number) < LARGEST and number == int(number):
+            return int(number)
+    except (ArithmeticError, ValueError):
+        pass
+    raise ValueError(f"expected a whole number (got {text!r}).")
+
+
+_WHOLE = Parameter(converter=whole_number)
+Whole = Annotated[int, _WHOLE]
+MaybeWhole = Annotated[int | None, _WHOLE]
 RunPath = Annotated[Path, Parameter(name="RUN", help="A run folder, or a model folder.")]
 Source = Annotated[str, Parameter(name="SOURCE", help="A data name, or a path.")]
 SplitName = Annotated[
@@ -29,7 +53,7 @@ class Reporting:
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], Parameter(group=_SHARED)] = "auto"
     """Where to compute; auto takes a GPU where there is one."""
 
-    seed: Annotated[int | None, Parameter(group=_SHARED)] = None
+    seed: Annotated[int | None, Parameter(group=_SHARED, converter=whole_number)] = None
     """Every draw follows from it. The default is 0."""
 
     debug: Annotated[bool, Parameter(group=_SHARED, negative="")] = False

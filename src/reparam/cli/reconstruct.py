@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from reparam.cli.console import print_json, print_line
-from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, SplitName, require_positive
+from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, SplitName, Whole, require_positive
 
 
 def reconstruct(
@@ -16,7 +16,7 @@ def reconstruct(
     /,
     *,
     split: SplitName = "all",
-    n: Annotated[int, Parameter(name="-n")] = 32,
+    n: Annotated[Whole, Parameter(name="-n")] = 32,
     out: OutPath = None,
     common: Reports = REPORTING,
 ) -> None:

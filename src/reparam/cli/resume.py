@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from reparam.cli.console import print_json, say
 from reparam.cli.failures import resumable
-from reparam.cli.options import REPORTING, Reports, RunPath
+from reparam.cli.options import REPORTING, MaybeWhole, Reports, RunPath
 
 
 def resume(
     run: RunPath,
     /,
     *,
-    epochs: int | None = None,
+    epochs: MaybeWhole = None,
     max_minutes: float | None = None,
     report: bool = True,
     common: Reports = REPORTING,

@@ -7,14 +7,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from reparam.cli.console import print_json, print_line
-from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, require_positive
+from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Whole, require_positive
 
 
 def sample(
     run: RunPath,
     /,
     *,
-    n: Annotated[int, Parameter(name="-n")] = 64,
+    n: Annotated[Whole, Parameter(name="-n")] = 64,
     label: str | None = None,
     sampler: str = "prior",
     temperature: float = 1.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reparam.cli.console import print_json, print_line, print_table
-from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, SplitName, require_positive
+from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, SplitName, Whole, require_positive
 
 if TYPE_CHECKING:
     from reparam.data import Split
@@ -18,8 +18,8 @@ def score(
     /,
     *,
     split: SplitName = "all",
-    samples: int = 500,
-    top: int = 20,
+    samples: Whole = 500,
+    top: Whole = 20,
     out: OutPath = None,
     common: Reports = REPORTING,
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from reparam.cli.failures import resumable
-from reparam.cli.options import REPORTING, Reports
+from reparam.cli.options import REPORTING, MaybeWhole, Reports
 from reparam.cli.settings import CARRIER, ORIGIN, nested, origins
 from reparam.errors import ConfigError
 
@@ -24,7 +24,7 @@ def train(
     data: str | None = None,
     config: Path | None = None,
     out: Path | None = None,
-    epochs: int | None = None,
+    epochs: MaybeWhole = None,
     max_minutes: float | None = None,
     report: bool = True,
     settings: Annotated[tuple[str, ...], Parameter(name=CARRIER, negative="", show_default=False)] = (),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reparam.cli.console import print_json, print_line
-from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, numbers_in, require_positive
+from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Whole, numbers_in, require_positive
 
 _MOST = 16
 
@@ -16,7 +16,7 @@ def traverse(
     label: str | None = None,
     dims: str | None = None,
     span: float = 3.0,
-    steps: int = 9,
+    steps: Whole = 9,
     out: OutPath = None,
     common: Reports = REPORTING,
 ) -> None:

@@ -11,6 +11,8 @@ from reparam.recipes.quantised import QUANTISED
 
 RECIPES: dict[str, Recipe] = BASIC | OBJECTIVES | LATENTS | QUANTISED | HIERARCHIES | CONDITIONS
 
+BY_HAND = "custom"  # what config.yaml calls a model that no recipe made
+
 
 def require_recipe(name: str) -> Recipe:
     """The recipe of this name.
@@ -18,6 +20,11 @@ def require_recipe(name: str) -> Recipe:
     Raises:
         UnknownNameError: if there is none; the nearest one is named.
     """
+    if name == BY_HAND:
+        raise UnknownNameError(
+            f"{BY_HAND!r} is a model that was put together in Python: no recipe makes it again. Fit it from Python, or "
+            "go on with its run by 'reparam resume'."
+        )
     if name not in RECIPES:
         raise UnknownNameError(f"There is no recipe {name!r}. {nearest(name, RECIPES)}")
     return RECIPES[name]

@@ -14,7 +14,7 @@ from reparam.files import replacing
 from reparam.objectives import Objective
 from reparam.parts import FROM_CONTEXT
 from reparam.processes import take_own_gpu
-from reparam.recipes import require_recipe, resolve
+from reparam.recipes import BY_HAND, require_recipe, resolve
 
 FROM_PYTHON = ""
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -107,7 +107,7 @@ def config_by_hand(
 ) -> Config:
     """The configuration of a model that no recipe made."""
     values = {
-        "recipe": "custom",
+        "recipe": BY_HAND,
         "data": data,
         "model": None,
         "objective": objective,
