@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reparam.data import load_items
 from tests.cli.conftest import Invoke, trained
 
 
@@ -23,6 +24,17 @@ def test_sample_makes_each_class_in_turn_or_one(invoke: Invoke, told: Path, tmp_
     answer = invoke(*words, "--label", "7", "--json")
     assert answer.json["label"] == "7"
     assert invoke("sample", told, "--sampler", "gmm", "--label", "7", "--out", tmp_path / "g.npz").code == 0
+
+
+@pytest.mark.parametrize("out", ["more.npz", "more.csv", "more"])
+def test_samples_are_data_with_labels(invoke: Invoke, told: Path, tmp_path: Path, out: str) -> None:
+    assert invoke("sample", told, "-n", 25, "--out", tmp_path / out).code == 0
+    made = load_items(str(tmp_path / out))
+    assert made.spec.classes == tuple("0123456789")
+    assert made.labels is not None
+    assert sorted(made.labels.tolist()) == sorted(n % 10 for n in range(25))
+    assert invoke("sample", told, "-n", 3, "--label", "7", "--out", tmp_path / "seven.npz").code == 0
+    assert np.load(tmp_path / "seven.npz")["label"].tolist() == ["7", "7", "7"]
 
 
 def test_every_verb_tells_the_model(invoke: Invoke, told: Path, tmp_path: Path) -> None:

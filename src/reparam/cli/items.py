@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -133,6 +134,13 @@ def told_of(run: Run, n: int, seed: int) -> dict[str, Tensor]:
     test = _test(run, seed)
     chosen = torch.randint(len(test), (n,), generator=generator(seed, "told"))
     return test.batch(chosen.to(test.device)).pick(names)
+
+
+def names_told(run: Run, n: int, named: Mapping[str, Any]) -> list[str]:
+    """The class that each of n new items was told, by name; nothing where none was told."""
+    if "labels" not in named or not run.spec.classes:
+        return []
+    return [run.spec.classes[int(label)] for label in torch.as_tensor(named["labels"]).expand(n)]
 
 
 def class_names(split: Split) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,25 +21,29 @@ from reparam.shapes import is_image
 _WIDEST = 16
 
 
-def write_items(out: Path, x: Tensor, spec: DataSpec) -> None:
-    """Items as a grid (.png), an array ``x`` (.npz), rows of a table (.csv), or one picture each in a folder."""
+def write_items(out: Path, x: Tensor, spec: DataSpec, labels: Sequence[str] = ()) -> None:
+    """Items as a grid (.png), an array ``x`` (.npz), rows of a table (.csv), or one picture each in a folder.
+
+    The name of each item's class, where it has one, stands beside it as ``label``; in a folder each class has its own.
+    """
     match out.suffix.lower():
         case ".png":
             write_bytes(out, grid([("", x)], spec, max(1, round(len(x) ** 0.5))))
         case ".npz":
-            write_arrays(out, {"x": x.cpu().numpy()})
+            write_arrays(out, {"x": x.cpu().numpy()} | ({"label": np.array(labels)} if labels else {}))
         case ".csv":
-            write_table(out, item_columns(x, spec))
+            write_table(out, item_columns(x, spec) | ({"label": labels} if labels else {}))
         case _:
-            write_folder(out, x, spec)
+            write_folder(out, x, spec, labels)
 
 
-def write_folder(out: Path, x: Tensor, spec: DataSpec) -> None:
-    """One picture for each item, ``00000.png`` and so on, in its own size."""
-    out.mkdir(parents=True, exist_ok=True)
+def write_folder(out: Path, x: Tensor, spec: DataSpec, labels: Sequence[str] = ()) -> None:
+    """One picture for each item, ``00000.png`` and so on, in its own size; in the folder of its class if it has one."""
     for number, picture in enumerate(to_pixels(x, *_range(x, spec))):
+        folder = out / re.sub(r"^\.|[/\\\0]", "_", labels[number]) if labels else out
+        folder.mkdir(parents=True, exist_ok=True)
         image = Image.fromarray(picture)
-        (image if spec.shape[0] == 3 else image.convert("L")).save(out / f"{number:05d}.png")
+        (image if spec.shape[0] == 3 else image.convert("L")).save(folder / f"{number:05d}.png")
 
 
 def _range(x: Tensor, spec: DataSpec) -> tuple[float, float]:

@@ -24,6 +24,8 @@ def sample(
 ) -> None:
     """Makes new items: z is drawn from the prior p(z), or from a sampler, and decoded.
 
+    A model that is told classes writes them beside the items: what it makes can be loaded as data with labels.
+
     Args:
         run: A run folder, or a model folder.
         n: How many.
@@ -37,7 +39,7 @@ def sample(
             where nothing is given.
     """
     from reparam.cli.files import item_file
-    from reparam.cli.items import class_number, told_of
+    from reparam.cli.items import class_number, names_told, told_of
     from reparam.cli.pictures import write_items
     from reparam.runs import open_run
     from reparam.samplers import draw as drawn
@@ -50,7 +52,7 @@ def sample(
     exact = draw or path.suffix == ".csv"
     named = told_of(opened, n, common.draws) if label is None else {"labels": class_number(opened, label)}
     x = drawn(opened, sampler, n, temperature=temperature, draw_x=exact, seed=common.draws, **named)
-    write_items(path, x, opened.spec)
+    write_items(path, x, opened.spec, names_told(opened, n, named))
     if common.json:
         about = {"run": run, "n": n, "sampler": sampler, "temperature": temperature, "draw": draw, "out": path}
         print_json(about | ({} if label is None else {"label": label}))
