@@ -92,7 +92,8 @@ class Autoencoder(nn.Module, ABC):
         """
         if self.prior is None:
             raise RefusedError(
-                "A plain autoencoder has no prior p(z), so it cannot make new examples. Train 'vae', or interpolate."
+                "A plain autoencoder has no prior p(z), so it cannot make new examples. Draw from a density fitted to its "
+                "codes ('reparam sample RUN --sampler gmm'), train 'vae', or interpolate."
             )
         p_z: Distribution = self.prior(infer=self.infer)
         return p_z
