@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from reparam.data.raw import Axes, Values
+from reparam.data.records import Axes, Values
 from reparam.errors import ConfigError, nearest
 from reparam.model_config import (
     MODELS,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.conftest import Invoke
+from tests.cli.conftest import Invoke, trained
 
 
 def test_evaluate(invoke: Invoke, vae: Path) -> None:
@@ -45,6 +45,9 @@ def test_numbers_in_evaluation_json_are_of_the_same_items(invoke: Invoke, vae: P
     assert "elbo" not in kept
 
 
+BESIDE = "5 items, seed 0"
+
+
 def test_numbers_of_fewer_items_stand_beside(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(vae, tmp_path / "run")
     (folder / "evaluation.json").unlink()
@@ -52,10 +55,25 @@ def test_numbers_of_fewer_items_stand_beside(invoke: Invoke, vae: Path, tmp_path
     before = json.loads((folder / "evaluation.json").read_text())
     found = invoke("evaluate", folder, "--metrics", "nll", "--samples", 2, "--limit", 5, "--json").json
     kept = json.loads((folder / "evaluation.json").read_text())
-    assert kept == before | {"subsets": {"5": {key: value for key, value in found.items() if key != "run"}}}
+    assert kept == before | {"subsets": {BESIDE: {key: value for key, value in found.items() if key != "run"}}}
+    invoke("evaluate", folder, "--metrics", "reconstruction", "--limit", 5)
+    invoke("evaluate", folder, "--metrics", "nll", "--samples", 2, "--limit", 5, "--seed", 3)
+    beside = json.loads((folder / "evaluation.json").read_text())["subsets"]
+    assert {"nll", "mse"} <= beside[BESIDE].keys()
+    assert beside["5 items, seed 3"]["nll"] != beside[BESIDE]["nll"]
     invoke("evaluate", folder, "--metrics", "elbo")
     kept = json.loads((folder / "evaluation.json").read_text())
-    assert (kept["n"], kept["subsets"]["5"]["n"]) == (40, 5)
+    assert (kept["n"], kept["subsets"]) == (40, beside)
+    assert invoke("report", folder).code == 0
+    assert "Measured on 5 items." in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_numbers_of_fewer_samples_stand_beside_too(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(vae, tmp_path / "run")
+    invoke("evaluate", folder, "--metrics", "ppc", "--sampler", "gmm")
+    invoke("evaluate", folder, "--metrics", "ppc", "--sampler", "gmm", "--limit", 5)
+    found = json.loads((folder / "evaluation.json").read_text())["samplers"]["gmm"]
+    assert (found["n"], found["subsets"][BESIDE]["n"]) == (40, 5)
 
 
 def test_evaluate_samples_and_codes(
@@ -143,13 +161,29 @@ def test_a_split_of_the_runs_own_data_is_the_runs_own(
     answer = invoke(verb, vae, "digits", *words[verb], "--split", "test", "--json").json
     assert (answer["split"], answer["n"]) == ("test", 40)  # of the 1,797 digits, those that the run has kept
     whole = invoke(verb, vae, "digits", *words[verb])
-    assert "all items, also those that the model was trained on; --split test" in whole.err
+    assert "all items, also those that it was trained on; --split test gives the test items alone" in whole.err
 
 
-def test_score_of_a_split_is_that_of_the_run(invoke: Invoke, vae: Path) -> None:
-    scores = invoke("score", vae, "digits", "--samples", 5, "--split", "test", "--json").json
-    judged = invoke("evaluate", vae, "--metrics", "nll", "--samples", 5, "--json").json
+def test_score_of_a_split_is_that_of_the_run(invoke: Invoke, tmp_path: Path) -> None:
+    folder = trained(tmp_path / "run", "vae", "--data.binarize=dynamic")
+    scores = invoke("score", folder, "digits", "--samples", 5, "--split", "test", "--json").json
+    judged = invoke("evaluate", folder, "--metrics", "nll", "--samples", 5, "--json").json
     assert -scores["mean"] == pytest.approx(judged["nll"], rel=1e-6)
+
+
+def test_a_split_has_all_its_labels_and_each_item_once(invoke: Invoke, tmp_path: Path) -> None:
+    folder = trained(tmp_path / "run", "m2", "--data.labelled=10", "--model.latent_dim=3")
+    assert invoke("encode", folder, "digits", "--split", "train", "--out", tmp_path / "z.npz").code == 0
+    codes = np.load(tmp_path / "z.npz")
+    assert len(codes["mean"]) == len(np.unique(codes["mean"], axis=0)) == 40
+    assert set(codes["label"]) == set("0123456789")
+
+
+def test_a_model_alone_has_no_data_of_its_own(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
+    shutil.copytree(vae / "model", tmp_path / "alone")
+    answer = invoke("score", tmp_path / "alone", "digits", "--samples", 2, "--split", "test", "--json")
+    assert (answer.code, answer.json["n"]) == (0, 180)
+    assert "trained on" not in invoke("score", tmp_path / "alone", "digits", "--samples", 2).err
 
 
 def test_score_table(invoke: Invoke, table: tuple[Path, Path], tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,9 @@ ROWS[0, 1] = 255
         (RNG.random((20, 6, 5)), {"axes": "NCT", "values": "real"}, (6, 5), "real"),
         (RNG.normal(size=(20, 6, 5)), {"axes": "NTC"}, (5, 6), "real"),
         (RNG.normal(size=(20, 6, 5, 2)), {"axes": "NHWC"}, (2, 6, 5), "real"),
-        (RNG.random((20, 6, 5, 4)), {"axes": "NHWC"}, (3, 6, 5), "unit"),
+        (RNG.random((20, 6, 5, 4)), {"axes": "NHWC"}, (4, 6, 5), "unit"),
+        (RNG.normal(size=20), {"axes": "ND"}, (1,), "real"),
+        (RNG.integers(0, 2, (20, 6)), {"values": "unit"}, (6,), "unit"),
         (RNG.random((20, 6, 5, 3)), {"axes": "NCHW"}, (6, 5, 3), "unit"),
         (ROWS, {"values": "levels"}, (6,), "levels"),
         (ROWS / 255, {"values": "unit", "axes": "ND"}, (6,), "unit"),
@@ -90,12 +93,45 @@ def test_axes_and_values_are_those_that_are_declared(
     data = load_data(x, **declared)
     assert (data.shape, data.kind) == (shape, kind)
     order = {"NTC": (0, 2, 1), "NHWC": (0, 3, 1, 2)}.get(declared.get("axes", ""), tuple(range(x.ndim)))
-    found = np.transpose(x, order)
-    expected = (found[:, : shape[0]] if len(shape) == 3 and x.ndim == 4 else found).reshape(20, *shape)
+    expected = np.transpose(x, order).reshape(20, *shape)
     items = load_items(x, **declared)
     assert items.stored.to(torch.float64).numpy() == pytest.approx(expected / (255 if kind == "binary" else 1))
-    again = load_items(x, spec=data.spec, axes=declared.get("axes", "auto"))
+    again = load_items(x, spec=data.spec)
     assert torch.equal(again.batch(slice(None)).x, items.batch(slice(None)).x)
+
+
+@pytest.mark.parametrize(
+    ("x", "declared", "other"),
+    [
+        (ROWS, {"values": "levels"}, ROWS % 2),
+        (RNG.random((20, 6, 5)) * 255, {"values": "unit"}, RNG.random((20, 6, 5)) * 0.9),
+        (grey().astype(float), {"values": "real"}, grey(high=2).astype(float)),
+        (RNG.normal(size=(20, 6, 6)), {"axes": "NTC"}, RNG.normal(size=(20, 6, 6))),
+    ],
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_other_arrays_mean_what_those_of_the_model_did(
+    tmp_path: Path, x: Array, declared: dict[str, Any], other: Array, stream: bool
+) -> None:
+    """A dark picture is not a bright one on another scale, and few counts are not bits."""
+    spec = load_data(x, **declared).spec
+    rows = np.concatenate([other] * 10)
+    np.save(tmp_path / "other.npy", rows)
+    read = load_data(tmp_path / "other.npy", spec=spec, stream=stream).train
+    expected = load_items(rows, **declared)
+    if spec.kind == "unit":
+        expected = replace(expected, spec=spec)
+    found = {tuple(row) for batch in read.batches(64) for row in batch.x.flatten(1).tolist()}
+    assert found <= {tuple(row) for row in expected.batch(slice(None)).x.flatten(1).tolist()}
+
+
+def test_what_was_said_of_the_models_data_is_a_hint_only() -> None:
+    spec = load_data(RNG.normal(size=(20, 2, 6, 5)), axes="NCHW").spec
+    assert load_items(RNG.normal(size=(6, 5, 2)).transpose(2, 0, 1), spec=spec).stored.shape == (1, 2, 6, 5)
+    spec = load_data(RNG.random((20, 3, 6, 5)), axes="NCHW", values="unit").spec
+    items = load_items(RNG.integers(0, 256, (20, 6, 5, 3), dtype=np.uint8), spec=spec)
+    assert items.stored.shape == (20, 3, 6, 5)
+    assert items.batch(slice(None)).x.max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -108,6 +144,8 @@ def test_axes_and_values_are_those_that_are_declared(
         (ROWS + 0.5, {"values": "levels"}, "between 0.5 and 255.5, not all of them whole"),
         (-ROWS, {"values": "unit"}, r"values=unit says numbers in \[0, 1\] or in \[0, 255\]; they lie between -255"),
         ("sprites", {"axes": "NHW"}, "sprites says itself what its axes and values are"),
+        ("digits", {"values": "levels"}, "digits says itself what its axes and values are"),
+        (ROWS, {"values": np.zeros(2)}, "expected auto, binary"),
     ],
 )
 def test_what_they_cannot_be_is_refused(x: Any, declared: dict[str, Any], said: str) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -157,6 +158,9 @@ def test_x_is_taken_in_the_precision_of_the_weights() -> None:
     assert vae.encode(x).dtype == torch.float64
     assert torch.equal(vae.encode(x), vae.encode(x.double()))
     assert torch.equal(vae.float().reconstruct(x.double()), vae.reconstruct(x))
+    assert torch.equal(vae.encode(x.half()), vae.encode(x.half().float()))
+    vae.register_parameter("first", nn.Parameter(torch.zeros(1, dtype=torch.int8), requires_grad=False))
+    assert torch.equal(vae.encode(x.double()), vae.encode(x))
 
 
 @pytest.mark.unchecked
@@ -169,8 +173,12 @@ def test_whole_numbers_are_refused_for_their_scale_is_unknown(dtype: torch.dtype
 @pytest.mark.unchecked
 @pytest.mark.parametrize("n", [-1, 2.5, "7"])
 def test_samples_are_counted_in_whole_numbers(n: Any) -> None:
-    with pytest.raises(ShapeError, match=f"asked for {n} examples, expected a whole number"):
+    with pytest.raises(ShapeError, match=f"asked for {n!r} examples, expected a whole number"):
         mlp_vae().sample(n)
+
+
+def test_samples_are_counted_by_anything_that_counts() -> None:
+    assert len(mlp_vae().sample(np.int64(3))) == len(mlp_vae().sample(torch.tensor(3))) == 3
 
 
 # one model for each kind of network: what an item gives must not depend on the batch around it

@@ -238,6 +238,8 @@ class TestFit:
         assert done.config.objective.settings["samples"] == 3
         with pytest.raises(ConfigError, match="fit: objective: there is no objective 'iwe'"):
             fit(small(), tiny_data("real", (4,)), "iwe", device="cpu")
+        with pytest.raises(ConfigError, match="expected an objective such as ELBO"):
+            fit(small(), tiny_data("real", (4,)), ELBO, device="cpu")  # type: ignore[arg-type]
 
     def test_no_recipe_trains_it_again(self, tmp_path: Path) -> None:
         done = fit(small(), tiny_data("real", (4,)), out=tmp_path / "run", device="cpu", **TRAIN)
@@ -298,7 +300,7 @@ class TestEvaluate:
         assert done.evaluation["n"] == 8
         fewer = done.evaluate(metrics=("elbo",), limit=4)
         assert "elbo" not in done.evaluation
-        assert done.evaluation["subsets"] == {"4": fewer}
+        assert done.evaluation["subsets"] == {"4 items, seed 0": fewer}
 
     def test_other_splits_and_sources_are_not_kept(self, tmp_path: Path) -> None:
         done = run(tmp_path / "run")
@@ -371,6 +373,18 @@ def test_one_metric_by_its_name() -> None:
 def test_only_one_split_is_judged(call: Any) -> None:
     with pytest.raises(ReparamError, match=r"expected (one split of the data, such as data.test|a tensor of examples)"):
         call(small(), tiny_data("real", (4,)))
+
+
+def test_the_training_split_of_a_judgement_is_one_split() -> None:
+    data = tiny_data("real", (4,))
+    with pytest.raises(DataError, match="got a Data, expected one split"):
+        evaluate(small(), data.test, ["probe"], train=data)  # type: ignore[arg-type]
+
+
+def test_a_misspelt_recipe_is_said_before_data_are_read() -> None:
+    for call in (lambda: build("vea", "nowhere.npz"), lambda: train("vea", data="nowhere.npz", device="cpu")):
+        with pytest.raises(UnknownNameError, match="There is no recipe 'vea'"):
+            call()
 
 
 def test_arrays_are_refused_with_a_sentence() -> None:

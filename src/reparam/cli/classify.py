@@ -27,7 +27,7 @@ def classify(
         out: Write all items, in their own order, to F.csv, F.parquet or F.npz, with p of each class.
     """
     from reparam.cli.files import require_ending, write_columns
-    from reparam.cli.items import class_names, read_items
+    from reparam.cli.items import class_names, read_split
     from reparam.cli.progress import CountingProgress
     from reparam.evaluation import split_classes
     from reparam.runs import open_run
@@ -36,7 +36,7 @@ def classify(
     if out is not None:
         require_ending(out, (".csv", ".parquet", ".npz"))
     opened = open_run(run, common.device)
-    items = read_items(opened, source, common.draws, split)
+    items = read_split(opened, source, common.draws, split)
     names = opened.spec.classes
     with CountingProgress() as progress:
         total = len(items) * len(names)
@@ -48,7 +48,8 @@ def classify(
     columns |= {"answer": answers}
     if out is not None:
         write_columns(out, columns | {f"p({name})": p.tolist() for name, p in zip(names, found.unbind(1), strict=True)})
-    right = sum(a == b for a, b in zip(answers, labels, strict=True)) / len(labels) if labels else None
+    judged = [a == b for a, b in zip(answers, labels, strict=bool(labels)) if b]
+    right = sum(judged) / len(judged) if judged else None
     if common.json:
         about = {"run": run, "source": source, "split": split, "n": len(items), "samples": samples, "out": out}
         print_json(about | ({} if right is None else {"accuracy": right}) | columns)

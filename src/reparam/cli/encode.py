@@ -33,12 +33,12 @@ def encode(
         out: F.npz with arrays index, mean, stddev, label; or F.parquet or F.csv with a column for each dimension.
     """
     from reparam.cli.files import require_ending, write_columns
-    from reparam.cli.items import posteriors, read_items
+    from reparam.cli.items import posteriors, read_split
     from reparam.runs import open_run
 
     require_ending(out, (".npz", ".parquet", ".csv"))
     opened = open_run(run, common.device)
-    items = read_items(opened, source, common.draws, split)
+    items = read_split(opened, source, common.draws, split)
     codes = posteriors(opened.model, items)
     write_columns(out, _beside(items) | (dict(codes) if out.suffix.lower() == ".npz" else _by_dimension(codes)))
     n, dimensions = codes["mean"].shape

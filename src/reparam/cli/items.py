@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reparam.cli.console import say
-from reparam.data import Batch, Split, load_items
+from reparam.data import Batch, Split, load_data
 from reparam.data.catalogue import canonical, is_named
 from reparam.distributions import is_density
 from reparam.errors import ConfigError, DataError, nearest
@@ -23,22 +23,26 @@ BATCH = 250
 ALL = "all"
 
 
-def read_items(run: Run, source: str, seed: int, split: str = ALL) -> Split:
-    """Items of a source in their own order, prepared as the run's data; binarisation is drawn once.
+def read_split(run: Run, source: str, seed: int, split: str) -> Split:
+    """Items of a source, prepared as the run's data; binarisation is drawn once, as where a split is judged.
 
     Args:
         run: Says how items look.
         source: A data name, or a path.
         seed: Seeds the binarisation.
-        split: ``all``, or one of the three that the source is divided into; the run's own data as the run divided them.
+        split: ``all`` in their own order, or one of the three that the source is divided into: the run's own data as
+            the run divided them, with all their labels.
     """
-    own = bool(run.config.data.source) and named(source) == named(run.config.data.source)
+    chosen = run.config.data
+    own = run.folder is not None and bool(chosen.source) and named(source) == named(chosen.source)
     if split == ALL:
         if own:
-            say(f"{source}: all items, also those that the model was trained on; --split test gives the others")
-        items = load_items(source, spec=run.spec, axes=run.config.data.axes)
-        return items.fixed(seed, "items").to(next(run.model.parameters()).device)
-    return run.load_data(None if own else source).split(split).fixed(seed, "items")
+            say(f"{source}: all items, also those that it was trained on; --split test gives the test items alone")
+        return run.load_items(source).fixed(seed, "items")
+    if not own:
+        return run.load_data(source).split(split).fixed(seed, "evaluation")
+    data = load_data(**chosen.model_dump() | {"labelled": None}).to(next(run.model.parameters()).device)
+    return data.split(split).fixed(seed, "evaluation")
 
 
 def named(source: str) -> str:
@@ -60,7 +64,7 @@ def read_item(run: Run, text: str, seed: int) -> Batch:
         return _numbered(_test(run, seed), int(text))
     if text.startswith("class:"):
         return _of_class(_test(run, seed), text.removeprefix("class:"), seed)
-    items = read_items(run, text, seed)
+    items = run.load_items(text).fixed(seed, "items")
     if len(items) != 1:
         raise DataError(
             f"{text} holds {len(items):,} items, expected one. Give a number in the test split, or one file."
@@ -148,7 +152,8 @@ def class_names(split: Split) -> list[str]:
     if split.labels is None:
         return []
     names = split.spec.classes
-    return [names[label] if label < len(names) else str(label) for label in split.labels.tolist()]
+    known = dict(enumerate(names)) | {-1: ""}  # some labels may be unknown
+    return [known.get(label, str(label)) for label in split.labels.tolist()]
 
 
 @torch.no_grad()

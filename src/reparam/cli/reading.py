@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from reparam.cli.console import say
 from reparam.data import Data, DataSpec
 from reparam.data.catalogue import is_named
 from reparam.launch import speaks
+
+GUESSED = (".npy", ".npz", ".mat", ".parquet")  # arrays, whose axes and values may be other ones
 
 
 def say_how_read(data: Data) -> None:
@@ -15,7 +19,8 @@ def say_how_read(data: Data) -> None:
     sizes = ", ".join(f"{len(data.split(name)):,} {name}" for name in ("train", "validation", "test"))
     source = data.origin.get("source", "")
     guessed = [f"--data.{name}" for name in ("axes", "values") if data.origin.get(name) == "auto"]
-    mend = f"; say what else they are with {' and '.join(guessed)}" if guessed and not is_named(source) else ""
+    guessed = guessed if Path(source).suffix.lower() in GUESSED and not is_named(source) else []
+    mend = f"; say what else they are with {' and '.join(guessed)}" if guessed else ""
     say(f"{data.spec.name}: {examples(data.spec)}, {values(data.spec)}: {sizes}{mend}")
 
 

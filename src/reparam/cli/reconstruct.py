@@ -30,14 +30,14 @@ def reconstruct(
             reconstructions.png or .npz in the run folder.
     """
     from reparam.cli.files import item_file
-    from reparam.cli.items import read_items, reconstructions
+    from reparam.cli.items import read_split, reconstructions
     from reparam.cli.pictures import write_pairs
     from reparam.runs import open_run
 
     require_positive("-n", n)
     opened = open_run(run, common.device)
     path = item_file(out, run, "reconstructions", opened.spec)
-    items = read_items(opened, source, common.draws, split)
+    items = read_split(opened, source, common.draws, split)
     x, x_hat, mse = reconstructions(opened.model, items)
     write_pairs(path, x, x_hat, items.spec, n, common.draws)
     mean = mse.mean().item()

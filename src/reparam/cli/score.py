@@ -33,7 +33,7 @@ def score(
         out: Write all items, in their own order, to F.csv, F.parquet or F.npz.
     """
     from reparam.cli.files import require_ending, write_columns
-    from reparam.cli.items import read_items
+    from reparam.cli.items import read_split
     from reparam.cli.progress import CountingProgress
     from reparam.evaluation import split_likelihoods
     from reparam.runs import open_run
@@ -43,7 +43,7 @@ def score(
     if out is not None:
         require_ending(out, (".csv", ".parquet", ".npz"))
     opened = open_run(run, common.device)
-    items = read_items(opened, source, common.draws, split)
+    items = read_split(opened, source, common.draws, split)
     with CountingProgress() as progress:
         found = split_likelihoods(
             opened.model,

@@ -14,8 +14,8 @@ from reparam.data.formats import read_path
 from reparam.data.generated import GENERATED, Generated, shared_out
 from reparam.data.labels import few_labels
 from reparam.data.prepare import divided, undivided
-from reparam.data.raw import FOUND_OUT, Axes, Declared, Raw, Values, Wanted
-from reparam.data.records import Binarize, Data, DataSpec, Split
+from reparam.data.raw import FOUND_OUT, Declared, Raw, Wanted
+from reparam.data.records import Axes, Binarize, Data, DataSpec, Split, Values
 from reparam.data.shards import gathered, is_streamable, only_in_blocks, opened_stream, weight
 from reparam.data.streaming import streamed
 from reparam.errors import DataError, DataNotFoundError, nearest
@@ -99,9 +99,11 @@ def load_data(
         data = data if name is None else renamed(data, name)
     else:
         raw = read(source, wanted(size, spec)).named(name)
-        data = divided(replace(raw, declared=declared), spec, extents(size), validation, seed)
+        data = divided(with_said(raw, declared), spec, extents(size), validation, seed)
     data = binarized(data, binarize, fixed=spec is not None)
     if isinstance(given, str | os.PathLike):
+        path = os.path.realpath(os.path.expanduser(given))  # found again from any folder
+        given = path if not is_named(given) and os.path.exists(path) else given
         origin: dict[str, Any] = {"size": size, "axes": axes, "values": values, "seed": seed}
         origin |= {"validation": validation, "limit": limit, "labelled": labelled}
         chosen = "on" if on_disk else "off"  # also where another machine has more memory, or less
@@ -133,8 +135,9 @@ def load_items(
     """
     declared = said(axes, values)
     if made := generated(source):
+        require_nothing_said(declared, source)
         return made.whole(spec, extents(size))
-    return undivided(replace(read(source, wanted(size, spec)), declared=declared), spec, extents(size))
+    return undivided(with_said(read(source, wanted(size, spec)), declared), spec, extents(size))
 
 
 def said(axes: Axes, values: Values) -> Declared:
@@ -144,13 +147,24 @@ def said(axes: Axes, values: Values) -> Declared:
         DataError: if it is no word we know.
     """
     for name, given, known in (("axes", axes, get_args(Axes)), ("values", values, get_args(Values))):
-        if given not in known:
+        if not isinstance(given, str) or given not in known:
             raise DataError(f"{name}={given!r}; expected {', '.join(known)}.")
     return Declared(axes, values)
 
 
+def with_said(raw: Raw, declared: Declared) -> Raw:
+    """A source with what the user says of it.
+
+    Raises:
+        DataError: if it says itself what it is.
+    """
+    if raw.scale is not None:
+        require_nothing_said(declared, raw.name)
+    return replace(raw, declared=declared)
+
+
 def require_nothing_said(declared: Declared, source: Any) -> None:
-    """Checks that data which are made are taken as they are.
+    """Checks that data which say themselves what they are are taken as they are.
 
     Raises:
         DataError: if the user says what they are.

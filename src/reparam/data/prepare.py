@@ -12,7 +12,7 @@ import torch
 from reparam.data import images
 from reparam.data.raw import BYTES, REAL, SPLITS, Array, Raw, Scale, require_numbers
 from reparam.data.records import Data, DataSpec, Split
-from reparam.data.values import arrange, as_stored, conform, in_order, measure, require_finite, shaped
+from reparam.data.values import arrange, as_stored, conform, hinted, in_order, measure, require_finite, shaped
 from reparam.errors import DataError, ShapeError
 from reparam.rng import generator
 from reparam.shapes import readable
@@ -71,9 +71,8 @@ def settled(raw: Raw, size: tuple[int, int] | None) -> Raw:
     Raises:
         DataError: if a size is wanted of what are no pictures.
     """
-    x, values = arrange(joined(raw), raw.name, raw.declared.axes), raw.declared.values
-    known = raw.scale if values == "auto" else None
-    x, scale = (as_stored(x, known), known) if known else measure(x, pictures=x.ndim > 2, values=values)
+    x, known = arrange(joined(raw), raw.name, raw.declared.axes), raw.scale
+    x, scale = (as_stored(x, known), known) if known else measure(x, x.ndim > 2, raw.declared.values)
     if size is not None and x.ndim != 4:
         raise DataError(
             f"size= resizes pictures; {raw.name} has examples of shape {readable(x.shape[1:])}. Leave it out."
@@ -98,7 +97,7 @@ def conformed(raw: Raw, spec: DataSpec) -> Raw:
     }
     raw = replace(raw, parts=parts)
     scale = Scale(spec.kind, spec.levels, spec.divisor)
-    return with_values(raw, conform(joined(raw), raw.scale, spec, raw.name), scale)
+    return with_values(raw, conform(joined(raw), raw.scale, spec, raw.name, raw.declared.values), scale)
 
 
 def shares(raw: Raw, validation: float | int | None, seed: int) -> dict[str, Array]:
@@ -254,6 +253,8 @@ def described(raw: Raw, scale: Scale, x: Array, train: Array) -> DataSpec:
         columns=raw.columns,
         shift=shift,
         scale=spread,
+        axes=raw.declared.axes,
+        values=raw.declared.values,
     )
 
 
@@ -263,7 +264,7 @@ def prepared(raw: Raw, spec: DataSpec | None, size: tuple[int, int] | None) -> t
     Raises:
         DataError: if the source is bad, or does not fit the model.
     """
-    raw = checked(raw)
+    raw = checked(raw) if spec is None else hinted(checked(raw), spec)
     if spec is None or size is not None:
         raw = settled(raw, size)
     if spec is not None:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reparam.data.records import Binarize, Kind
+from reparam.data.records import Axes, Binarize, Kind, Values
 from reparam.errors import DataError
 
 Array: TypeAlias = NDArray[Any]
-
-Axes = Literal["auto", "ND", "NCT", "NTC", "NHW", "NCHW", "NHWC"]
-Values = Literal["auto", "binary", "levels", "unit", "real"]
 
 SPLITS = ("train", "validation", "test")
 

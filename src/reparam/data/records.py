@@ -15,6 +15,8 @@ from reparam.shapes import Shape, is_image
 
 Kind = Literal["binary", "levels", "unit", "real"]
 Binarize = Literal["none", "dynamic", "threshold"]
+Axes = Literal["auto", "ND", "NCT", "NTC", "NHW", "NCHW", "NHWC"]
+Values = Literal["auto", "binary", "levels", "unit", "real"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class DataSpec:
         widths: How many numbers each example has of what else travels with it by name (``attributes``, ``factors``).
         shift, scale: Mean and standard deviation of ``real`` data on the training split (one value per column of
             a table, one per channel of an image or a signal), empty otherwise. x itself stays in its own units.
+        axes, values: What the user said of the arrays; other arrays are read by it too where they can be that.
     """
 
     name: str
@@ -49,6 +52,8 @@ class DataSpec:
     widths: Mapping[str, int] = field(default_factory=dict)
     shift: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
+    axes: Axes = "auto"
+    values: Values = "auto"
 
     @property
     def image(self) -> bool:

@@ -18,7 +18,7 @@ from reparam.data.raw import BYTES, REAL, SPLITS, Array, Part, Raw, Scale, requi
 from reparam.data.records import Data, DataSpec, Split
 from reparam.data.shards import together
 from reparam.data.streams import Stored, StreamedSplit
-from reparam.data.values import SLACK, arrange, conform, in_order, measure, require_finite, shaped
+from reparam.data.values import SLACK, arrange, conform, hinted, in_order, measure, require_finite, shaped
 from reparam.errors import DataError
 from reparam.rng import generator
 from reparam.shapes import Shape
@@ -262,6 +262,7 @@ def decided(
     Raises:
         DataError: if the sample is bad, or does not fit the model.
     """
+    raw = raw if spec is None else hinted(raw, spec)
     sample, axes, values = raw.parts["all"].x, raw.declared.axes, raw.declared.values
     ready, settled = prepared(raw, spec, size)
     if spec is None:
@@ -273,7 +274,7 @@ def decided(
     if spec.kind == "real" and size is None:
         found = REAL
     else:
-        found = measure(in_place, in_place.ndim > 2 or spec.kind != "real", values)[1]
+        found = raw.scale or measure(in_place, in_place.ndim > 2 or spec.kind != "real", values)[1]
     spec = replace(spec, name=raw.name, classes=classes)
     top = int(sample.max()) or 1 if found.kind == "binary" else 1
     shape = tuple(in_place.shape[1:])

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from reparam.data.raw import BINARY, BYTES, REAL, UNIT, Array, Axes, Raw, Scale, Values
-from reparam.data.records import DataSpec
+from reparam.data.raw import BINARY, BYTES, FOUND_OUT, REAL, UNIT, Array, Declared, Raw, Scale
+from reparam.data.records import Axes, DataSpec, Values
 from reparam.errors import DataError, ShapeError
 from reparam.shapes import Shape, numel, readable
 
@@ -28,7 +28,7 @@ def only(x: Array, high: int) -> bool:
     return bool(x.min() >= 0 and x.max() <= high and ((x == 0) | (x == high)).all())
 
 
-def within(x: Array, high: int) -> bool:
+def within(x: Array, high: float) -> bool:
     """True if every value is between 0 and ``high``."""
     slack = SLACK * high
     return bool(x.min() >= -slack and x.max() <= high + slack)
@@ -68,17 +68,18 @@ def arrange(x: Array, name: str, axes: Axes = "auto") -> Array:
 
 
 def _declared(x: Array, name: str, axes: Axes) -> Array:
-    """The axes in the order in which a model sees them; grey pictures get a channel, transparency is left out.
+    """The axes in the order in which a model sees them; grey pictures get a channel.
 
     Raises:
         DataError: if x has not so many axes.
     """
+    if axes == "ND" and x.ndim == 1:
+        return x[:, None]
     if x.ndim != len(axes):
         raise DataError(f"{name} has shape {x.shape}; axes={axes} says {len(axes)} axes. Declare others, or none.")
     if axes == "NHW":
         return x[:, None]
-    x = x.transpose(ORDER.get(axes, tuple(range(x.ndim))))
-    return x[:, :3] if axes == "NHWC" and x.shape[1] == 4 else x
+    return x.transpose(ORDER.get(axes, tuple(range(x.ndim))))
 
 
 def measure(x: Array, pictures: bool, values: Values = "auto") -> tuple[Array, Scale]:
@@ -121,20 +122,41 @@ def _meaning(x: Array, values: Values) -> tuple[Array, Scale]:
     Raises:
         DataError: if they are not that.
     """
-    whole = x.dtype.kind != "f" or bool((x == np.floor(x)).all())
     if values == "real":
         return _single(x), REAL
     if values == "binary" and (only(x, 1) or only(x, 255)):
         return (x != 0).astype(np.uint8), BINARY
-    if values == "levels" and whole and x.min() >= 0 and x.max() <= 255:
+    if values == "levels" and _whole(x) and within(x, 255):
         return x.astype(np.uint8), BYTES
     if values == "unit" and within(x, 255):
-        top = 1.0 if within(x, 1) and x.dtype.kind == "f" else 255.0
+        top = 1.0 if within(x, 1) else 255.0
         return np.clip(x, 0, top).astype(np.float32), replace(UNIT, divisor=top)
     raise DataError(
         f"values={values} says {MEANING[values]}; they lie between {x.min():g} and {x.max():g}"
-        f"{'' if whole else ', not all of them whole'}. Declare others, or none."
+        f"{'' if _whole(x) else ', not all of them whole'}. Declare others, or none."
     )
+
+
+def _whole(x: Array) -> bool:
+    return x.dtype.kind != "f" or bool((x == np.floor(x)).all())
+
+
+def hinted(raw: Raw, spec: DataSpec) -> Raw:
+    """A source of which nothing is said, with what was said of the model's own data where it can be that."""
+    if raw.scale is not None or raw.declared != FOUND_OUT:
+        return raw
+    parts = [part.x for part in raw.parts.values()]
+    said = [] if spec.axes == "auto" else [x for x in parts if x.ndim == len(spec.axes)]
+    ordered = [arrange(x, raw.name, spec.axes) for x in said]
+    fits = len(ordered) == len(parts) and all(x.shape[1] == spec.shape[0] for x in ordered)
+    top = {"levels": 255.0, "unit": spec.divisor}.get(spec.kind, 0.0)
+    same = spec.values != "auto" and (
+        spec.kind == "real"
+        or (spec.kind == "levels" and all(map(_whole, parts)) and all(within(x, top) for x in parts))
+        or (spec.kind == "unit" and all(within(x, top) for x in parts))
+    )
+    known = Scale(spec.kind, spec.levels, spec.divisor) if same else None
+    return replace(raw, declared=Declared(spec.axes if fits else "auto"), scale=known)
 
 
 def _single(x: Array) -> Array:
@@ -183,7 +205,7 @@ def shaped(x: Array, shape: Shape, name: str, axes: Axes = "auto") -> Array:
     for found in (x, x[None]):
         if axes != "auto" and found.ndim == len(axes) and arrange(found, name, axes).shape[1:] == shape:
             return arrange(found, name, axes)
-    for found in (x, x[:, None] if x.ndim > 1 else x, x[None], x[None, None]):
+    for found in (x, x[:, None], x[None], x[None, None]):
         if found.shape[1:] == shape:
             return found
     for found in (x, x[None]):
@@ -196,7 +218,7 @@ def shaped(x: Array, shape: Shape, name: str, axes: Axes = "auto") -> Array:
     raise ShapeError(f"{name}: got an array of shape {x.shape}, the model needs examples of {readable(shape)}.{mend}")
 
 
-def conform(x: Array, scale: Scale | None, spec: DataSpec, name: str) -> Array:
+def conform(x: Array, scale: Scale | None, spec: DataSpec, name: str, said: Values = "auto") -> Array:
     """The stored values as a model's DataSpec has them; grey becomes binary at one half where the model knows no grey.
 
     Args:
@@ -204,13 +226,14 @@ def conform(x: Array, scale: Scale | None, spec: DataSpec, name: str) -> Array:
         scale: What x means, if the source declares it.
         spec: What the model knows.
         name: What messages call the source.
+        said: What the user says that x means.
 
     Raises:
         DataError: if the values are out of the model's range.
     """
     if spec.kind == "real":
         return (x / scale.divisor if scale else x).astype(np.float32)
-    values, scale = (x, scale) if scale else measure(x, pictures=True)
+    values, scale = (x, scale) if scale else measure(x, pictures=True, values=said)
     if scale.kind == "real":
         low, high = float(x.min()), float(x.max())
         raise DataError(

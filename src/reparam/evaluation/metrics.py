@@ -141,8 +141,9 @@ def evaluate(
         RefusedError: if only one metric is asked for, and it has no answer.
         MissingExtraError: if a metric needs a package that is not installed.
     """
-    if not isinstance(split, Split | StreamedSplit):
-        raise DataError(f"evaluate: got a {type(split).__name__}, expected one split of the data, such as data.test.")
+    for one in (split,) if train is None else (split, train):
+        if not isinstance(one, Split | StreamedSplit):
+            raise DataError(f"evaluate: got a {type(one).__name__}, expected one split of the data, such as data.test.")
     wanted = tuple(metrics)
     if limit is not None and limit < 1:
         raise DataError(f"evaluate: limit is {limit}, expected at least 1 example.")

@@ -3,6 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from operator import index
 from typing import Any, get_args
 
 import torch
@@ -18,6 +19,8 @@ from reparam.networks import Corruption
 from reparam.rng import per_example
 from reparam.shapes import Shape
 from reparam.trace import Trace
+
+PRECISIONS = (torch.float32, torch.float64)  # of weights, to which x is brought
 
 
 class Autoencoder(nn.Module, ABC):
@@ -92,8 +95,8 @@ class Autoencoder(nn.Module, ABC):
         """
         if self.prior is None:
             raise RefusedError(
-                "A plain autoencoder has no prior p(z), so it cannot make new examples. Draw from a density fitted to its "
-                "codes ('reparam sample RUN --sampler gmm'), train 'vae', or interpolate."
+                "A plain autoencoder has no prior p(z), so it cannot make new examples. Draw from a density fitted to "
+                "its codes ('reparam sample RUN --sampler gmm'), train 'vae', or interpolate."
             )
         p_z: Distribution = self.prior(infer=self.infer)
         return p_z
@@ -185,7 +188,7 @@ class Autoencoder(nn.Module, ABC):
                 f"{type(self).__name__}: x holds {x.dtype} numbers, expected floating-point ones on the scale of the "
                 "data. Divide pictures by 255, use x.float() where x is 0 or 1, or take x from load_items."
             )
-        x = x.to(next((weights.dtype for weights in self.parameters()), x.dtype))
+        x = x.to(next((weights.dtype for weights in self.parameters() if weights.dtype in PRECISIONS), x.dtype))
         if tuple(x.shape) == shape:
             return x.unsqueeze(0), True
         if tuple(x.shape[1:]) != shape:
@@ -231,8 +234,10 @@ class Autoencoder(nn.Module, ABC):
             RefusedError: if there is no prior to draw from, or it has no noise that a temperature could change.
             ShapeError: if n is no number of examples, or there are neither one nor n values.
         """
-        if not isinstance(n, int) or n < 0:
-            raise ShapeError(f"{type(self).__name__}: asked for {n} examples, expected a whole number, 0 or more.")
+        count = index(n) if hasattr(n, "__index__") else -1
+        if count < 0:
+            raise ShapeError(f"{type(self).__name__}: asked for {n!r} examples, expected a whole number, 0 or more.")
+        n = count
         told = self.given(**named)
         p_z = told.p_z()
         z = tempered(p_z, torch.Size([] if p_z.batch_shape else [n]), temperature)

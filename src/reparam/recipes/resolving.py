@@ -89,6 +89,7 @@ def build(name: str, data: Any, **settings: Any) -> Autoencoder:
         UnknownNameError: if there is no such recipe.
         ConfigError: if a setting is unknown or has a wrong value.
     """
+    require_recipe(name)
     data = load_data(data)
     config = resolve(name, data, {"model": settings})
     assert config.model is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reparam.report.measured import BESIDE, COMPARED, MEASURED
@@ -146,6 +146,17 @@ def headline_numbers(evaluation: Mapping[str, Any]) -> list[Number]:
     for key, value in evaluation.items():
         if key not in _KNOWN and key not in _SHOWN_ELSEWHERE and is_number(value):
             rows.append(Number(key, _digits(float(value)), "", ""))
+    return rows + _of_fewer(evaluation, {row.name for row in rows})
+
+
+def _of_fewer(evaluation: Mapping[str, Any], shown: set[str]) -> list[Number]:
+    """Numbers that were measured on a part of the items only, where no number of all of them is there."""
+    rows: list[Number] = []
+    subsets = [found for found in evaluation.get("subsets", {}).values() if is_number(found.get("n"))]
+    for found in sorted(subsets, key=lambda found: found["n"], reverse=True):
+        more = [row for row in headline_numbers(found) if row.name not in shown]
+        rows += [replace(row, meaning=f"{row.meaning} Measured on {found['n']:,} items.".strip()) for row in more]
+        shown |= {row.name for row in more}
     return rows
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reparam import store
 from reparam.config import Config
-from reparam.data import Data, DataSpec, load_data
+from reparam.data import Data, DataSpec, Split, load_data, load_items
 from reparam.errors import RunError
 from reparam.evaluation import evaluate
 from reparam.models import Autoencoder
@@ -55,8 +55,13 @@ class Run:
         chosen = self.config.data
         device = next(self.model.parameters()).device
         if source is not None:
-            return load_data(source, spec=self.spec, size=chosen.size, axes=chosen.axes).to(device)
+            return load_data(source, spec=self.spec, size=chosen.size).to(device)
         return load_for(self.config).to(device)
+
+    def load_items(self, source: Any) -> Split:
+        """All items of a source in their own order, prepared as the run's data, on the model's device."""
+        items = load_items(source, spec=self.spec, size=self.config.data.size)
+        return items.to(next(self.model.parameters()).device)
 
     def evaluate(
         self,
@@ -101,8 +106,7 @@ class Run:
         result = {"split": split, "data": chosen.spec.name if source is None else str(source)} | found
         result |= {"sampler": name} if name else {}
         if self.folder and source is None and split == "test":
-            beside = (SAMPLERS, name) if name else None
-            kept = with_numbers(self.evaluation, result, metrics, beside)
+            kept = with_numbers(self.evaluation, result, metrics)
             write_text(self.folder / "evaluation.json", json.dumps(kept, indent=1) + "\n")
         return result
 
@@ -125,24 +129,28 @@ class Run:
         return found
 
 
-def with_numbers(
-    kept: Mapping[str, Any], found: Mapping[str, Any], metrics: Iterable[str], beside: tuple[str, str] | None
-) -> dict[str, Any]:
-    """What evaluation.json holds after a judgement.
+def with_numbers(kept: Mapping[str, Any], found: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, Any]:
+    """What evaluation.json holds after a judgement: numbers of the same items side by side.
+
+    Numbers of fewer items never take the place of those of more: they stand by themselves under ``subsets``, by their
+    number and seed. Those of another source of new items stand under ``samplers``, by its name.
 
     Args:
         kept: What it held.
         found: The new numbers.
         metrics: What was asked for.
-        beside: Where they stand by themselves, and under which name; None for the numbers of the run. Numbers of fewer
-            items never take the place of those of more: they stand by themselves too.
     """
     other = any(kept.get(name) != found.get(name) for name in SAME_ITEMS)
-    if beside is None and other and found["n"] < kept.get("n", 0):
-        beside = (SUBSETS, str(found["n"]))
-    if beside is not None:
+    beside: tuple[str, str] | None = None
+    if "sampler" in found and kept.get("sampler") != found["sampler"]:
+        beside = (SAMPLERS, str(found["sampler"]))
+    elif other and found["n"] < kept.get("n", 0):
+        beside = (SUBSETS, f"{found['n']} items, seed {found['seed']}")
+    if beside:
         place, name = beside
-        return {**kept, place: {**kept.get(place, {}), name: found}}
+        there = kept.get(place, {})
+        start = there.get(name, {key: found[key] for key in ("sampler",) if key in found})
+        return {**kept, place: {**there, name: with_numbers(start, found, metrics)}}
     refused = {f"{metric.replace('-', '_')}_refused" for metric in metrics}
     stay = {key: kept[key] for key in kept if (not other or key in (SAMPLERS, SUBSETS)) and key not in refused}
     return {**stay, **found}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from reparam import processes, store
 from reparam.composing import build_model, build_objective, describe, rebuild
@@ -17,7 +18,7 @@ from reparam.files import locked
 from reparam.models import Autoencoder
 from reparam.objectives import ELBO, Objective
 from reparam.processes import Processes, joined
-from reparam.recipes import default_epochs
+from reparam.recipes import default_epochs, require_recipe
 from reparam.rng import seeded
 from reparam.runs.record import Run
 from reparam.runs.settings import (
@@ -63,6 +64,7 @@ def train(
         ReparamError: with one sentence, for whatever is wrong.
     """
     chosen = choose_device(device)
+    require_recipe(recipe)
     config, data = prepare(recipe, over or {}, None if data is None else load_data(data), origin)
     if loaded is not None:
         loaded(data)
@@ -122,6 +124,8 @@ def fit(
         assert part is not None
         objective = build_objective(part, model, seed)
     objective = objective or ELBO()
+    if not isinstance(objective, nn.Module):
+        raise ConfigError(f"fit: objective is {objective!r}, expected an objective such as ELBO(), or its name.")
     known = {field.name for field in fields(TrainSettings)}
     for name in settings:
         if name not in known:
