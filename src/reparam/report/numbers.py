@@ -152,8 +152,10 @@ def headline_numbers(evaluation: Mapping[str, Any]) -> list[Number]:
 def _of_fewer(evaluation: Mapping[str, Any], shown: set[str]) -> list[Number]:
     """Numbers that were measured on a part of the items only, where no number of all of them is there."""
     rows: list[Number] = []
-    subsets = [found for found in evaluation.get("subsets", {}).values() if is_number(found.get("n"))]
-    for found in sorted(subsets, key=lambda found: found["n"], reverse=True):
+    there = evaluation.get("subsets")
+    values = there.values() if isinstance(there, Mapping) else ()
+    parts = [found for found in values if isinstance(found, Mapping) and is_number(found.get("n"))]
+    for found in sorted(parts, key=lambda found: found["n"], reverse=True):
         more = [row for row in headline_numbers(found) if row.name not in shown]
         rows += [replace(row, meaning=f"{row.meaning} Measured on {found['n']:,} items.".strip()) for row in more]
         shown |= {row.name for row in more}
