@@ -66,9 +66,9 @@ def train(
     chosen = choose_device(device)
     require_recipe(recipe)
     config, data = prepare(recipe, over or {}, None if data is None else load_data(data), origin)
+    model, objective = _built(config, data)
     if loaded is not None:
         loaded(data)
-    model, objective = _built(config, data)
     return _train(model.to(chosen), data.to(chosen), objective, config, out, progress)
 
 

@@ -84,6 +84,7 @@ class Trainer:
         self.batch_size = min(settings.batch_size, len(self.train))
         self.own = self.processes.share(self.batch_size)
         self.steps_per_epoch = max(1, len(self.train) // self.batch_size)
+        self.judged_by: str = getattr(objective, "judged_by", "elbo")  # any module that bounds a batch is an objective
         self.sharded = settings.shard and self.processes.world > 1
         if self.sharded:
             self.model, self.objective = shared_out(*self.given, processes=self.processes)
@@ -264,7 +265,7 @@ class Trainer:
         values = self._judge(self.validation)
         self._report(log, "validation", values)
         state = self.state
-        if (value := values[self.objective.judged_by]) > state.best:
+        if (value := values[self.judged_by]) > state.best:
             state.best, state.stale = value, 0
             with self._averaged():
                 hand_back((self.model, self.objective), self.given)
@@ -283,7 +284,7 @@ class Trainer:
                 bound = self.objective(self.model, batch, Progress(examples=len(self.train)))
                 sums.add(bound, bound.loss)
         means = sums.means()
-        name = self.objective.judged_by
+        name = self.judged_by
         means[name] = self.processes.agreed(means[name])  # what follows from it, all must do alike
         if not math.isfinite(means[name]):
             called = "ELBO" if name == "elbo" else name.replace("_", " ")
