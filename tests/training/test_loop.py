@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from reparam.objectives import (
 from reparam.trace import Bound, Player, Progress, Trace
 from reparam.training import Trainer, newest_checkpoint, read_metrics
 from reparam.training.optim import rate_factor
+from reparam.training.state import State
 from tests.contracts.members import tiny_data, tiny_split
 from tests.training.trained import Duel, equal, settings, timeless, trainer, weights
 
@@ -377,6 +379,11 @@ class TestMetrics:
         best = [row["step"] for i, row in enumerate(rows) if all(row[judged] > other[judged] for other in rows[:i])]
         assert kept == best
         assert outcome.best == rows[[row["step"] for row in rows].index(best[-1])][judged]
+
+    def test_a_checkpoint_of_an_earlier_version_is_read(self) -> None:
+        kept = asdict(State(step=3, best=-2.5))
+        earlier = {("best_elbo" if name == "best" else name): value for name, value in kept.items()}
+        assert State.read(earlier) == State.read(kept) == State(step=3, best=-2.5)
 
     def test_tensorboard_files_are_written_on_request(self, tmp_path: Path) -> None:
         pytest.importorskip("tensorboard")

@@ -374,7 +374,7 @@ class Trainer:
                 self.ema.load(checkpoint.tensors["ema"])
         state = dict(checkpoint.state)
         state.pop("about")
-        self.state = State(**state)
+        self.state = State.read(state)
         self._begin()
         self.sums.load(checkpoint.tensors.get("sums", {}), self.processes)
         for number, update in enumerate(self.updates):

@@ -1,9 +1,13 @@
 """What changes during a training, and what comes out of it."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 from reparam.training.log import Row
+
+EARLIER = {"best_elbo": "best"}
 
 
 @dataclass(frozen=True)
@@ -30,3 +34,8 @@ class State:
     threads: int = 0
     skipped: int = 0
     minutes: float | None = None
+
+    @classmethod
+    def read(cls, kept: Mapping[str, Any]) -> Self:
+        """What a checkpoint keeps, also where it was written under an earlier name."""
+        return cls(**{EARLIER.get(name, name): value for name, value in kept.items()})
