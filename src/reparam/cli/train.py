@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -66,7 +65,7 @@ def train(
         with origins(flags, config), TrainingProgress(folder) as progress:
             run = runs.train(
                 chosen,
-                _absolute(over),
+                over,
                 out=folder,
                 device=common.device,
                 progress=progress,
@@ -89,16 +88,6 @@ def _source(over: dict[str, Any]) -> str | None:
     data = over.get("data")
     source = data.get("source") if isinstance(data, dict) else None
     return source if isinstance(source, str) else None
-
-
-def _absolute(over: dict[str, Any]) -> dict[str, Any]:
-    """A path to data is made absolute, so that the run can be resumed from any folder."""
-    from reparam.data.catalogue import is_named
-
-    source = _source(over)
-    if source is None or is_named(source) or not os.path.exists(os.path.expanduser(source)):
-        return over
-    return over | {"data": over["data"] | {"source": os.path.realpath(os.path.expanduser(source))}}
 
 
 def _new_folder(recipe: str, over: dict[str, Any]) -> Path:

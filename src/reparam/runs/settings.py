@@ -68,15 +68,13 @@ def read_config(folder: Path) -> Config:
     return parse_config(read_yaml(path), str(path))
 
 
-def prepare(
-    recipe: str, over: Mapping[str, Any], data: Data | None = None, origin: str = "settings"
-) -> tuple[Config, Data]:
+def prepare(recipe: str, over: Mapping[str, Any], data: Any = None, origin: str = "settings") -> tuple[Config, Data]:
     """Loads the data that the settings name and resolves the recipe for them.
 
     Args:
         recipe: A recipe by name.
         over: The user's settings by section.
-        data: Data already loaded, instead of ``data.source``.
+        data: Data, or anything ``load_data`` reads, instead of ``data.source``.
         origin: Where the settings came from, for error messages.
     Raises:
         ConfigError: if a setting is unknown or has a wrong value.
@@ -85,9 +83,10 @@ def prepare(
     require_recipe(recipe)
     if data is None:
         data = load_data(**(_data_settings(over, origin) | {"binarize": "none"}))
-        if "stream" in data.origin:  # what auto chose here holds wherever the run goes on
-            over = merged(over, {"data": {"stream": data.origin["stream"]}})
+        if data.origin:  # where it was found, and what auto chose here, hold wherever the run goes on
+            over = merged(over, {"data": {name: data.origin[name] for name in ("source", "stream")}})
     else:
+        data = load_data(data)
         told = set(over.get("data") or {}) - {"binarize"}
         if told:
             raise ConfigError(f"{origin}: data.{min(told)}: the data are given already. Pass it to load_data instead.")

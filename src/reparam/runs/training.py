@@ -18,7 +18,7 @@ from reparam.files import locked
 from reparam.models import Autoencoder
 from reparam.objectives import ELBO, Objective
 from reparam.processes import Processes, joined
-from reparam.recipes import default_epochs, require_recipe
+from reparam.recipes import default_epochs
 from reparam.rng import seeded
 from reparam.runs.record import Run
 from reparam.runs.settings import (
@@ -64,8 +64,7 @@ def train(
         ReparamError: with one sentence, for whatever is wrong.
     """
     chosen = choose_device(device)
-    require_recipe(recipe)
-    config, data = prepare(recipe, over or {}, None if data is None else load_data(data), origin)
+    config, data = prepare(recipe, over or {}, data, origin)
     model, objective = _built(config, data)
     if loaded is not None:
         loaded(data)
