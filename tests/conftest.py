@@ -7,6 +7,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 from jaxtyping import config, install_import_hook
+from shape_checks import spare_the_others
 
 install_import_hook("reparam", "shape_checks.checked")
 
@@ -36,6 +37,7 @@ gc.disable()  # until all tests are known: nothing that collecting makes is garb
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Keeps the imported modules and some thousand tests out of every later search for garbage: a tenth of the time."""
+    spare_the_others()
     gc.collect()
     gc.freeze()
     gc.enable()

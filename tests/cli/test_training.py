@@ -193,6 +193,7 @@ def test_terminate_after_a_checkpoint(invoke: Invoke, tmp_path: Path, monkeypatc
     assert invoke("resume", folder, "--no-report").code == 0
 
 
+@pytest.mark.slow
 def test_control_c_of_a_process(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "reparam", "train", "--out", str(tmp_path / "run"), "--epochs", "20000", *SMALL]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

@@ -131,6 +131,7 @@ def test_no_verb_needs_torch_for_its_help() -> None:
     subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
 
 
+@pytest.mark.slow
 def test_a_reader_who_has_enough() -> None:
     """``reparam list data | true`` ends quietly."""
     code = "import sys; from reparam.cli import main; sys.argv = ['reparam', 'list', 'data', '--json']; main()"

@@ -13,6 +13,7 @@ from reparam.data import Data, DataSpec, Split
 from reparam.distributions import CODES, joint
 from reparam.parts import CONDITIONAL, FROM_CONTEXT, PARTS, WRAPPER, constructor
 from reparam.priors import Prior
+from reparam.rng import reseed
 from reparam.shapes import Shape, numel
 
 Settings = Mapping[str, Any]
@@ -276,7 +277,7 @@ def tiny_spec(kind: str, shape: Shape) -> DataSpec:
 def tiny_split(kind: str, shape: Shape, count: int, seed: int) -> Split:
     """Examples of a kind, with labels."""
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        reseed(seed)
         x = values(kind, count, *shape, dtype=torch.float32)
     return Split(x, tiny_spec(kind, shape), {"labels": torch.arange(count) % 3})
 

@@ -11,6 +11,7 @@ from reparam.distributions import EUCLIDEAN, kl_groups, tempered
 from reparam.errors import PartError, ShapeError
 from reparam.networks import ClassCondition, ConditionalDecoder, ConditionalEncoder, VectorCondition, widened
 from reparam.priors import ConditionalPrior, FlowPrior, MixturePrior, NormalPrior, VampPrior
+from reparam.rng import reseed
 from reparam.shapes import Shape, numel
 from tests.contracts.members import Settings, dead, make, members, seeded_, takes
 
@@ -71,7 +72,7 @@ class TestCondition:
 
 @pytest.mark.parametrize(("kind", "settings", "shape"), cases("encoder"))
 def test_encoder_sees_x_and_c(kind: str, settings: Settings, shape: Shape) -> None:
-    torch.manual_seed(0)
+    reseed(0)
     encoder = ConditionalEncoder(make("encoder", kind, settings, widened(shape, C)), C)
     seeded_(encoder).double()
     x, c = numbers(16, *shape).requires_grad_(), numbers(16, C).requires_grad_()
@@ -90,7 +91,7 @@ def test_encoder_sees_x_and_c(kind: str, settings: Settings, shape: Shape) -> No
 
 @pytest.mark.parametrize(("kind", "settings", "shape"), cases("decoder"))
 def test_decoder_sees_z_and_c(kind: str, settings: Settings, shape: Shape) -> None:
-    torch.manual_seed(0)
+    reseed(0)
     plain = make("decoder", kind, settings, shape)
     more = numel(plain.grid) if hasattr(plain, "grid") else C
     base = type(plain)(plain.latent_dim + more, plain.out_shape, **settings)
@@ -117,12 +118,12 @@ EUCLIDEAN_PRIORS = [member for member, prior in MADE if prior.space == EUCLIDEAN
 @pytest.mark.parametrize(("kind", "settings"), EUCLIDEAN_PRIORS)
 class TestPrior:
     def prior(self, kind: str, settings: Settings, spread: float = 0.3) -> ConditionalPrior:
-        torch.manual_seed(0)
+        reseed(0)
         prior = ConditionalPrior(make("prior", kind, settings, (4,), 2), C, (5,))
         return seeded_(prior, spread=spread).double()  # type: ignore[return-value]
 
     def test_begins_as_its_base(self, kind: str, settings: Settings) -> None:
-        torch.manual_seed(0)
+        reseed(0)
         base = make("prior", kind, settings, (4,), 2).double()
         prior, z = ConditionalPrior(base, C).double(), numbers(7, 3, 2)
         found = prior(c=numbers(3, C)).log_prob(z)
@@ -154,7 +155,7 @@ class TestPrior:
 
 
 def test_a_moved_normal_has_a_closed_kl() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     prior, c = seeded_(ConditionalPrior(NormalPrior(2), C)).double(), numbers(3, C)
     p = prior(c=c)
     assert isinstance(p, Independent)

@@ -6,6 +6,7 @@ import torch
 from reparam.errors import PartError
 from reparam.networks import Corruption, GaussianNoise, MaskingNoise, SaltAndPepperNoise, StandardizedCorruption
 from reparam.parts import WRAPPER
+from reparam.rng import reseed
 from tests.contracts.members import SHAPES, Settings, make, members
 
 MANY = 40_000
@@ -18,7 +19,7 @@ class TestCorruption:
     def test_shape_and_input_are_kept(self, kind: str, settings: Settings) -> None:
         for shape in SHAPES:
             corruption = make("corruption", kind, settings, shape)
-            torch.manual_seed(0)
+            reseed(0)
             x = torch.rand(3, *shape)
             before = x.clone()
             damaged = corruption(x)
@@ -28,14 +29,14 @@ class TestCorruption:
 
     def test_follows_the_current_generator(self, kind: str, settings: Settings) -> None:
         corruption, x = make("corruption", kind, settings), torch.rand(3, 1, 12, 11)
-        torch.manual_seed(1)
+        reseed(1)
         first = corruption(x)
-        torch.manual_seed(1)
+        reseed(1)
         assert torch.equal(corruption(x), first)
         assert not torch.equal(corruption(x), first)
 
     def test_damages_something(self, kind: str, settings: Settings) -> None:
-        torch.manual_seed(0)
+        reseed(0)
         x = 0.1 + 0.8 * torch.rand(3, 1, 12, 11)
         changed = make("corruption", kind, settings)(x).ne(x).float().mean().item()
         assert changed > 0.1
@@ -45,7 +46,7 @@ class TestCorruption:
 
 
 def test_masking_zeroes_its_share() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     x = torch.rand(MANY, 1) + 0.5
     damaged = MaskingNoise(0.3)(x)
     gone = damaged.eq(0)
@@ -54,7 +55,7 @@ def test_masking_zeroes_its_share() -> None:
 
 
 def test_salt_and_pepper_share() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     x = 0.25 + 0.5 * torch.rand(MANY, 1)
     damaged = SaltAndPepperNoise(0.4)(x)
     salt, pepper = damaged.eq(1), damaged.eq(0)
@@ -65,7 +66,7 @@ def test_salt_and_pepper_share() -> None:
 
 
 def test_gaussian_noise_has_its_scale() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     x = torch.rand(MANY, 1)
     noise = GaussianNoise(0.5)(x) - x
     assert noise.mean().item() == pytest.approx(0, abs=ERROR)
@@ -73,7 +74,7 @@ def test_gaussian_noise_has_its_scale() -> None:
 
 
 def test_standardized_masking_puts_the_mean() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     corruption = StandardizedCorruption(MaskingNoise(0.5), shift=(100.0, -3.0), scale=(10.0, 0.5), data_shape=(2,))
     x = torch.tensor([100.0, -3.0]) + torch.randn(1000, 2) * torch.tensor([10.0, 0.5])
     damaged = corruption(x)
@@ -85,13 +86,13 @@ def test_standardized_masking_puts_the_mean() -> None:
 
 @pytest.mark.parametrize("none", [MaskingNoise(0.0), GaussianNoise(0.0), SaltAndPepperNoise(0.0)])
 def test_no_noise_changes_nothing(none: Corruption) -> None:
-    torch.manual_seed(0)
+    reseed(0)
     x = torch.rand(50, 7)
     assert torch.equal(none(x), x)
 
 
 def test_full_mask_leaves_nothing() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     assert not MaskingNoise(1.0)(torch.rand(50, 7)).any()
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from reparam.errors import PartError
 from reparam.networks import ConvHierarchy, Hierarchy, Path
 from reparam.parts import PARTS
+from reparam.rng import reseed
 from reparam.shapes import Shape
 from tests.contracts.members import PICTURES, ROWS, SHAPES, SIGNALS, Settings, dead, make, members, row, seeded_, takes
 
@@ -40,7 +41,7 @@ SHAPED = [
 @pytest.mark.parametrize(("kind", "settings", "shape"), SHAPED)
 def test_shapes(kind: str, settings: Settings, shape: Shape) -> None:
     hierarchy = make("hierarchy", kind, settings, shape)
-    torch.manual_seed(0)
+    reseed(0)
     path = walk(hierarchy, torch.randn(B, *shape))
     size, top = sum(hierarchy.latent_dims), hierarchy.latent_dims[0]
     assert path.z.shape == (B, size)
@@ -56,7 +57,7 @@ class TestHierarchy:
     shape: Shape = (2, 12, 11)
 
     def hierarchy(self, kind: str, settings: Settings) -> Hierarchy:
-        torch.manual_seed(0)
+        reseed(0)
         return seeded_(make("hierarchy", kind, settings, self.shape)).double()  # type: ignore[return-value]
 
     def x(self, rows: int = B) -> Tensor:
@@ -116,7 +117,7 @@ class TestHierarchy:
 
     @pytest.mark.parametrize("scale", [1e2, 1e4])
     def test_finite_for_huge_inputs(self, kind: str, settings: Settings, scale: float) -> None:
-        torch.manual_seed(0)
+        reseed(0)
         hierarchy = seeded_(make("hierarchy", kind, settings, self.shape))
         path = walk(hierarchy, scale * self.x().float())  # type: ignore[arg-type]
         assert path.q is not None
@@ -133,7 +134,7 @@ class TestHierarchy:
 
     def test_building_stays_within_the_bound_of_scales(self, kind: str, settings: Settings) -> None:
         """At first q is close to p, so that a deep stack starts with little KL."""
-        torch.manual_seed(0)
+        reseed(0)
         path = walk(make("hierarchy", kind, settings, self.shape), torch.rand(B, *self.shape))
         assert path.q is not None
         scales = torch.cat([path.q[1], path.p[1]], -1)

@@ -8,6 +8,7 @@ from reparam.distributions import is_density, is_discrete
 from reparam.errors import PartError, ShapeError
 from reparam.likelihoods import Likelihood
 from reparam.parts import PARTS, WRAPPER
+from reparam.rng import reseed
 from reparam.shapes import Shape
 from tests.contracts.members import ROWS, SHAPES, SUPPORT, Settings, dead, make, members, row, values
 
@@ -23,12 +24,12 @@ def build(kind: str, settings: Settings, shape: Shape = (2, 6, 5)) -> Likelihood
 
 
 def outputs(likelihood: Likelihood, scale: float = 1.0, dtype: torch.dtype = torch.float64) -> Tensor:
-    torch.manual_seed(0)
+    reseed(0)
     return scale * torch.randn(K, B, *likelihood.out_shape, dtype=dtype)
 
 
 def examples(kind: str, settings: Settings, shape: Shape, dtype: torch.dtype = torch.float64) -> Tensor:
-    torch.manual_seed(1)
+    reseed(1)
     return values(SUPPORT[kind], B, *shape, levels=settings.get("levels", 17), dtype=dtype)
 
 
@@ -97,7 +98,7 @@ class TestLikelihood:
     def test_mean_of_draws(self, kind: str, settings: Settings) -> None:
         likelihood = build(kind, settings, (2, 1, 2) if only_images(settings) else (2, 2)).double()
         p_x = likelihood(outputs(likelihood, 0.5))
-        torch.manual_seed(2)
+        reseed(2)
         draws = p_x.sample(torch.Size([4000]))
         # five standard errors, from the draws themselves; what has a probability below 1e-3 may never be drawn
         assert (draws.mean(0) - p_x.mean).abs().le(5 * draws.std(0) / 4000**0.5 + 1e-3).all()

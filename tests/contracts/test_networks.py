@@ -8,6 +8,7 @@ import torch
 from reparam.errors import PartError, ShapeError
 from reparam.networks import StandardizedEncoder
 from reparam.parts import CONDITIONAL, PARTS, constructor
+from reparam.rng import reseed
 from reparam.shapes import Shape
 from tests.contracts.members import ROWS, SHAPES, VECTORS, Settings, dead, make, row, seeded_, takes
 
@@ -28,7 +29,7 @@ def cases(section: str) -> list[Any]:
 
 @pytest.mark.parametrize(("kind", "settings", "shape"), cases("encoder"))
 def test_encoder(kind: str, settings: Settings, shape: Shape) -> None:
-    torch.manual_seed(0)
+    reseed(0)
     encoder = seeded_(make("encoder", kind, settings, shape)).double()
     x = torch.randn(2, *shape, dtype=torch.float64)
     h = encoder(x)
@@ -45,7 +46,7 @@ def test_encoder(kind: str, settings: Settings, shape: Shape) -> None:
 
 @pytest.mark.parametrize(("kind", "settings", "shape"), cases("decoder"))
 def test_decoder(kind: str, settings: Settings, shape: Shape) -> None:
-    torch.manual_seed(0)
+    reseed(0)
     decoder = seeded_(make("decoder", kind, settings, shape)).double().eval()  # in training, some follow their weights
     z = torch.randn(2, decoder.latent_dim, dtype=torch.float64)
     h = decoder(z)
@@ -61,7 +62,7 @@ def test_decoder(kind: str, settings: Settings, shape: Shape) -> None:
 @pytest.mark.parametrize(("kind", "settings", "shape"), cases("encoder"))
 def test_encoder_sees_every_value(kind: str, settings: Settings, shape: Shape) -> None:
     """Padding and folding lose no value of x: each one moves some feature."""
-    torch.manual_seed(0)
+    reseed(0)
     encoder = seeded_(make("encoder", kind, settings, shape)).double()
     x = torch.randn(8, *shape, dtype=torch.float64, requires_grad=True)
     encoder(x).square().sum().backward()
@@ -72,7 +73,7 @@ def test_encoder_sees_every_value(kind: str, settings: Settings, shape: Shape) -
 @pytest.mark.parametrize("section", ["encoder", "decoder"])
 @pytest.mark.parametrize("kind", ["mlp", "conv"])
 def test_stay_finite_for_huge_inputs(section: str, kind: str) -> None:
-    torch.manual_seed(0)
+    reseed(0)
     for settings in ROWS[section][kind]:
         network = seeded_(make(section, kind, settings, (2, 9, 10)))
         given = torch.randn(4, *((2, 9, 10) if section == "encoder" else (3,)))
@@ -118,7 +119,7 @@ def test_decoder_refuses_no_latent_dimension(kind: str) -> None:
 
 
 def test_standardized_encoder_sees_standard_values() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     base = make("encoder", "mlp", {"hidden_dims": (5,)}, (2, 4)).double()
     encoder = StandardizedEncoder(base, shift=(10.0, -2.0), scale=(4.0, 0.5)).double()
     x = torch.randn(3, 2, 4, dtype=torch.float64)

@@ -14,6 +14,7 @@ from reparam.networks import MLPDecoder, MLPEncoder
 from reparam.objectives import Objective
 from reparam.parts import constructor
 from reparam.priors import NormalPrior
+from reparam.rng import reseed
 from reparam.trace import Bound, Progress
 from tests.contracts.members import Settings, dead, make, members, seeded_
 
@@ -21,13 +22,13 @@ B, L = 5, 2
 
 
 def build(kind: str, settings: Settings) -> Objective:
-    torch.manual_seed(3)
+    reseed(3)
     objective: Objective = make("objective", kind, settings, (4,), L).double()
     return objective
 
 
 def model(posterior: str = "normal", prior: bool = True) -> VAE:
-    torch.manual_seed(0)
+    reseed(0)
     likelihood = NormalLikelihood((4,), "learned")
     encoder, decoder = MLPEncoder((4,), (6,)), MLPDecoder(L, likelihood.out_shape, (6,))
     q = constructor("posterior", posterior)(6, L)
@@ -40,7 +41,7 @@ def fitting(objective: Objective) -> VAE:
 
 
 def batch(size: int = B) -> Batch:
-    torch.manual_seed(1)
+    reseed(1)
     return Batch(torch.randn(size, 4, dtype=torch.float64))
 
 
@@ -48,7 +49,7 @@ def batch(size: int = B) -> Batch:
 class TestObjective:
     def bound(self, objective: Objective, progress: Progress, size: int = B) -> Bound:
         given, trained = batch(size), fitting(objective)
-        torch.manual_seed(2)
+        reseed(2)
         return objective(trained, given, progress)
 
     @pytest.mark.parametrize("size", [B, 1])
@@ -68,7 +69,7 @@ class TestObjective:
         elbo = [self.bound(objective, Progress(step, 10)).terms["elbo"] for step in (0, 10)]
         assert torch.equal(*elbo)
         x, trained = batch().x, fitting(objective)
-        torch.manual_seed(2)
+        reseed(2)
         assert torch.equal(elbo[0], trained.trace(x, samples=objective.samples).elbo)
 
     def test_players_move_every_parameter_once(self, kind: str, settings: Settings) -> None:

@@ -8,14 +8,14 @@ from torch.distributions import Distribution, Independent, MultivariateNormal
 from reparam.distributions import CODES, detached, is_discrete
 from reparam.errors import PartError
 from reparam.posteriors import PointPosterior, Posterior
-from reparam.rng import part_of_batch, per_example
+from reparam.rng import part_of_batch, per_example, reseed
 from tests.contracts.members import Settings, dead, make, members, seeded_
 
 B, L = 5, 3
 
 
 def features(scale: float = 1.0, dtype: torch.dtype = torch.float64) -> Tensor:
-    torch.manual_seed(0)
+    reseed(0)
     return scale * torch.randn(B, 6, dtype=dtype)
 
 
@@ -126,7 +126,7 @@ class TestPosterior:
         assert torch.allclose(part.space.nearest(q.mean), q.mean, atol=1e-12)  # a code where codes may lie
         if not getattr(q, "exact_moments", True):
             return
-        torch.manual_seed(1)
+        reseed(1)
         z = q.sample(torch.Size([40_000]))
         # five standard errors of a mean of 40,000 draws; 1e-12 for the one without noise
         error = 5 * q.variance.sqrt() / 200 + 1e-12
@@ -138,7 +138,7 @@ class TestPosterior:
         """Two processes with half a batch each draw what one draws for the whole."""
         part, h, drawn = posterior(kind, settings).double(), features()[:4], []
         for rank, parts in ((0, 1), (0, 2), (1, 2)):
-            torch.manual_seed(2)
+            reseed(2)
             own = h.chunk(parts)[rank]
             with part_of_batch(rank, parts), per_example(1):
                 drawn.append(part(own).rsample(torch.Size([3])))

@@ -28,6 +28,7 @@ from reparam.networks import MLPDecoder, MLPEncoder
 from reparam.parts import CONDITIONAL, constructor
 from reparam.posteriors import Posterior
 from reparam.priors import Prior
+from reparam.rng import reseed
 from tests.contracts.members import ROWS, Settings, dead, inference, knowing_codes, make, members, seeded_
 
 L = 3
@@ -65,7 +66,7 @@ Member = tuple[str, Settings]
 
 
 def prior_of(kind: str, settings: Settings, latent_dim: int = L) -> Prior:
-    torch.manual_seed(0)
+    reseed(0)
     prior: Prior = make("prior", kind, settings, SHAPE, latent_dim).double()
     if prior.starts:
         prior.start(torch.rand(7, *SHAPE, dtype=torch.float64))
@@ -121,9 +122,9 @@ class TestPrior:
     def test_temperature_shrinks_the_noise(self, kind: str, settings: Settings) -> None:
         """At 1 it draws from the prior; at 0 what is left is at most one point for each component."""
         p = self.p(kind, settings)
-        torch.manual_seed(3)
+        reseed(3)
         drawn = p.sample(torch.Size([5]))
-        torch.manual_seed(3)
+        reseed(3)
         assert torch.equal(tempered(p, torch.Size([5]), 1.0), drawn)
         if isinstance(p, UniformSphere):
             with pytest.raises(RefusedError, match="Use temperature=1"):
@@ -143,7 +144,7 @@ class TestPrior:
 
 
 def parts(posterior: Member, prior: Member) -> tuple[Posterior, Prior]:
-    torch.manual_seed(0)
+    reseed(0)
     (kind, settings), (prior_kind, prior_settings) = posterior, prior
     placed = {"grid": (*settings.get("grid", (1,)), 1)} if constructor("posterior", kind).space == CODES else {}  # type: ignore[attr-defined]
     part = seeded_(make("posterior", kind, {**settings, **placed}), spread=0.5).double().eval()
@@ -166,7 +167,7 @@ def mixable(q: Distribution) -> bool:
 def pair(posterior: Member, prior: Member) -> tuple[Distribution, Distribution] | None:
     """q for two examples and p; None where their spaces differ, or p can make nothing of such q."""
     part, other = parts(posterior, prior)
-    torch.manual_seed(1)
+    reseed(1)
     q = part(torch.randn(2, 6, dtype=torch.float64))
     if other.space not in (None, part.space) or (other.space is None and not mixable(q)):
         return None
@@ -205,7 +206,7 @@ def test_closed_form_agrees_with_monte_carlo(posterior: Member, prior: Member) -
     if both is None:
         return refused(posterior, prior)
     q, p = both
-    torch.manual_seed(3)
+    reseed(3)
     if (posterior[0], prior[0]) not in CLOSED:
         z = q.sample(torch.Size([2]))
         with pytest.raises(PartError, match=r"have no closed form. Use kl='sampled' \(Monte Carlo\) or kl='auto'"):
@@ -227,7 +228,7 @@ def test_groups_add_up_to_the_whole(posterior: Member, prior: Member) -> None:
     if both is None:
         return
     q, p = both
-    torch.manual_seed(1)
+    reseed(1)
     z = q.sample(torch.Size([4]))
     groups = kl_groups(q, p, z, "sampled")
     expected = 1
@@ -254,7 +255,7 @@ def test_rate_of_a_point_is_its_surprise(kind: str, settings: Settings) -> None:
 def model(posterior: Member, prior: Member) -> VAE:
     part, other = parts(posterior, prior)
     likelihood = NormalLikelihood(SHAPE, 0.5)
-    torch.manual_seed(5)  # one encoder for all, whatever the prior drew
+    reseed(5)  # one encoder for all, whatever the prior drew
     encoder, decoder = MLPEncoder(SHAPE, (6,)), MLPDecoder(L, likelihood.out_shape, (6,))
     return VAE(encoder, part, other, decoder, likelihood).double().train()
 
@@ -282,7 +283,7 @@ def test_trains(posterior: Member, prior: Member) -> None:
     vae = model(posterior, prior)
     if vae.prior is not None and vae.prior.space is None and not mixable(vae.infer(torch.rand(1, *SHAPE).double())):
         return refused(posterior, prior)  # relaxed in training, exact when judged
-    torch.manual_seed(2)
+    reseed(2)
     x: Tensor = torch.rand(5, *SHAPE, dtype=torch.float64)
     trace = vae.trace(x, samples=3)
     assert trace.log_w.isfinite().all()

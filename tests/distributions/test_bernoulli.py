@@ -9,6 +9,7 @@ from torch.distributions.kl import kl_divergence
 
 from reparam.distributions import JointBernoulli
 from reparam.distributions.normal import kl_normal
+from reparam.rng import reseed
 
 EVENTS = [(784,), (1, 28, 28), (17,), (127,), (3,), (1,), ()]
 
@@ -21,7 +22,7 @@ def plain(h: torch.Tensor, dims: int) -> Independent:
 @pytest.mark.parametrize("event", EVENTS)
 @pytest.mark.parametrize("batch", [(4,), (2, 4), ()])
 def test_equals_the_plain_one(event: tuple[int, ...], batch: tuple[int, ...]) -> None:
-    torch.manual_seed(0)
+    reseed(0)
     h = 5 * torch.randn((*batch, *event), dtype=torch.float64)
     x = torch.rand((4, *event) if batch else event, dtype=torch.float64).lt(0.5).double()
     ours, theirs = JointBernoulli(h, len(event)), plain(h, len(event))
@@ -34,7 +35,7 @@ def test_equals_the_plain_one(event: tuple[int, ...], batch: tuple[int, ...]) ->
 
 @pytest.mark.parametrize("event", [(98,), (2, 7), (13,), (1,)])
 def test_derivatives(event: tuple[int, ...]) -> None:
-    torch.manual_seed(0)
+    reseed(0)
     h = torch.randn(2, 3, *event, dtype=torch.float64, requires_grad=True)
     x = torch.rand(3, *event, dtype=torch.float64, requires_grad=True)
 
@@ -56,7 +57,7 @@ def test_no_logit_is_too_large(logits: list[float], seed: int) -> None:
 
 @pytest.mark.parametrize("learned", [False, True])
 def test_kl_of_normals(learned: bool) -> None:
-    torch.manual_seed(0)
+    reseed(0)
     loc, scale = torch.randn(4, 5, dtype=torch.float64), torch.rand(4, 5, dtype=torch.float64) + 0.1
     m, s = torch.randn(5, dtype=torch.float64), torch.rand(5, dtype=torch.float64) + 0.1
     given = [value.requires_grad_() for value in ((loc, scale, m, s) if learned else (loc, scale))]

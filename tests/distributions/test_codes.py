@@ -19,6 +19,7 @@ from reparam.distributions import (
     tempered,
 )
 from reparam.distributions import joint as joint_of
+from reparam.rng import reseed
 
 TABLE = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]], dtype=torch.float64)
 LIKE = torch.zeros(4, dtype=torch.float64)
@@ -72,7 +73,7 @@ def test_uniform_kl_is_the_length_of_the_code() -> None:
 
 
 def test_uniform_draws_all_codes_alike() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     drawn = indices(UniformCodes(BOOK, LIKE).sample(torch.Size([20_000])))
     shares = torch.nn.functional.one_hot(drawn, 3).double().mean((0, 1))
     # five standard errors of a share of 40,000 draws
@@ -88,7 +89,7 @@ def test_autoregressive_mass_by_hand() -> None:
             z = vectors(torch.tensor([first, second]))
             expected = odds[first] / sum(odds) * (same if first == second else other)
             assert p.log_prob(z).exp().item() == pytest.approx(expected, rel=1e-12)
-    torch.manual_seed(0)
+    reseed(0)
     drawn = indices(p.sample(torch.Size([10_000])))
     assert (drawn[:, 0] == 2).double().mean().item() == pytest.approx(odds[2] / sum(odds), abs=0.025)  # 5 errors
     assert (drawn[:, 0] == drawn[:, 1]).double().mean().item() == pytest.approx(same, abs=0.02)
@@ -96,7 +97,7 @@ def test_autoregressive_mass_by_hand() -> None:
 
 def test_temperature_sharpens_the_odds() -> None:
     p = AutoregressiveCodes(BOOK, LIKE, rising)
-    torch.manual_seed(0)
+    reseed(0)
     cold = indices(tempered(p, torch.Size([50]), 0.0))
     assert cold.eq(2).all()
     cool = indices(tempered(p, torch.Size([5_000]), 0.5))
@@ -108,7 +109,7 @@ def test_temperature_sharpens_the_odds() -> None:
 def test_temperature_of_others_shrinks_their_deviations() -> None:
     p = joint_of(torch.distributions.Normal(torch.ones(3), 2 * torch.ones(3)), 1)
     assert torch.allclose(tempered(p, torch.Size([5]), 0.0), torch.ones(5, 3))
-    torch.manual_seed(0)
+    reseed(0)
     half = tempered(p, torch.Size([5]), 0.5)
-    torch.manual_seed(0)
+    reseed(0)
     assert torch.allclose(half, 1 + 0.5 * (p.sample(torch.Size([5])) - 1))

@@ -5,11 +5,12 @@ import torch
 from torch.distributions import Laplace, MultivariateNormal, Normal, kl_divergence
 
 from reparam.distributions import joint, kl_groups
+from reparam.rng import reseed
 
 
 def test_full_normal_against_a_diagonal_one() -> None:
     """Our own closed form against torch's for two full covariances, with a prior that is not standard."""
-    torch.manual_seed(0)
+    reseed(0)
     size = 4
     tril = torch.tril(torch.randn(3, size, size, dtype=torch.float64), -1)
     tril = tril + torch.diag_embed(torch.rand(3, size, dtype=torch.float64) + 0.2)

@@ -5,10 +5,11 @@ import torch
 from torch import Tensor
 
 from reparam.distributions import CategoricalLevels, DiscretizedLogistic
+from reparam.rng import reseed
 
 
 def logistics(levels: int) -> tuple[Tensor, DiscretizedLogistic]:
-    torch.manual_seed(0)
+    reseed(0)
     loc = torch.rand(8, dtype=torch.float64) * 1.4 - 0.2
     scale = torch.logspace(-2, 1, 8, dtype=torch.float64)
     grid = torch.arange(levels, dtype=torch.float64) / (levels - 1)
@@ -48,7 +49,7 @@ def test_logistic_tail_is_exact_where_sigmoids_cannot_be_subtracted() -> None:
 
 def test_logistic_shares_of_draws() -> None:
     p = DiscretizedLogistic(torch.tensor(0.4), torch.tensor(0.2), 5)
-    torch.manual_seed(1)
+    reseed(1)
     draws = p.sample(torch.Size([40_000]))
     for level in range(5):
         expected = p.log_prob(torch.tensor(level / 4)).exp().item()
@@ -57,7 +58,7 @@ def test_logistic_shares_of_draws() -> None:
 
 
 def test_categorical_is_a_softmax() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     logits = torch.randn(3, 5, dtype=torch.float64)
     p = CategoricalLevels(logits)
     probabilities = logits.exp() / logits.exp().sum(-1, keepdim=True)

@@ -5,11 +5,12 @@ import torch
 from torch.distributions import AffineTransform, Independent, Laplace, Normal, TransformedDistribution
 
 from reparam.distributions import Energy, OptimalScale, PointMass, Rescaled, is_density, joint
+from reparam.rng import reseed
 
 
 @pytest.mark.parametrize("family", [Normal, Laplace])
 def test_rescaled_is_a_change_of_variables(family: type[Normal] | type[Laplace]) -> None:
-    torch.manual_seed(0)
+    reseed(0)
     loc, scale = torch.randn(4, 2, 3, 5, dtype=torch.float64), torch.rand(4, 2, 3, 5, dtype=torch.float64) + 0.1
     shift = torch.tensor([3.0, -1.0], dtype=torch.float64).reshape(2, 1, 1)
     spread = torch.tensor([10.0, 0.2], dtype=torch.float64).reshape(2, 1, 1)
@@ -20,9 +21,9 @@ def test_rescaled_is_a_change_of_variables(family: type[Normal] | type[Laplace])
     assert torch.allclose(p.log_prob(x), oracle.log_prob(x), rtol=1e-12)
     assert torch.allclose(p.mean, loc * spread + shift)
     assert torch.allclose(p.variance, family(loc, scale).variance * spread**2)
-    torch.manual_seed(1)
+    reseed(1)
     drawn = p.rsample()
-    torch.manual_seed(1)
+    reseed(1)
     assert torch.allclose(drawn, family(loc, scale).rsample() * spread + shift)
     assert p.has_rsample
     wide = p.expand(torch.Size([7, 4]))
@@ -31,7 +32,7 @@ def test_rescaled_is_a_change_of_variables(family: type[Normal] | type[Laplace])
 
 @pytest.mark.parametrize("family", [Normal, Laplace])
 def test_optimal_scale_is_the_best_of_a_grid(family: type[Normal] | type[Laplace]) -> None:
-    torch.manual_seed(0)
+    reseed(0)
     loc, x = torch.randn(3, 4, 5, dtype=torch.float64), torch.randn(4, 5, dtype=torch.float64) * 0.7
     seen: list[torch.Tensor] = []
     p = OptimalScale(family, loc, torch.tensor(1.0, dtype=torch.float64), seen.append, 1e-3)
@@ -57,7 +58,7 @@ def test_optimal_scale_has_a_floor() -> None:
 
 def test_optimal_scale_draws_at_the_running_scale() -> None:
     p = OptimalScale(Normal, torch.full((50_000,), 2.0), torch.tensor(0.5), lambda scale: None, 0.01)
-    torch.manual_seed(0)
+    reseed(0)
     assert p.sample().std().item() == pytest.approx(0.5, abs=0.01)  # five standard errors: 0.5 * 5 / sqrt(2 * 50,000)
     assert torch.equal(p.variance, torch.full((50_000,), 0.25))
     assert p.expand(torch.Size([2, 50_000])).mean.shape == (2, 50_000)
@@ -76,7 +77,7 @@ def test_energy_broadcasts_like_a_density() -> None:
     def squared(x: torch.Tensor, loc: torch.Tensor) -> torch.Tensor:
         return (x - loc).square().sum(-1)
 
-    torch.manual_seed(0)
+    reseed(0)
     loc, x = torch.randn(4, 1, 3), torch.randn(5, 3)
     p = Energy(loc, squared, 1)
     assert torch.equal(p.log_prob(x), -squared(*torch.broadcast_tensors(x, loc)))

@@ -10,10 +10,11 @@ from torchmetrics.functional.image import (
 
 from reparam.distributions import ms_ssim, ssim
 from reparam.distributions.similarity import MS_WEIGHTS
+from reparam.rng import reseed
 
 
 def pair(*shape: int, noise: float = 0.15) -> tuple[Tensor, Tensor]:
-    torch.manual_seed(0)
+    reseed(0)
     x = torch.rand(*shape, dtype=torch.float64)
     return x, (x + noise * torch.randn(*shape, dtype=torch.float64)).clamp(0, 1)
 

@@ -8,6 +8,7 @@ from reparam.errors import RefusedError, ShapeError
 from reparam.evaluation import classify, evaluate, split_classes
 from reparam.evaluation.classifying import bayes
 from reparam.recipes import build
+from reparam.rng import reseed
 from reparam.runs import train
 from tests.contracts.members import seeded_, tiny_data
 
@@ -23,7 +24,7 @@ def test_bayes() -> None:
 
 def test_examples_and_splits_get_the_same_answers() -> None:
     data = tiny_data("levels", (1, 9, 8))
-    torch.manual_seed(0)
+    reseed(0)
     model = seeded_(build("cvae", data))
     x = data.test.batch(slice(None)).x
     found = classify(model, x, 7)

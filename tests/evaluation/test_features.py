@@ -9,6 +9,7 @@ from torch import Tensor
 from reparam.data import DataSpec, Split
 from reparam.evaluation import Features, feature_network
 from reparam.evaluation import features as module
+from reparam.rng import reseed
 from tests.contracts.members import tiny_split
 
 
@@ -84,7 +85,7 @@ def test_without_labels_it_is_random_and_says_so(cache: Path) -> None:
 
 def test_the_unit_leaves_the_classes_as_they_were() -> None:
     split = stripes()
-    torch.manual_seed(0)
+    reseed(0)
     network, x = Features(split.spec, 3), split.batch(slice(None)).x
     before = network.head(network(x))
     network.settle(split)

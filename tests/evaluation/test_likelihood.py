@@ -11,6 +11,7 @@ from reparam.distributions import joint
 from reparam.errors import PartError, RefusedError
 from reparam.evaluation import importance_weighted, log_likelihood
 from reparam.recipes import build
+from reparam.rng import reseed
 from reparam.trace import Trace
 from tests.contracts.members import tiny_data
 
@@ -40,7 +41,7 @@ class Preset(nn.Module):
 
 
 def weights(scale: float) -> Tensor:
-    torch.manual_seed(0)
+    reseed(0)
     return scale * torch.randn(S, B, dtype=torch.float64) - 5000
 
 

@@ -10,11 +10,12 @@ from reparam.errors import RefusedError, UnknownNameError
 from reparam.evaluation import evaluate, log_likelihood
 from reparam.models import VAE
 from reparam.recipes import build
+from reparam.rng import reseed
 from tests.contracts.members import tiny_data, tiny_split
 
 
 def model(recipe: str, kind: str, shape: tuple[int, ...], **settings: object) -> VAE:
-    torch.manual_seed(0)
+    reseed(0)
     return build(recipe, tiny_data(kind, shape), **settings)
 
 

@@ -13,6 +13,7 @@ from reparam.errors import MissingExtraError, RefusedError
 from reparam.evaluation import METRICS, evaluate, fixing
 from reparam.evaluation import features as feature_module
 from reparam.recipes import build
+from reparam.rng import reseed
 from reparam.shapes import numel
 from tests.contracts.members import tiny_data
 
@@ -64,7 +65,7 @@ def pictures() -> Data:
 
 def wide(data: Data) -> nn.Module:
     """A model whose codes vary, as those of a trained one do."""
-    torch.manual_seed(0)
+    reseed(0)
     model = build("vae", data, latent_dim=4)
     with torch.no_grad():
         model.posterior.head.weight[:4] *= 30

@@ -14,6 +14,7 @@ from reparam.composing import build_model, rebuild
 from reparam.config import parse_config, read_yaml
 from reparam.errors import ConfigError, PartError, ReparamError, RunError
 from reparam.recipes import build
+from reparam.rng import reseed
 from reparam.store import load, load_with_spec, save
 from reparam.training import read_metrics
 from reparam.training.checkpoint import Checkpoint, about, newest_checkpoint, save_checkpoint
@@ -230,9 +231,9 @@ def test_weighing_changes_nothing_else() -> None:
     with pytest.raises(PartError, match="more than 5 weights"):
         affordable(lambda: torch.nn.Linear(2, 3), weights=5)
     assert torch.equal(torch.random.get_rng_state(), state)
-    torch.manual_seed(3)
+    reseed(3)
     plain = torch.nn.Linear(2, 3)
-    torch.manual_seed(3)
+    reseed(3)
     assert torch.equal(affordable(lambda: torch.nn.Linear(2, 3), weights=9).weight, plain.weight)
 
 

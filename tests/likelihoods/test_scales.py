@@ -14,10 +14,11 @@ from reparam.likelihoods import (
     ReconstructionTerm,
 )
 from reparam.likelihoods.scales import START, make_scale
+from reparam.rng import reseed
 
 
 def test_fixed_sigma_is_the_squared_error_in_nats() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     h, x = torch.randn(3, 4, dtype=torch.float64), torch.randn(3, 4, dtype=torch.float64)
     found = NormalLikelihood((4,), 0.5)(h).log_prob(x)
     expected = -((x - h) ** 2).sum(-1) / (2 * 0.25) - 4 * (math.log(0.5) + 0.5 * math.log(2 * math.pi))
@@ -25,14 +26,14 @@ def test_fixed_sigma_is_the_squared_error_in_nats() -> None:
 
 
 def test_fixed_scale_is_the_absolute_error_in_nats() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     h, x = torch.randn(3, 4, dtype=torch.float64), torch.randn(3, 4, dtype=torch.float64)
     found = LaplaceLikelihood((4,), 0.5)(h).log_prob(x)
     assert torch.allclose(found, -(x - h).abs().sum(-1) / 0.5 - 4 * math.log(2 * 0.5), rtol=1e-12)
 
 
 def test_optimal_sigma_is_used_in_training_and_remembered_after_it() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     likelihood = NormalLikelihood((4,), "optimal").double()
     h, x = torch.randn(3, 4, dtype=torch.float64), torch.randn(3, 4, dtype=torch.float64)
     best = (x - h).square().mean().sqrt()
@@ -73,7 +74,7 @@ def test_a_misspelt_scale_names_the_nearest() -> None:
 
 
 def test_bernoulli_by_brute_force() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     h = 3 * torch.randn(5, 6, dtype=torch.float64)
     x = torch.rand(5, 6, dtype=torch.float64).round()
     p = torch.sigmoid(h)
@@ -82,7 +83,7 @@ def test_bernoulli_by_brute_force() -> None:
 
 
 def test_continuous_bernoulli_by_brute_force() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     h = 3 * torch.randn(5, 6, dtype=torch.float64)
     x = torch.rand(5, 6, dtype=torch.float64)
     rate = torch.sigmoid(h)
@@ -100,7 +101,7 @@ def test_distances_by_hand(distance: str, expected: float) -> None:
 
 
 def test_structural_terms_are_zero_for_equal_images() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     h = torch.randn(2, 1, 12, 12, dtype=torch.float64)
     for distance in ("ssim", "ms-ssim"):
         p_x = ReconstructionTerm((1, 12, 12), distance)(h)  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from reparam.models import Autoencoder
 from reparam.networks import VectorCondition
 from reparam.objectives import ELBO
 from reparam.recipes import build
+from reparam.rng import reseed
 from reparam.runs import train
 from reparam.store import load, save
 from tests.contracts.members import seeded_, tiny_data
@@ -23,18 +24,18 @@ B = 6
 
 
 def model(kind: str = "levels", shape: tuple[int, ...] = (1, 9, 8), **settings: Any) -> Autoencoder:
-    torch.manual_seed(0)
+    reseed(0)
     return seeded_(build("cvae", tiny_data(kind, shape), **settings))  # type: ignore[return-value]
 
 
 def examples(shape: tuple[int, ...] = (1, 9, 8)) -> tuple[Tensor, Tensor]:
-    torch.manual_seed(1)
+    reseed(1)
     return torch.rand(B, *shape), torch.arange(B) % 3
 
 
 def attributes(count: int = 60) -> Data:
     """Points around a place that two numbers with units of their own describe."""
-    torch.manual_seed(2)
+    reseed(2)
     a = torch.randn(count, 2) * torch.tensor([3.0, 0.1]) + torch.tensor([10.0, 0.0])
     x = torch.cat([a, a.flip(1)], 1) + 0.1 * torch.randn(count, 4)
     return load_data({"x": x.numpy(), "attributes": a.numpy()})
@@ -69,9 +70,9 @@ def test_given_tells_once_for_all() -> None:
     assert (told.conditions, vae.conditions) == ((), ("labels",))
     assert torch.equal(told.infer(x).mean, vae.infer(x, labels=torch.full((B,), 2)).mean)
     assert torch.equal(told.infer(x[0]).mean, vae.infer(x[0], labels=torch.tensor(2)).mean)
-    torch.manual_seed(3)
+    reseed(3)
     first = told.sample(5)
-    torch.manual_seed(3)
+    reseed(3)
     assert torch.equal(first, vae.sample(5, labels=torch.full((5,), 2)))
     assert {id(p) for p in told.parameters()} == {id(p) for p in vae.parameters()}
     assert torch.equal(

@@ -16,6 +16,7 @@ from reparam.networks import ConvDecoder, ConvEncoder, Corruption, Encoder, Mask
 from reparam.posteriors import FullNormalPosterior, LaplacePosterior, NormalPosterior, PointPosterior, Posterior
 from reparam.priors import LaplacePrior, NormalPrior, Prior
 from reparam.recipes import RECIPES, build
+from reparam.rng import reseed
 from reparam.shapes import Shape
 from tests.contracts.members import dead, seeded_, tiny_data, values
 
@@ -29,7 +30,7 @@ def mlp_vae(
     shape: Shape = (4,),
     **more: Any,
 ) -> VAE:
-    torch.manual_seed(0)
+    reseed(0)
     likelihood = NormalLikelihood(shape, 0.5)
     prior = prior if posterior is PointPosterior else prior or NormalPrior(2)
     decoder = MLPDecoder(2, likelihood.out_shape, (6,))
@@ -38,7 +39,7 @@ def mlp_vae(
 
 
 def conv_dae() -> VAE:
-    torch.manual_seed(0)
+    reseed(0)
     likelihood = BernoulliLikelihood(IMAGE)
     encoder, decoder = ConvEncoder(IMAGE, channels=(4, 8)), ConvDecoder(3, IMAGE, channels=(4, 8))
     posterior = NormalPosterior(encoder.out_dim, 3)
@@ -49,7 +50,7 @@ def conv_dae() -> VAE:
 @pytest.mark.parametrize("prior", [NormalPrior(2), LaplacePrior(2)])
 def test_trace(posterior: type[Posterior], prior: Prior) -> None:
     vae = mlp_vae(posterior, prior)
-    torch.manual_seed(1)
+    reseed(1)
     x = torch.randn(5, 4, dtype=torch.float64)
     trace = vae.trace(x, samples=3)
     assert trace.z.shape == (3, 5, 2)
@@ -111,9 +112,9 @@ def test_samples() -> None:
     assert vae.sample(7, draw=True).shape == (7, 4)
     cold = vae.sample(7, temperature=0.0)
     assert torch.allclose(cold, vae.decode(torch.zeros(7, 2, dtype=torch.float64)).mean)
-    torch.manual_seed(3)
+    reseed(3)
     first = vae.sample(7)
-    torch.manual_seed(3)
+    reseed(3)
     assert torch.equal(vae.sample(7), first)
     assert not first.requires_grad
 
@@ -139,9 +140,9 @@ class TestOneItem:
     def test_trace_takes_it_as_a_batch_of_one(self) -> None:
         vae = mlp_vae()
         for q in (None, vae.infer(self.x[0])):
-            torch.manual_seed(0)
+            reseed(0)
             alone = vae.trace(self.x[0], samples=3, q=q)
-            torch.manual_seed(0)
+            reseed(0)
             batch = vae.trace(self.x[:1], samples=3)
             assert alone.z.shape == (3, 1, 2)
             assert torch.equal(alone.log_w, batch.log_w)
@@ -201,7 +202,7 @@ def test_an_item_gives_the_same_numbers_alone_and_in_any_batch(
 ) -> None:
     """Also in training mode: encoding never corrupts, never draws, and nothing is shared over the batch."""
     model = ALONE[name].train(training)
-    torch.manual_seed(seed)
+    reseed(seed)
     x = values("binary", count, *model.data_shape, dtype=torch.float32)
     item = x[chosen % count]
     for answer in (model.encode, model.reconstruct, lambda batch: model.infer(batch).mean.detach()):
@@ -213,7 +214,7 @@ def test_an_item_gives_the_same_numbers_alone_and_in_any_batch(
 
 @pytest.mark.parametrize("recipe", list(RECIPES))
 def test_answers_take_nothing_from_the_generator(recipe: str) -> None:
-    torch.manual_seed(0)
+    reseed(0)
     model = build(recipe, tiny_data("real", (5,))).train()
     model = model.given(**dict.fromkeys(model.conditions, 1))
     before = torch.get_rng_state()
@@ -246,7 +247,7 @@ class Plus(Corruption):
 
 
 def denoising(corruption: Corruption) -> tuple[VAE, Spy]:
-    torch.manual_seed(0)
+    reseed(0)
     spy, likelihood = Spy((4,)), NormalLikelihood((4,), 1.0)
     return VAE(spy, PointPosterior(3, 2), None, MLPDecoder(2, (4,)), likelihood, corruption=corruption), spy
 
@@ -264,12 +265,12 @@ def test_the_noise_is_never_the_target(seed: int, count: int, probability: float
     for corruption in (MaskingNoise(probability), Plus()):
         model, spy = denoising(corruption)
         model.train(training)
-        torch.manual_seed(seed)
+        reseed(seed)
         x = torch.rand(count, 4) + 0.5
-        torch.manual_seed(seed)
+        reseed(seed)
         trace = model.trace(x, samples=samples)
         assert torch.equal(trace.log_p_x, trace.p_x.log_prob(x))
-        torch.manual_seed(seed)
+        reseed(seed)
         assert torch.equal(spy.seen, corruption(x))
         model.infer(x)
         assert torch.equal(spy.seen, x)

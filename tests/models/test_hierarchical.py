@@ -22,6 +22,7 @@ from reparam.networks.hierarchy import MERGES
 from reparam.priors import CategoricalPrior, LaplacePrior, MixturePrior, NormalPrior, Prior, VampPrior
 from reparam.recipes import build
 from reparam.report.subject import look_at
+from reparam.rng import reseed
 from reparam.runs import fit
 from reparam.shapes import Shape
 from reparam.store import load, save
@@ -43,13 +44,13 @@ def put_together(
 
 
 def mlp(shape: Shape = (4,), top: Prior | None = None, merge: Any = "joint", **more: Any) -> HierarchicalVAE:
-    torch.manual_seed(0)
+    reseed(0)
     hierarchy = MLPHierarchy(shape, shape, (2, 3, 2), (6,), merge=merge)
     return seeded_(put_together(hierarchy, top=top, **more)).double()  # type: ignore[return-value]
 
 
 def conv(**more: Any) -> HierarchicalVAE:
-    torch.manual_seed(0)
+    reseed(0)
     hierarchy = ConvHierarchy(IMAGE, IMAGE, "1x1,3x2,6x1", channels=6, latent_channels=2)
     model = seeded_(put_together(hierarchy, BernoulliLikelihood(IMAGE), **more), spread=0.05)
     return model.double()  # type: ignore[return-value]
@@ -60,7 +61,7 @@ EACH = pytest.mark.parametrize("name", list(MODELS))
 
 
 def examples(model: HierarchicalVAE, count: int = B) -> Tensor:
-    torch.manual_seed(1)
+    reseed(1)
     return values("binary" if model.binary else "real", count, *model.data_shape)
 
 
@@ -91,7 +92,7 @@ def test_fixed_q_changes_gradients_and_no_number(name: str) -> None:
     x = examples(model)
     traces = []
     for fixed_q in (False, True):
-        torch.manual_seed(2)
+        reseed(2)
         traces.append(model.trace(x, samples=2, fixed_q=fixed_q))
     for field in ("z", "kl", "log_q", "log_p_z", "log_p_x"):
         assert torch.allclose(getattr(traces[0], field), getattr(traces[1], field), atol=1e-10)
@@ -103,10 +104,10 @@ def test_fixed_q_changes_gradients_and_no_number(name: str) -> None:
 def test_encoding_once_and_drawing_many_times_is_one_trace(name: str) -> None:
     model = MODELS[name]()
     x = examples(model)
-    torch.manual_seed(3)
+    reseed(3)
     first = model.trace(x, samples=5)
     q = model.infer(x)
-    torch.manual_seed(3)
+    reseed(3)
     again = model.trace(x, samples=5, q=q)
     assert again.q is q
     assert all(torch.equal(getattr(first, f), getattr(again, f)) for f in ("z", "kl", "log_q", "log_p_z", "log_p_x"))
@@ -122,9 +123,9 @@ def test_one_item_alone_is_a_batch_of_one(name: str) -> None:
     assert torch.allclose(one.mean, q.mean[1], atol=1e-6)
     assert torch.allclose(one.stddev, q.stddev[1], atol=1e-6)
     assert torch.allclose(model.reconstruct(x[1]), model.reconstruct(x)[1], atol=1e-5)
-    torch.manual_seed(4)
+    reseed(4)
     alone = model.trace(x[1], samples=2)
-    torch.manual_seed(4)
+    reseed(4)
     given = model.trace(x[1], samples=2, q=one)
     assert alone.log_w.shape == (2, 1)
     assert torch.equal(alone.log_w, given.log_w)
@@ -335,7 +336,7 @@ def test_a_damaged_copy_is_what_q_sees() -> None:
 
 class TestSpectral:
     def test_norms_are_the_largest_singular_values(self) -> None:
-        torch.manual_seed(0)
+        reseed(0)
         weights = [torch.randn(5, 3).double(), torch.randn(4, 2, 3, 3).double()]
         norms = SpectralNorms(weights).double()
         for _ in range(200):
@@ -345,7 +346,7 @@ class TestSpectral:
         assert torch.allclose(found, torch.as_tensor(expected), rtol=1e-8)
 
     def test_zeros_are_left_again(self) -> None:
-        torch.manual_seed(0)
+        reseed(0)
         weight = torch.zeros(3, 2)
         norms = SpectralNorms([weight])
         assert norms([weight]) == 0
@@ -373,14 +374,14 @@ class TestSpectral:
 def test_saved_and_loaded_it_says_the_same(recipe: str, tmp_path: Path) -> None:
     data = tiny_data("real", (4,)) if recipe == "hvae" else tiny_data("levels", (1, 17, 16))
     small = {"hidden_dims": [6]} if recipe == "hvae" else {"channels": 4, "latent_channels": 1, "depth": "1x1,8x1"}
-    torch.manual_seed(0)
+    reseed(0)
     model = seeded_(build(recipe, data, hierarchy=small, spectral=0.1)).eval()
     again = load(save(model, tmp_path / "model", data.spec))  # type: ignore[arg-type]
     assert repr(again) == repr(model)
     x = data.test.batch(slice(None)).x
     traces = []
     for one in (model, again):
-        torch.manual_seed(5)
+        reseed(5)
         traces.append(one.trace(x, samples=2))  # type: ignore[operator]
     assert all(torch.equal(getattr(traces[0], f), getattr(traces[1], f)) for f in ("z", "kl", "log_p_x", "log_p_z"))
 
@@ -390,7 +391,7 @@ def trainer(folder: Path, recipe: str) -> Trainer:
     folder.mkdir(exist_ok=True)
     data = tiny_data("unit", (1, 16, 16))
     with torch.random.fork_rng():
-        torch.manual_seed(7)
+        reseed(7)
         model = build(recipe, data, hierarchy={"channels": 4, "latent_channels": 1, "depth": "1x1,4x1"}, spectral=0.01)
     objective = make("objective", "elbo", {"warmup": 0.3, "free_bits": 0.05})
     given = settings(epochs=2, checkpoint_seconds=60, validations=1)
@@ -414,7 +415,7 @@ def test_stopped_it_goes_on_bit_for_bit(recipe: str, tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_training_lowers_the_loss(precision: str) -> None:
-    torch.manual_seed(0)
+    reseed(0)
     data = tiny_data("binary", (1, 16, 16), (64, 16, 16))
     model = build("very-deep-vae", data, hierarchy={"channels": 8, "latent_channels": 2, "depth": "1x1,8x1"})
     given = {"epochs": 10, "batch_size": 16, "validations": 1, "tensorboard": False, "precision": precision}

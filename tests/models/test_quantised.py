@@ -25,13 +25,14 @@ from reparam.posteriors import (
 )
 from reparam.priors import NormalPrior, PixelCNNPrior, Prior, TransformerPrior, UniformCodesPrior
 from reparam.recipes import build, resolve
+from reparam.rng import reseed
 from reparam.runs import train
 from reparam.trace import Progress
 from tests.contracts.members import dead, seeded_, tiny_data
 
 
 def model(posterior: Posterior | None = None, prior: Prior | None = None) -> VAE:
-    torch.manual_seed(0)
+    reseed(0)
     posterior = posterior or VectorQuantisedPosterior(8, 4, grid=(1, 2), codes=3)
     likelihood = NormalLikelihood((4,), 0.5)
     parts = MLPEncoder((4,), (8,)), posterior, prior, MLPDecoder(4, likelihood.out_shape, (6,)), likelihood
@@ -111,7 +112,7 @@ def test_samples_are_decoded_codes() -> None:
     vae = model(prior=transformer()).eval()
     every = torch.tensor(list(itertools.product(range(3), repeat=2)))
     pictures = vae.decode(vae.posterior.codebook.vectors(every)).mean
-    torch.manual_seed(0)
+    reseed(0)
     new = vae.sample(20)
     assert torch.cdist(new, pictures).min(1).values.lt(1e-12).all()
     cold = vae.sample(20, temperature=0.0)

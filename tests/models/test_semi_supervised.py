@@ -18,6 +18,7 @@ from reparam.objectives import ELBO, ImportanceBound, StickingTheLandingBound
 from reparam.posteriors import NormalPosterior
 from reparam.priors import ConditionalPrior, NormalPrior
 from reparam.recipes import build
+from reparam.rng import reseed
 from reparam.runs import train
 from reparam.store import load, save
 from reparam.trace import Progress
@@ -30,7 +31,7 @@ SIGMA = 0.6
 
 def model(alpha: float = 4.0) -> SemiSupervisedVAE:
     """A mixture of C linear-Gaussian models that share their directions."""
-    torch.manual_seed(0)
+    reseed(0)
     encoder = ConditionalEncoder(MLPEncoder((D + C,), (6,)), C)
     decoder = ConditionalDecoder(Linear(torch.randn(D, L + C), torch.randn(D)), C)
     prior = ConditionalPrior(NormalPrior(L), C)
@@ -40,7 +41,7 @@ def model(alpha: float = 4.0) -> SemiSupervisedVAE:
 
 
 def examples() -> tuple[Tensor, Tensor]:
-    torch.manual_seed(1)
+    reseed(1)
     return torch.randn(B, D, dtype=torch.float64), torch.tensor([2, -1, 0, -1, 1])
 
 
@@ -59,9 +60,9 @@ def evidence(found: SemiSupervisedVAE, x: Tensor) -> Tensor:
 
 def test_sums_over_classes_that_are_not_seen() -> None:
     m, (x, labels) = model().train(), examples()
-    torch.manual_seed(3)
+    reseed(3)
     found = m.trace(x, samples=2, labels=labels)
-    torch.manual_seed(3)
+    reseed(3)
     own = m.vae.trace(x.repeat_interleave(C, 0), 2, labels=torch.arange(C).repeat(B))
     bounds = (own.log_p_x - own.kl.sum(-1)).mean(0).reshape(B, C)
     log_q = m.class_logits(x).log_softmax(-1)
@@ -127,16 +128,16 @@ def test_one_item_and_a_batch() -> None:
 
 def test_told_the_class_it_is_the_conditional_model() -> None:
     m = model().eval()
-    torch.manual_seed(0)
+    reseed(0)
     first = m.given(labels=2).sample(4)
-    torch.manual_seed(0)
+    reseed(0)
     assert torch.equal(m.vae.given(labels=2).sample(4), first)
     assert m.given() is m
 
 
 class TestByClass:
     def distribution(self, *batch: int) -> ByClass:
-        torch.manual_seed(0)
+        reseed(0)
         loc = torch.randn(*batch, C, L, dtype=torch.float64)
         return ByClass(torch.randn(*batch, C, dtype=torch.float64), normals((loc, torch.full_like(loc, 0.5))))
 

@@ -29,6 +29,7 @@ from reparam.networks.hierarchy import (
     loc_scale,
 )
 from reparam.priors import NormalPrior
+from reparam.rng import reseed
 
 D, A, S, SIGMA = 3, 0.8, 0.6, 0.5
 
@@ -127,7 +128,7 @@ class Truth:
 
 
 def truth() -> Truth:
-    torch.manual_seed(0)
+    reseed(0)
     return Truth(torch.randn(D, 2, dtype=torch.float64), torch.randn(D, dtype=torch.float64))
 
 
@@ -166,5 +167,5 @@ def model(known: Truth, q_nets: list[Affine], **more: Any) -> HierarchicalVAE:
 
 
 def examples(known: Truth, count: int = 6) -> Tensor:
-    torch.manual_seed(9)
+    reseed(9)
     return known.p_x.sample(torch.Size([count]))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from reparam.distributions import ancestral, log_mass
 from reparam.errors import PartError
 from reparam.networks import CausalTransformer, PixelCNN
+from reparam.rng import reseed
 from tests.contracts.members import dead, seeded_
 
 NETS: dict[str, Any] = {
@@ -20,7 +21,7 @@ NETS: dict[str, Any] = {
 
 
 def net(name: str, grid: tuple[int, int], codes: int) -> nn.Module:
-    torch.manual_seed(0)
+    reseed(0)
     return seeded_(NETS[name](grid, codes)).double()
 
 
@@ -45,7 +46,7 @@ def test_no_later_position_counts(name: str, grid: tuple[int, int]) -> None:
     model, size, given = net(name, grid, 3), grid[0] * grid[1], {}
     model.embedding = Relaxed(model.embedding, given)  # type: ignore[arg-type]
     shifted = 1 if name == "transformer" else 0  # its input begins with a sign of its own
-    torch.manual_seed(1)
+    reseed(1)
     indices = torch.randint(3, (2, size))
     for m in range(size):
         logits = model(indices)[:, m].log_softmax(-1)[:, 0].sum()
@@ -59,7 +60,7 @@ def test_no_later_position_counts(name: str, grid: tuple[int, int]) -> None:
 def test_convolutions_have_no_blind_spot() -> None:
     """With enough layers the last position sees all others: none lies in the dead angle of a masked convolution."""
     given: dict[str, Tensor] = {}
-    torch.manual_seed(0)
+    reseed(0)
     model = seeded_(PixelCNN((4, 4), 3, channels=4, layers=5, kernel=3)).double()
     model.embedding = Relaxed(model.embedding, given)  # type: ignore[arg-type]
     logits = model(torch.randint(3, (2, 16)))[:, 15].log_softmax(-1)[:, 0].sum()
@@ -79,7 +80,7 @@ def test_probabilities_of_all_grids_sum_to_one(name: str) -> None:
 def test_draws_have_their_probabilities(name: str) -> None:
     model = net(name, (1, 2), 2)
     every = torch.tensor(list(itertools.product(range(2), repeat=2)))
-    torch.manual_seed(0)
+    reseed(0)
     drawn = ancestral(model, 20_000, 2, 1.0, torch.device("cpu"))
     shares = torch.stack([(drawn == one).all(-1).double().mean() for one in every])
     # five standard errors of a share of 20,000 draws
@@ -97,7 +98,7 @@ def test_without_temperature_the_most_probable_each_time(name: str) -> None:
 @pytest.mark.parametrize("name", list(NETS))
 def test_gradient_reaches_every_parameter(name: str) -> None:
     model = net(name, (3, 3), 3)
-    torch.manual_seed(0)
+    reseed(0)
     (-log_mass(model, torch.randint(3, (6, 9))).mean()).backward()
     assert not dead(model)
 

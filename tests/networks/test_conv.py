@@ -5,11 +5,12 @@ import torch
 
 from reparam.networks import ConvDecoder, ConvEncoder, bounded
 from reparam.networks.conv import fold, unfold
+from reparam.rng import reseed
 
 
 @pytest.mark.parametrize("patch", [(1, 1), (2, 2), (1, 3), (2, 3)])
 def test_unfold_inverts_fold(patch: tuple[int, int]) -> None:
-    torch.manual_seed(0)
+    reseed(0)
     x = torch.randn(2, 3, 4, 6)
     folded = fold(x, patch)
     assert folded.shape == (2, 3 * patch[0] * patch[1], 4 // patch[0], 6 // patch[1])
@@ -23,7 +24,7 @@ def test_fold_keeps_patches_together() -> None:
 
 def test_decoder_moves_every_value() -> None:
     """Cropping leaves no value of x that the code cannot reach."""
-    torch.manual_seed(0)
+    reseed(0)
     decoder = ConvDecoder(3, (2, 13, 27), channels=(4, 4, 4)).double()
     with torch.no_grad():
         for parameter in decoder.parameters():
@@ -40,7 +41,7 @@ def test_coarsest_features_are_at_most_eight_wide(shape: tuple[int, ...], coarse
 
 
 def test_residual_blocks_start_as_the_identity() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     encoder = ConvEncoder((1, 8, 8), channels=(4,), hidden_dim=5)
     block = encoder.stages[1]
     x = torch.randn(2, 4, 8, 8)

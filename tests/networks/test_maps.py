@@ -5,6 +5,7 @@ import torch
 
 from reparam.errors import PartError
 from reparam.networks import MapDecoder, MapEncoder, default_grid
+from reparam.rng import reseed
 from reparam.shapes import Shape
 
 SMALL = {"channels": (3, 4), "blocks": 1, "block": "plain"}
@@ -20,7 +21,7 @@ def test_default_grid(shape: Shape, grid: tuple[int, int]) -> None:
 
 def test_features_are_position_by_position() -> None:
     """What a far corner of x holds moves the features of positions near it alone."""
-    torch.manual_seed(0)
+    reseed(0)
     encoder = MapEncoder((1, 32, 32), **SMALL).double()
     assert encoder.grid == (8, 8)
     x = torch.zeros(1, 1, 32, 32, dtype=torch.float64)
@@ -33,7 +34,7 @@ def test_features_are_position_by_position() -> None:
 
 
 def test_codes_are_read_position_by_position() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     decoder = MapDecoder(8 * 8 * 2, (1, 32, 32), **SMALL).double()
     z = torch.zeros(1, 8, 8, 2, dtype=torch.float64)
     moved = z.clone()

@@ -18,6 +18,7 @@ from reparam.networks import (
     VectorQuantiser,
 )
 from reparam.processes import current
+from reparam.rng import reseed
 from tests.training.forked import in_processes
 
 B, M, D, C = 3, 4, 2, 6
@@ -29,7 +30,7 @@ def numbers(seed: int = 0, *shape: int) -> Tensor:
 
 
 def table(**settings: Any) -> VectorQuantiser:
-    torch.manual_seed(1)
+    reseed(1)
     return VectorQuantiser(D, C, **settings).double()
 
 
@@ -128,7 +129,7 @@ class TestLearning:
     def test_follows_the_data(self) -> None:
         quantiser = table(decay=0.8)
         centres = torch.tensor([[5.0, 0.0], [-5.0, 0.0], [0.0, 5.0], [0.0, -5.0], [5.0, 5.0], [-5.0, -5.0]]).double()
-        torch.manual_seed(0)
+        reseed(0)
         quantiser.start(centres)
         for step in range(80):
             centres = centres + 0.1
@@ -162,7 +163,7 @@ class TestLearning:
         centres = numbers(3, C, D) * 10
         data = (centres.unsqueeze(1) + 0.01 * numbers(4, C, 50, D)).reshape(-1, D)
         quantiser = table()
-        torch.manual_seed(0)
+        reseed(0)
         quantiser.start(data)
         error = (data - quantiser.eval()(data.unsqueeze(1)).vectors[:, 0]).square().sum(-1).mean()
         assert error < 2e-3  # the spread around each centre is 1e-2 in two dimensions
@@ -174,7 +175,7 @@ class TestLearning:
         centres = numbers(3, C, D) * 10
         data = (centres.unsqueeze(1) + 0.01 * numbers(4, C, uses, D)).reshape(-1, 1, D)
         quantiser = table()
-        torch.manual_seed(0)
+        reseed(0)
         quantiser.start(data[:, 0])
         begun = quantiser.table.clone()
         for _ in range(3):
@@ -205,7 +206,7 @@ class TestLearning:
         def learned() -> list[Any]:
             quantiser = table(decay=0.5, revive=0.9)
             group = current()
-            torch.manual_seed(7)
+            reseed(7)
             for _ in range(3):
                 quantiser(whole[group.share(4)])
             return [quantiser.totals.tolist(), quantiser.counts.tolist()]
@@ -221,7 +222,7 @@ def test_each_stage_of_a_residual_lowers_the_error() -> None:
     data = numbers(8, 400, D)
     errors = []
     for stages in (1, 2, 3, 4):
-        torch.manual_seed(0)
+        reseed(0)
         quantiser = ResidualQuantiser(D, C, stages).double()
         quantiser.start(data)
         z = quantiser.eval()(data.unsqueeze(1)).vectors[:, 0]

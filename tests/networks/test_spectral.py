@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from reparam.networks import ConvDecoder, MLPDecoder, Spectral
+from reparam.rng import reseed
 
 
 def norm(layer: nn.Module, dims: int) -> float:
@@ -15,7 +16,7 @@ def norm(layer: nn.Module, dims: int) -> float:
 
 @pytest.mark.parametrize(("gain", "expected"), [(5.0, 1.0), (0.5, 0.5)])
 def test_norm_is_at_most_one(gain: float, expected: float) -> None:
-    torch.manual_seed(0)
+    reseed(0)
     linear = nn.Linear(6, 4).double()
     with torch.no_grad():
         linear.weight /= torch.linalg.matrix_norm(linear.weight, 2) / gain
@@ -26,7 +27,7 @@ def test_norm_is_at_most_one(gain: float, expected: float) -> None:
 
 
 def test_evaluation_keeps_nothing() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     layer, x = Spectral(nn.Linear(6, 4)), torch.randn(2, 6)
     before = layer.direction.clone()
     layer.eval()(x)
@@ -37,7 +38,7 @@ def test_evaluation_keeps_nothing() -> None:
 
 def test_begins_at_zero_and_wakes_up() -> None:
     """A residual layer of zeros stays one, has a gradient, and finds its norm when it grows."""
-    torch.manual_seed(0)
+    reseed(0)
     linear = nn.Linear(3, 3).double()
     nn.init.zeros_(linear.weight)
     layer, x = Spectral(linear).double(), torch.ones(1, 3, dtype=torch.float64)

@@ -12,6 +12,7 @@ from reparam.networks import MLPDecoder, MLPEncoder
 from reparam.objectives import RegularizedBound
 from reparam.objectives.regularized import REGULARIZERS
 from reparam.posteriors import PointPosterior
+from reparam.rng import reseed
 from reparam.trace import Progress
 from tests.objectives.traces import normal, trace
 from tests.oracles.test_linear_gaussian import Linear
@@ -20,13 +21,13 @@ W = torch.tensor([[1.0, 2.0], [0.5, -1.0], [0.0, 3.0]], dtype=torch.float64)
 
 
 def linear(decoder: torch.nn.Module | None = None) -> VAE:
-    torch.manual_seed(0)
+    reseed(0)
     decoder = decoder or Linear(W, torch.ones(3, dtype=torch.float64))
     return VAE(MLPEncoder((3,), (5,)), PointPosterior(5, 2), None, decoder, NormalLikelihood((3,), 0.5)).double()
 
 
 def x(count: int = 4) -> Tensor:
-    torch.manual_seed(1)
+    reseed(1)
     return torch.randn(count, 3, dtype=torch.float64)
 
 
@@ -43,7 +44,7 @@ def test_value_by_hand() -> None:
 
 def test_gradient_estimates_the_norm_of_the_jacobian() -> None:
     """Of a linear decoder it is |W|^2 / 2 everywhere."""
-    torch.manual_seed(2)
+    reseed(2)
     with torch.enable_grad():
         found = REGULARIZERS["gradient"](linear(), linear().trace(x(20_000)))
     error = found.std().item() / 20_000**0.5

@@ -11,13 +11,14 @@ from torch.distributions import Normal
 from reparam.objectives.adversarial import Critic, permuted
 from reparam.objectives.matching import maximum_mean_discrepancy, sliced_wasserstein
 from reparam.objectives.total_correlation import log_aggregate
+from reparam.rng import reseed
 
 REPEATS, N, L = 300, 40, 3
 
 
 def gaussian_aggregate(count: int, correlation: float, scale: float) -> tuple[Normal, Tensor, float]:
     """q(z|x) of many examples whose means are correlated; draws; and the total correlation of their aggregate."""
-    torch.manual_seed(0)
+    reseed(0)
     spread = torch.tensor([[1.0, correlation], [correlation, 1.0]], dtype=torch.float64)
     loc = torch.randn(count, 2, dtype=torch.float64) @ torch.linalg.cholesky(spread).T
     q = Normal(loc, torch.full_like(loc, scale), validate_args=False)
@@ -39,7 +40,7 @@ def test_total_correlation_of_a_gaussian(correlation: float) -> None:
 
 def test_stratified_sampling_is_unbiased() -> None:
     """The mean over all batches that hold an example is q(z) over all examples, exactly."""
-    torch.manual_seed(1)
+    reseed(1)
     loc, scale = torch.randn(6, 2, dtype=torch.float64), torch.rand(6, 2, dtype=torch.float64) + 0.5
     z = torch.randn(1, 6, 2, dtype=torch.float64)
     exact = Normal(loc, scale).log_prob(z[0, 0]).sum(-1).exp().mean()
@@ -62,7 +63,7 @@ def test_weighted_sampling_by_hand() -> None:
 
 
 def draws(seed: int, shift: Tensor | None = None, scale: float = 1.0) -> Tensor:
-    torch.manual_seed(seed)
+    reseed(seed)
     z = scale * torch.randn(REPEATS, N, L, dtype=torch.float64)
     return z if shift is None else z + shift
 
@@ -113,7 +114,7 @@ class TestSliced:
 
     def test_of_gaussians_in_closed_form(self) -> None:
         """Along a line, W2^2 of N(theta m, s^2) and N(0, 1) is (theta m)^2 + (s - 1)^2, in the mean |m|^2 / L + ..."""
-        torch.manual_seed(3)
+        reseed(3)
         shift = torch.tensor([1.0, -2.0], dtype=torch.float64)
         a = torch.randn(1, 4000, 2, dtype=torch.float64)
         b = 1.5 * torch.randn(1, 4000, 2, dtype=torch.float64) + shift
@@ -128,7 +129,7 @@ class TestSliced:
 
 def test_permuted_codes_keep_their_dimensions_and_lose_their_pairs() -> None:
     _, z, _ = gaussian_aggregate(4000, 0.95, 0.1)
-    torch.manual_seed(1)
+    reseed(1)
     found = permuted(z)
     assert torch.equal(found.sort(1).values, z.sort(1).values)
     assert torch.corrcoef(z[0].T)[0, 1] > 0.9
@@ -143,7 +144,7 @@ def correlated(count: int) -> Tensor:
 
 def test_a_trained_critic_finds_the_total_correlation() -> None:
     """Its log odds are the log density ratio, whose mean over codes is the total correlation."""
-    torch.manual_seed(2)
+    reseed(2)
     critic, steps = Critic(2, (32, 32)), 150
     optimizer = torch.optim.Adam(critic.parameters())
     for step in range(steps):

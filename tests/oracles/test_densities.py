@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from reparam.rng import reseed
 from tests.contracts.members import SUPPORT, Settings, make, members
 
 N = 6
@@ -13,7 +14,7 @@ DENSITIES = [m for m in members("likelihood") if m.values[0] != "reconstruction"
 
 def one_value(kind: str, settings: Settings, spread: float) -> Distribution:
     """p(x|z) of a single value, for N outputs of a decoder."""
-    torch.manual_seed(0)
+    reseed(0)
     likelihood = make("likelihood", kind, settings, (1,)).double().eval()
     return likelihood(spread * torch.randn(N, *likelihood.out_shape, dtype=torch.float64))
 
@@ -58,7 +59,7 @@ def test_mean_is_the_mean_of_the_density(kind: str, settings: Settings) -> None:
 @pytest.mark.parametrize(("kind", "settings"), [m for m in DENSITIES if SUPPORT[m.values[0]] == "real"])
 def test_moments_of_draws(kind: str, settings: Settings) -> None:
     p_x = one_value(kind, settings, 1.0)
-    torch.manual_seed(1)
+    reseed(1)
     draws = p_x.sample(torch.Size([40_000]))
     assert (draws.mean(0) - p_x.mean).abs().le(5 * p_x.variance.sqrt() / 200).all()  # five standard errors
     # a Laplace's sample variance has a relative standard error of sqrt(5 / 40,000) = 1.1 %
@@ -68,7 +69,7 @@ def test_moments_of_draws(kind: str, settings: Settings) -> None:
 @pytest.mark.parametrize(("kind", "settings"), [m for m in DENSITIES if m.values[0] in ("normal", "laplace")])
 def test_training_scale_is_a_density_at_its_optimum(kind: str, settings: Settings) -> None:
     """In training too, the density of each value is one of the family, at one scale for all."""
-    torch.manual_seed(0)
+    reseed(0)
     likelihood = make("likelihood", kind, settings, (3,)).double().train()
     h = torch.randn(4, *likelihood.out_shape, dtype=torch.float64)
     x = torch.randn(4, 3, dtype=torch.float64)

@@ -17,6 +17,7 @@ from reparam.objectives import (
     RenyiBound,
     StickingTheLandingBound,
 )
+from reparam.rng import reseed
 from reparam.trace import Progress
 from tests.oracles.test_linear_gaussian import D, exact, examples, model, truth, wrong
 
@@ -32,7 +33,7 @@ def gradient(objective: Objective, vae: VAE, x: Tensor) -> Tensor:
 
 def repeated(objective: Objective, vae: VAE, x: Tensor, repeats: int = 100) -> Tensor:
     """Gradients over fresh draws, (repeats, parameters); each is the mean of 100 of them."""
-    torch.manual_seed(11)
+    reseed(11)
     return torch.stack([gradient(objective, vae, x.expand(100, D)) for _ in range(repeats)])
 
 
@@ -72,7 +73,7 @@ def test_no_noise_at_the_exact_posterior(objective: Objective) -> None:
     known = truth(orthogonal=True)
     x, vae = examples(known), model(known, exact(known, full=False))
     count = sum(parameter.numel() for parameter in vae.inference_parameters())
-    torch.manual_seed(4)
+    reseed(4)
     found = torch.stack([gradient(objective, vae, x)[-count:] for _ in range(5)])
     assert found.abs().max() < 1e-9  # sums of numbers of the order of 10 in float64
     assert gradient(ELBO(), vae, x)[-count:].abs().max() > 1e-2
@@ -82,7 +83,7 @@ def test_bounds_lie_between_the_elbo_and_log_p_x() -> None:
     """ELBO < several groups of draws < one group of all draws < log p(x)."""
     known = truth()
     x, vae, repeats = examples(known, 1), model(known, wrong()), 10_000
-    torch.manual_seed(2)
+    reseed(2)
     with torch.no_grad():
         trace = vae.trace(x.expand(repeats, D), samples=32)
         bounds = [ImportanceBound(32, groups).bound(trace, Progress()).value for groups in (32, 8, 1)]
@@ -102,9 +103,9 @@ def test_partial_importance_weighting_gives_each_its_bound() -> None:
     objective = PartialImportanceBound(8, groups=4)
     generation, inference = objective.players(vae)
     for player, same in ((generation, ImportanceBound(8)), (inference, ImportanceBound(8, groups=4))):
-        torch.manual_seed(5)
+        reseed(5)
         found = player.play(Batch(x), Progress()).value
-        torch.manual_seed(5)
+        reseed(5)
         assert torch.equal(found, same(vae, Batch(x), Progress()).value)
     assert set(map(id, generation.parameters)) == set(map(id, vae.generative_parameters()))
     assert set(map(id, inference.parameters)) == set(map(id, vae.inference_parameters()))
@@ -113,7 +114,7 @@ def test_partial_importance_weighting_gives_each_its_bound() -> None:
 def test_renyi_bounds_fall_as_alpha_grows() -> None:
     known = truth()
     x, vae = examples(known), model(known, wrong())
-    torch.manual_seed(6)
+    reseed(6)
     trace = vae.trace(x, samples=50)
     orders: list[float | str] = ["max", -30.0, -2.0, 0.0, 0.5, 0.9995, 1.0005, 4.0]
     found = [RenyiBound(50, order).bound(trace, Progress()).value for order in orders]  # type: ignore[arg-type]
@@ -128,7 +129,7 @@ def test_renyi_bounds_fall_as_alpha_grows() -> None:
 def test_every_renyi_bound_is_tight_at_the_exact_posterior() -> None:
     known = truth(orthogonal=True)
     x, vae = examples(known), model(known, exact(known, full=False))
-    torch.manual_seed(7)
+    reseed(7)
     trace = vae.trace(x, samples=5)
     for order in (-3.0, 0.0, 0.5, 2.0, "max"):
         found = RenyiBound(5, order).bound(trace, Progress()).value  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from torch.distributions import Distribution, Independent, Normal
 from reparam.distributions import Flow, joint
 from reparam.networks import Bijection, InverseAutoregressive, Planar, Radial, ZukoFlow
 from reparam.posteriors import Posterior
+from reparam.rng import reseed
 from tests.contracts.members import Settings, make, members, seeded_
 
 FLOWS = ("planar", "radial", "inverse-autoregressive", "flow")
@@ -19,13 +20,13 @@ L = 4
 
 
 def posterior(kind: str, settings: Settings, latent_dim: int, spread: float = 0.3) -> Posterior:
-    torch.manual_seed(0)
+    reseed(0)
     part = seeded_(make("posterior", kind, settings, latent_dim=latent_dim), spread=spread)
     return part.double()  # type: ignore[return-value]
 
 
 def features(count: int) -> Tensor:
-    torch.manual_seed(1)
+    reseed(1)
     return torch.randn(count, 6, dtype=torch.float64)
 
 
@@ -67,7 +68,7 @@ def test_log_determinant_is_that_of_the_jacobian(kind: str, settings: Settings) 
 def test_gradient_through_the_inverse_is_numerically_right(kind: str, settings: Settings) -> None:
     """What fixed-q estimators differentiate: the density at a given point, with respect to the point."""
     q = posterior(kind, settings, 3)(features(2))
-    torch.manual_seed(5)
+    reseed(5)
     z = (0.1 + torch.randn(2, 3, dtype=torch.float64)).requires_grad_()
     # splines and rectifiers have kinks, hardly ever within 1e-6 of a point
     assert torch.autograd.gradcheck(lambda at: q.detached().log_prob(at), (z,), atol=1e-5)
@@ -85,7 +86,7 @@ def test_planar_flow_by_hand() -> None:
 
 def test_planar_and_radial_stay_invertible_where_the_plain_formulas_fold() -> None:
     """w.u far below -1, beta below -alpha."""
-    torch.manual_seed(0)
+    reseed(0)
     x = 3 * torch.randn(200, 3, dtype=torch.float64)
     planar = torch.tensor([1.0, -2.0, 0.5, -4.0, 6.0, 1.0, 0.2], dtype=torch.float64)
     radial = torch.tensor([0.3, -0.2, 0.1, 0.5, -9.0], dtype=torch.float64)
@@ -107,7 +108,7 @@ def test_planar_flow_has_no_pole(length: float) -> None:
 
 
 def test_made_sees_only_what_is_in_front() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     flow = InverseAutoregressive(5, 2, 1, (60, 60)).double()
     h = torch.randn(2, dtype=torch.float64, requires_grad=True)
     for index in (0, 1):

@@ -16,6 +16,7 @@ from reparam.networks import MaskingNoise, MLPDecoder, MLPEncoder
 from reparam.objectives import ELBO, DoublyReparameterizedBound, StickingTheLandingBound, TotalCorrelationBound
 from reparam.posteriors import HamiltonianPosterior
 from reparam.priors import NormalPrior
+from reparam.rng import reseed
 from reparam.runs import train
 from reparam.trace import Progress
 from tests.contracts.members import seeded_, tiny_data
@@ -23,7 +24,7 @@ from tests.oracles.test_linear_gaussian import D, L, Linear, Same, Truth, truth
 
 
 def posterior(in_dim: int = 3, **settings: float) -> HamiltonianPosterior:
-    torch.manual_seed(0)
+    reseed(0)
     return HamiltonianPosterior(in_dim, L, **settings).double()  # type: ignore[arg-type]
 
 
@@ -84,7 +85,7 @@ def linear(leapfrogs: int, found: Truth) -> VAE:
 
 def test_weights_estimate_the_evidence() -> None:
     found = truth()
-    torch.manual_seed(3)
+    reseed(3)
     x = found.p_x.sample((3,))
     exact = found.p_x.log_prob(x)
     for leapfrogs in (1, 4):
@@ -98,7 +99,7 @@ def test_weights_estimate_the_evidence() -> None:
 
 def test_trained_steps_tighten_the_bound_of_their_start() -> None:
     found = truth()
-    torch.manual_seed(3)
+    reseed(3)
     x = found.p_x.sample((100,))
     vae = linear(4, found)
     assert isinstance(vae.posterior, HamiltonianPosterior)
@@ -124,7 +125,7 @@ def test_every_parameter_learns() -> None:
 
 
 def small(**more: object) -> VAE:
-    torch.manual_seed(0)
+    reseed(0)
     likelihood = NormalLikelihood((4,), 0.5)
     parts = MLPEncoder((4,), (6,)), HamiltonianPosterior(6, L), NormalPrior(L), MLPDecoder(L, (4,), (6,))
     return seeded_(VAE(*parts, likelihood, **more))  # type: ignore[arg-type, return-value]

@@ -10,6 +10,7 @@ from reparam.distributions import Flow
 from reparam.networks.hyperbolic import ExponentialMap, from_tangent, mobius_add, mobius_subtract, to_tangent
 from reparam.posteriors import WrappedNormalPosterior
 from reparam.priors import WrappedNormalPrior
+from reparam.rng import reseed
 
 CURVATURES = [1.0, 0.5, 2.0]
 
@@ -21,7 +22,7 @@ def distance(x: Tensor, y: Tensor, c: float) -> Tensor:
 
 
 def posterior(curvature: float, latent_dim: int, count: int = 2) -> Flow:
-    torch.manual_seed(0)
+    reseed(0)
     q = WrappedNormalPosterior(6, latent_dim, curvature).double()(2 * torch.randn(count, 6, dtype=torch.float64))
     assert isinstance(q, Flow)
     return q
@@ -67,7 +68,7 @@ def test_density_integrates_to_one_over_the_ball(c: float) -> None:
     directions = torch.stack([angle.cos(), angle.sin()], -1)
     z = from_tangent(r[:, None, None] * directions, c)
     ring = (root * r).sinh() / root * 2 * math.pi
-    torch.manual_seed(0)
+    reseed(0)
     alone = WrappedNormalPosterior(6, 2, c).double()(2 * torch.randn(6, dtype=torch.float64))
     for density in (WrappedNormalPrior(2, c).double()(), alone):
         with torch.no_grad():
@@ -78,7 +79,7 @@ def test_density_integrates_to_one_over_the_ball(c: float) -> None:
 
 def test_draws_are_as_far_from_the_mean_as_the_noise_says() -> None:
     q = posterior(1.0, 5, 2)
-    torch.manual_seed(1)
+    reseed(1)
     z = q.sample(torch.Size([20_000]))
     expected = q.base.variance.sum(-1)
     squares = distance(z, q.mean, 1.0).square()
@@ -87,7 +88,7 @@ def test_draws_are_as_far_from_the_mean_as_the_noise_says() -> None:
 
 
 def test_single_precision_survives_the_edge() -> None:
-    torch.manual_seed(2)
+    reseed(2)
     part = WrappedNormalPosterior(6, 20)
     for spread in (1.0, 10.0, 1e4):
         h = (spread * torch.randn(50, 6)).requires_grad_()
@@ -105,7 +106,7 @@ def test_single_precision_survives_the_edge() -> None:
 @pytest.mark.parametrize(("distance", "error"), [(1.0, 2e-5), (4.0, 5e-4), (7.0, 1e-2)])
 def test_single_precision_finds_the_noise_again_far_from_the_origin(distance: float, error: float) -> None:
     """Of a code at distance r, float32 keeps about exp(r) roundings; the inverse adds little to that."""
-    torch.manual_seed(0)
+    reseed(0)
     wrap, v = ExponentialMap(1.0), torch.randn(1000, 3)
     mu = from_tangent(distance * torch.nn.functional.normalize(torch.randn(1000, 3), dim=-1), 1.0)
     z, _ = wrap(v, mu)

@@ -21,6 +21,7 @@ from reparam.networks.bounded import LOG_SCALE_RANGE
 from reparam.objectives import ELBO
 from reparam.posteriors import FullNormalPosterior, NormalPosterior, Posterior
 from reparam.priors import NormalPrior
+from reparam.rng import reseed
 from reparam.trace import Progress
 
 D, L, SIGMA = 5, 2, 0.7
@@ -72,7 +73,7 @@ class Truth:
 
 
 def truth(orthogonal: bool = False) -> Truth:
-    torch.manual_seed(0)
+    reseed(0)
     weight = torch.randn(D, L, dtype=torch.float64)
     if orthogonal:  # then the exact posterior is diagonal
         weight = torch.linalg.qr(weight)[0] * torch.tensor([2.0, 0.8], dtype=torch.float64)
@@ -108,7 +109,7 @@ def exact(known: Truth, full: bool) -> Posterior:
 
 
 def wrong(full: bool = False) -> Posterior:
-    torch.manual_seed(5)
+    reseed(5)
     part = (FullNormalPosterior if full else NormalPosterior)(D, L).double()
     gain = 0.15 * torch.randn(L, D, dtype=torch.float64)
     numbers = torch.tensor([-0.2, 0.1] + ([0.6] if full else []), dtype=torch.float64)
@@ -123,7 +124,7 @@ def model(known: Truth, posterior: Posterior, likelihood: Likelihood | None = No
 
 
 def examples(known: Truth, count: int = 6) -> Tensor:
-    torch.manual_seed(9)
+    reseed(9)
     return known.p_x.sample(Size([count]))
 
 
@@ -131,7 +132,7 @@ def examples(known: Truth, count: int = 6) -> Tensor:
 def test_exact_posterior_gives_log_p_x_at_every_sample(full: bool) -> None:
     known = truth(orthogonal=not full)
     x = examples(known)
-    torch.manual_seed(1)
+    reseed(1)
     trace = model(known, exact(known, full)).trace(x, samples=50)
     expected = known.p_x.log_prob(x)
     # sums of numbers of the order of 10 in float64: rounding leaves about 1e-13
@@ -184,7 +185,7 @@ def test_bounds_rise_to_log_p_x() -> None:
     known = truth()
     x, vae = examples(known, 1), model(known, wrong())
     repeats = 20_000
-    torch.manual_seed(2)
+    reseed(2)
     with torch.no_grad():
         log_w = vae.trace(x.expand(repeats, D), samples=64).log_w
     means, errors = [], []

@@ -13,13 +13,14 @@ from reparam.models import VAE
 from reparam.networks import MLPDecoder, MLPEncoder, bounded
 from reparam.posteriors import FullNormalPosterior, NormalPosterior, PlanarPosterior, Posterior
 from reparam.priors import ExemplarPrior, MixturePrior, Prior, VampPrior
+from reparam.rng import reseed
 from tests.contracts.members import seeded_
 
 COPIES, DRAWS = 400, 500
 
 
 def vae(prior: Prior, posterior: Posterior) -> VAE:
-    torch.manual_seed(0)
+    reseed(0)
     likelihood = NormalLikelihood((4,), 0.5)
     model = VAE(MLPEncoder((4,), (6,)), posterior, prior, MLPDecoder(2, (4,), (6,)), likelihood)
     return seeded_(model).double()  # type: ignore[return-value]
@@ -58,7 +59,7 @@ def test_pseudo_inputs_outside_their_range_may_come_back() -> None:
 
 
 def test_pseudo_inputs_are_learned_in_the_units_of_each_column() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     prior = VampPrior(2, (3,), components=4)
     x = torch.randn(50, 3) * torch.tensor([1e3, 1e-3, 0.0]) + torch.tensor([5e4, 0.0, 7.0])
     prior.start(x)
@@ -84,7 +85,7 @@ def test_exemplar_prior_is_the_mixture_around_codes() -> None:
 
 
 def test_mixture_prior_begins_as_it_says() -> None:
-    torch.manual_seed(0)
+    reseed(0)
     prior = MixturePrior(3, components=4)
     p = prior()
     assert isinstance(p, MixtureSameFamily)
@@ -94,7 +95,7 @@ def test_mixture_prior_begins_as_it_says() -> None:
 
 class TestPseudoInputs:
     def test_begin_as_examples_and_stay_in_their_range(self) -> None:
-        torch.manual_seed(0)
+        reseed(0)
         prior, x = VampPrior(2, (3,), components=5), 2 * torch.rand(4, 3) - 1
         prior.start(x)
         assert all(torch.isclose(x, u, atol=1e-6).all(-1).any() for u in prior.inputs())
@@ -118,7 +119,7 @@ class TestPseudoInputs:
 
 def mixture(copies: int) -> tuple[NormalMixture, list[Tensor]]:
     """The same mixture of two Normals in the plane many times, each with parameters of its own."""
-    torch.manual_seed(1)
+    reseed(1)
     single = (
         torch.tensor([0.3, -0.5]),
         torch.tensor([[-1.0, 0.5], [0.8, -0.3]]),
@@ -132,7 +133,7 @@ def mixture(copies: int) -> tuple[NormalMixture, list[Tensor]]:
 def test_draws_of_a_mixture_have_the_gradient_of_the_expectation() -> None:
     """E[z_1^2 z_2] = sum_m pi_m (mu_m1^2 + sigma_m1^2) mu_m2, for weights, means and scales."""
     q, leaves = mixture(COPIES)
-    torch.manual_seed(2)
+    reseed(2)
     z = q.rsample(torch.Size([DRAWS]))
     found = torch.autograd.grad((z[..., 0].square() * z[..., 1]).mean(0).sum(), leaves)
     logits, loc, scale = (leaf.detach()[0].requires_grad_() for leaf in leaves)
@@ -146,7 +147,7 @@ def test_draws_of_a_mixture_have_the_gradient_of_the_expectation() -> None:
 
 def test_draws_of_a_mixture_follow_it() -> None:
     q, _ = mixture(1)
-    torch.manual_seed(3)
+    reseed(3)
     z = q.sample(torch.Size([40_000]))[:, 0]
     assert (z.mean(0) - q.mean[0]).abs().le(5 * q.stddev[0] / 200).all()
     assert torch.allclose(z.var(0), q.variance[0], rtol=0.05)
@@ -170,7 +171,7 @@ def test_moving_a_mixture_moves_its_draws() -> None:
 
 class TestOneHot:
     def q(self, relaxation: float = 0.0) -> OneHot:
-        torch.manual_seed(4)
+        reseed(4)
         return OneHot(torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True), relaxation)
 
     def test_draws_are_one_hot_with_the_right_shares(self) -> None:
@@ -209,14 +210,14 @@ class TestOneHot:
 
     def test_temperature_sharpens_the_choice(self) -> None:
         q = OneHot(torch.tensor([[0.0, 1.0]], dtype=torch.float64))
-        torch.manual_seed(5)
+        reseed(5)
         share = q.tempered(torch.Size([40_000]), 0.5)[:, 1].mean().item()
         assert share == pytest.approx(1 / (1 + math.exp(-2)), abs=5 * 0.33 / 200)
 
 
 def test_a_shared_mixture_measures_codes_as_its_components_do() -> None:
     """Sharp and far components too, where the terms of the square are large beside their sum."""
-    torch.manual_seed(0)
+    reseed(0)
     loc, scale = 3 * torch.randn(40, 6) + 20, torch.linspace(-5, 1, 40).exp()[:, None].expand(40, 6)
     logits = torch.randn(40)
     parts = Independent(Normal(loc.requires_grad_(), scale), 1)

@@ -11,13 +11,14 @@ from torch import Tensor
 from reparam.distributions import UniformSphere, VonMisesFisher, kl_groups, tempered
 from reparam.distributions.bessel import log_bessel
 from reparam.distributions.sphere import log_area
+from reparam.rng import reseed
 
 DRAWS = 40_000
 CASES = [(2, 0.3), (2, 40.0), (3, 5.0), (10, 0.5), (10, 200.0), (100, 50.0), (100, 3000.0)]
 
 
 def vmf(dim: int, concentration: float, dtype: torch.dtype = torch.float64) -> VonMisesFisher:
-    torch.manual_seed(dim)
+    reseed(dim)
     loc = torch.nn.functional.normalize(torch.randn(dim, dtype=dtype), dim=-1)
     return VonMisesFisher(loc, torch.tensor(concentration, dtype=dtype))
 
@@ -58,7 +59,7 @@ def test_density_integrates_to_one(dim: int, concentration: float) -> None:
 @pytest.mark.parametrize(("dim", "concentration"), CASES)
 def test_draws_have_the_known_moments(dim: int, concentration: float) -> None:
     q = vmf(dim, concentration)
-    torch.manual_seed(3)
+    reseed(3)
     z = q.sample(torch.Size([DRAWS]))
     assert torch.allclose(z.norm(dim=-1), torch.ones(DRAWS, dtype=torch.float64), atol=1e-12)
     error = 5 * q.variance.sqrt() / DRAWS**0.5  # five standard errors
@@ -72,7 +73,7 @@ def test_draws_have_the_known_moments(dim: int, concentration: float) -> None:
 @pytest.mark.parametrize(("dim", "concentration"), [(3, 5.0), (10, 200.0), (100, 50.0)])
 def test_draws_follow_the_distribution_of_scipy(dim: int, concentration: float) -> None:
     q = vmf(dim, concentration)
-    torch.manual_seed(4)
+    reseed(4)
     ours = (q.sample(torch.Size([4000])) * q.loc).sum(-1).numpy()
     theirs = stats.vonmises_fisher(q.loc.numpy(), concentration).rvs(4000, random_state=0) @ q.loc.numpy()
     assert stats.ks_2samp(ours, theirs).pvalue > 1e-3
@@ -94,7 +95,7 @@ def test_gradient_of_the_concentration_is_that_of_the_expectation(dim: int, conc
     expected = (moment(concentration + step) - moment(concentration - step)) / (2 * step)
     q = vmf(dim, concentration)
     kappa = torch.full((DRAWS,), concentration, dtype=torch.float64, requires_grad=True)
-    torch.manual_seed(5)
+    reseed(5)
     z = VonMisesFisher(q.loc.expand(DRAWS, dim), kappa).rsample()
     (slopes,) = torch.autograd.grad((z * q.loc).sum(-1).square().sum(), kappa)
     # five standard errors, and the error of the finite difference
@@ -106,7 +107,7 @@ def test_gradient_of_the_direction_is_that_of_the_expectation() -> None:
     """E[<a, z>] = A <a, mu>, so its gradient for mu is A a, less the part along mu."""
     q, a = vmf(5, 8.0), torch.arange(5, dtype=torch.float64)
     raw = q.loc.expand(DRAWS, 5).clone().requires_grad_()
-    torch.manual_seed(6)
+    reseed(6)
     z = VonMisesFisher(torch.nn.functional.normalize(raw, dim=-1), q.concentration.expand(DRAWS)).rsample()
     (slopes,) = torch.autograd.grad((z * a).sum(), raw)
     expected = q.resultant * (a - (a * q.loc).sum() * q.loc)
@@ -152,7 +153,7 @@ def test_single_precision_is_close(dim: int, concentration: float) -> None:
 @pytest.mark.parametrize("temperature", [0.0, 0.5, 2.0])
 def test_draws_at_a_temperature_stay_on_the_sphere(temperature: float) -> None:
     """The spread of a narrow one is proportional to the temperature."""
-    torch.manual_seed(0)
+    reseed(0)
     loc = torch.nn.functional.normalize(torch.randn(5), dim=-1)
     q = VonMisesFisher(loc, torch.tensor(400.0))
     z = tempered(q, torch.Size([4000]), temperature)
@@ -163,7 +164,7 @@ def test_draws_at_a_temperature_stay_on_the_sphere(temperature: float) -> None:
 
 def test_draws_on_the_circle_have_length_one() -> None:
     """There the noise across loc is one number, which is small now and then."""
-    torch.manual_seed(0)
+    reseed(0)
     loc = torch.nn.functional.normalize(torch.randn(200_000, 2), dim=-1)
     z = VonMisesFisher(loc, torch.full((200_000,), 2.0)).sample()
     assert torch.allclose(z.norm(dim=-1), torch.ones(()), atol=1e-5)
@@ -171,7 +172,7 @@ def test_draws_on_the_circle_have_length_one() -> None:
 
 def test_uniform_draws_are_uniform() -> None:
     p = UniformSphere(torch.zeros(4, dtype=torch.float64))
-    torch.manual_seed(7)
+    reseed(7)
     z: Tensor = p.sample(torch.Size([DRAWS]))
     assert torch.allclose(z.norm(dim=-1), torch.ones(DRAWS, dtype=torch.float64))
     assert z.mean(0).abs().max() < 5 * 0.5 / DRAWS**0.5

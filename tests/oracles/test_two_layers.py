@@ -9,6 +9,7 @@ from torch.distributions import MultivariateNormal, kl_divergence
 
 from reparam.evaluation import importance_weighted
 from reparam.models import HierarchicalVAE
+from reparam.rng import reseed
 from tests.models.two_layers import exact, examples, model, truth, wrong
 
 
@@ -27,7 +28,7 @@ def joint_q(vae: HierarchicalVAE, x: Tensor) -> MultivariateNormal:
 def test_exact_posterior_gives_log_p_x_at_every_sample() -> None:
     known = truth()
     x = examples(known)
-    torch.manual_seed(1)
+    reseed(1)
     trace = model(known, exact(known)).trace(x, samples=50)
     expected = known.p_x.log_prob(x)
     # sums of numbers of the order of 10 in float64: rounding leaves about 1e-13
@@ -39,7 +40,7 @@ def test_exact_posterior_gives_log_p_x_at_every_sample() -> None:
 def test_densities_are_those_of_the_joint_normal() -> None:
     known = truth()
     x, vae = examples(known), model(known, wrong(known))
-    torch.manual_seed(2)
+    reseed(2)
     z = torch.randn(4, 6, 2, dtype=torch.float64)
     assert (vae.infer(x).log_prob(z) - joint_q(vae, x).log_prob(z)).abs().max() < 1e-10
     prior = MultivariateNormal(torch.zeros(2, dtype=torch.float64), known.covariance)
@@ -64,12 +65,12 @@ def test_elbo_plus_gap_is_log_p_x(kl: str, monkeypatch: pytest.MonkeyPatch) -> N
 def test_kl_by_group_is_its_monte_carlo_mean() -> None:
     known = truth()
     x, vae = examples(known, 1), model(known, wrong(known))
-    torch.manual_seed(3)
+    reseed(3)
     with torch.no_grad():
         trace = vae.trace(x, samples=40_000)
         closed = trace.kl[:, 0]
         vae.kl = "sampled"
-        torch.manual_seed(3)
+        reseed(3)
         sampled = vae.trace(x, samples=40_000).kl[:, 0]
     assert closed.shape == sampled.shape == (40_000, 2)
     difference = sampled - closed
@@ -83,7 +84,7 @@ def test_bounds_rise_to_log_p_x() -> None:
     known = truth()
     x, vae = examples(known, 1), model(known, wrong(known))
     repeats = 10_000
-    torch.manual_seed(2)
+    reseed(2)
     with torch.no_grad():
         log_w = vae.trace(x.expand(repeats, -1), samples=8).log_w
     means, errors = [], []
@@ -107,7 +108,7 @@ def test_importance_weighting_agrees_within_its_own_error() -> None:
 def test_moments_of_draws_from_the_prior() -> None:
     known = truth()
     vae = model(known, exact(known))
-    torch.manual_seed(4)
+    reseed(4)
     z = vae.prior().sample(torch.Size([100_000]))
     # a covariance of 100,000 draws is known to about 1 / sqrt(100,000) = 0.003 of its size; five of them
     assert torch.allclose(torch.cov(z.T), known.covariance, atol=0.02)
@@ -121,12 +122,12 @@ class TestFixedQ:
         """log w is constant in z there, so the path's gradient is zero at every draw."""
         known = truth()
         x, vae = examples(known), model(known, exact(known))
-        torch.manual_seed(1)
+        reseed(1)
         trace = vae.trace(x, samples=3, fixed_q=True)
         parameters = tuple(vae.inference_parameters())
         gradients = torch.autograd.grad(trace.log_w.sum(), parameters, retain_graph=True)
         assert max(gradient.abs().max() for gradient in gradients) < 1e-8  # rounding of sums of 18 terms near 10
-        torch.manual_seed(1)
+        reseed(1)
         free = torch.autograd.grad(vae.trace(x, samples=3).log_w.sum(), parameters)
         assert max(gradient.abs().max() for gradient in free) > 0.1
 
@@ -137,7 +138,7 @@ class TestFixedQ:
         means = []
         for fixed_q in (True, False):
             gradients = []
-            torch.manual_seed(6)
+            reseed(6)
             for _ in range(60):
                 trace = vae.trace(x.expand(300, -1), fixed_q=fixed_q)
                 gradients.append(torch.autograd.grad(trace.log_w.mean(), weight)[0])

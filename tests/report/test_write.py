@@ -221,6 +221,7 @@ def test_any_size_of_data_and_latent_space_makes_a_report(
 
 
 @pytest.mark.usefixtures("without_matplotlib")
+@pytest.mark.slow
 def test_large_noisy_color_images_keep_the_page_small(tmp_path: Path) -> None:
     report(tmp_path, TinyModel((3, 64, 48), 40), tiny_data((3, 64, 48)))
     assert (tmp_path / "report.html").stat().st_size < 3e6

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from reparam.errors import ConfigError, PartError, RefusedError, RunError, UnknownNameError
+from reparam.rng import reseed
 from reparam.runs import Run, open_run, train
 from reparam.samplers import (
     SAMPLERS,
@@ -36,7 +37,7 @@ def gaussian(count: int) -> Tensor:
 
 
 def sampled(sampler: Sampler, count: int) -> Tensor:
-    torch.manual_seed(1)
+    reseed(1)
     return sampler.sample(count)
 
 
@@ -51,7 +52,7 @@ TRAINED: dict[str, Any] = {
 @pytest.fixture(scope="module", params=list(TRAINED))
 def gaussian_sampler(request: pytest.FixtureRequest) -> Sampler:
     """Fitted to 4,000 draws of a Gaussian."""
-    torch.manual_seed(0)
+    reseed(0)
     sampler: Sampler = TRAINED[request.param]()
     sampler.fit(gaussian(4000), seed=3)
     return sampler
@@ -81,7 +82,7 @@ def test_log_density_of_a_gaussian(gaussian_sampler: Sampler) -> None:
 
 def test_flow_matching_density_is_that_of_its_draws() -> None:
     """Of an untrained field too: the way back undoes the way there."""
-    torch.manual_seed(0)
+    reseed(0)
     sampler = FlowMatchingSampler(1, (8,), ode_steps=100)
     z = torch.linspace(-12, 12, 2401).unsqueeze(-1)
     density = sampler.log_prob(z).exp()
@@ -161,7 +162,7 @@ def test_autoregressive_draws_what_it_saw() -> None:
     """Two codes that are always equal, the first 1 three times as often as 0."""
     draws = torch.Generator().manual_seed(0)
     first = (torch.rand(2000, 1, generator=draws) < 0.75).float()
-    torch.manual_seed(0)
+    reseed(0)
     sampler = AutoregressiveSampler((1, 2), 2, width=8, layers=1, steps=250)
     sampler.fit(first.expand(-1, 2))
     z = sampled(sampler, 3000)

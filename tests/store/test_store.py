@@ -14,12 +14,13 @@ from reparam.models import VAE
 from reparam.networks import Encoder
 from reparam.posteriors import NormalPosterior
 from reparam.recipes import build
+from reparam.rng import reseed
 from reparam.store import load, load_with_spec, model_folder, save
 from tests.contracts.members import tiny_data, tiny_spec
 
 
 def model(seed: int = 0) -> VAE:
-    torch.manual_seed(seed)
+    reseed(seed)
     return build("sigma-vae", tiny_data("real", (4,)), network={"kind": "mlp", "hidden_dims": [5]})
 
 
@@ -68,9 +69,9 @@ def test_an_older_model_is_replaced(folder: Path) -> None:
 
 
 def test_loading_draws_nothing_that_matters(folder: Path) -> None:
-    torch.manual_seed(5)
+    reseed(5)
     first = load(folder)
-    torch.manual_seed(6)
+    reseed(6)
     again = load(folder)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
 

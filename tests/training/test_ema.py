@@ -4,11 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from reparam.rng import reseed
 from reparam.training import EMA
 
 
 def linear() -> nn.Linear:
-    torch.manual_seed(0)
+    reseed(0)
     return nn.Linear(3, 2)
 
 

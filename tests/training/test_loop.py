@@ -20,6 +20,7 @@ from reparam.objectives import (
     PartialImportanceBound,
     RenyiBound,
 )
+from reparam.rng import reseed
 from reparam.trace import Bound, Player, Progress, Trace
 from reparam.training import Trainer, newest_checkpoint, read_metrics
 from reparam.training.optim import rate_factor
@@ -32,9 +33,9 @@ class TestRepeatable:
     @pytest.mark.parametrize("recipe", ["dae", "sigma-vae", "laplace-vae"])
     def test_bit_for_bit_from_the_seed(self, recipe: str) -> None:
         first, second, other = trainer(recipe=recipe), trainer(recipe=recipe), trainer(recipe=recipe, seed=1)
-        torch.manual_seed(1)
+        reseed(1)
         rows = first.run().metrics
-        torch.manual_seed(2)
+        reseed(2)
         assert timeless(second.run().metrics) == timeless(rows)
         assert equal(weights(first.model), weights(second.model))
         other.run()
@@ -270,7 +271,7 @@ class TestMinutes:
 class TestPlayers:
     @pytest.mark.parametrize("still", [0, 1])
     def test_each_moves_only_its_own(self, still: int) -> None:
-        torch.manual_seed(0)
+        reseed(0)
         objective = Duel()
         one = trainer(recipe="vae", objective=objective, epochs=1)
         modules = (one.model, objective.critic)
@@ -282,7 +283,7 @@ class TestPlayers:
 
     def test_is_one_gradient_of_each(self) -> None:
         """What the model's play left in the critic's gradients is cleared before the critic plays."""
-        torch.manual_seed(0)
+        reseed(0)
         objective = Duel()
         one = trainer(recipe="vae", objective=objective, epochs=1, batch_size=24, clip=None)
         found: list[list[torch.Tensor]] = []
@@ -300,7 +301,7 @@ class TestPlayers:
         assert all(torch.allclose(a, b, rtol=1e-4) for a, b in zip(found[1], expected, strict=True))
 
     def test_terms_of_one_player_are_not_thinned_by_the_other(self) -> None:
-        torch.manual_seed(0)
+        reseed(0)
         rows = trainer(recipe="vae", objective=Duel(), epochs=1, batch_size=24, ema=0.0).run().metrics
         alone = trainer(recipe="vae", epochs=1, batch_size=24, ema=0.0, objective=ELBO()).run().metrics
         assert rows[0]["elbo"] == pytest.approx(alone[0]["elbo"], rel=1e-6)  # the same draws before the first step
@@ -310,7 +311,7 @@ class TestPlayers:
         assert rows[0]["loss"] != pytest.approx(rows[0]["loss_critic"])
 
     def test_resumes(self, tmp_path: Path) -> None:
-        torch.manual_seed(0)
+        reseed(0)
         (tmp_path / "whole").mkdir(), (tmp_path / "half").mkdir()
         whole = Duel()
         start = weights(whole)

@@ -21,6 +21,7 @@ from reparam.objectives import (
     SlicedBound,
     TotalCorrelationBound,
 )
+from reparam.rng import reseed
 from tests.contracts.members import tiny_data
 from tests.training.forked import in_processes
 from tests.training.test_processes import same
@@ -31,12 +32,12 @@ L = 2
 
 
 def factor() -> Objective:
-    torch.manual_seed(0)
+    reseed(0)
     return FactorBound(L, hidden_dims=(6,), warmup=0.3)
 
 
 def adversarial() -> Objective:
-    torch.manual_seed(0)
+    reseed(0)
     return AdversarialBound(L, hidden_dims=(6,), samples=2)
 
 

@@ -48,7 +48,15 @@ def same(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
 class TestEqual:
     @pytest.mark.parametrize(
         ("recipe", "world"),
-        [("vae", 2), ("vae", 4), ("dae", 2), ("laplace-vae", 2), ("vq-vae", 4), ("lfq-vae", 2)],
+        [
+            ("vae", 2),
+            ("dae", 2),
+            ("laplace-vae", 2),
+            ("vq-vae", 2),
+            ("lfq-vae", 2),
+            pytest.param("vae", 4, marks=pytest.mark.slow),
+            pytest.param("vq-vae", 4, marks=pytest.mark.slow),
+        ],
     )
     def test_losses_at_every_step(self, tmp_path: Path, recipe: str, world: int) -> None:
         alone = rows(recipe)

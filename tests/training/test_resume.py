@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from reparam.errors import RunError
+from reparam.rng import reseed
 from reparam.training import Trainer, about, has_checkpoints, newest_checkpoint, read_metrics
 from tests.contracts.members import tiny_data
 from tests.training.trained import Duel, equal, timeless, trainer, weights
@@ -20,7 +21,7 @@ from tests.training.trained import Duel, equal, timeless, trainer, weights
 
 def make(folder: Path, players: int = 1, **given: Any) -> Trainer:
     """A trainer of one player, or of two, whose weights nobody has touched."""
-    torch.manual_seed(0)
+    reseed(0)
     folder.mkdir(exist_ok=True)
     two = {"recipe": "vae", "objective": Duel()} if players == 2 else {}
     return trainer(folder, **(two | {"checkpoint_seconds": 0, "epochs": 4} | given))
@@ -131,12 +132,12 @@ class TestPlans:
         assert second.run(resume=True).steps == 12
 
     def test_the_plan_is_kept_before_the_first_step(self, tmp_path: Path) -> None:
-        one = make(tmp_path, epochs=None, max_minutes=0.02)
+        one = make(tmp_path, epochs=None, max_minutes=0.005)
         run_until(one, 1)
         first = sorted((tmp_path / "checkpoints").iterdir())[0]
         assert first.name == "step-000000000"
         planned = json.loads((first / "state.json").read_text())["state"]["total_steps"]
-        assert make(tmp_path, epochs=None, max_minutes=0.02).run(resume=True).steps == planned
+        assert make(tmp_path, epochs=None, max_minutes=0.005).run(resume=True).steps == planned
 
     def test_nothing_to_resume(self, tmp_path: Path) -> None:
         for one in (trainer(tmp_path), trainer()):
@@ -168,7 +169,7 @@ trainer(Path(sys.argv[1]), progress=ask, checkpoint_seconds=60).run()
 
 
 class TestSignals:
-    @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+    @pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGINT", marks=pytest.mark.slow)])
     def test_saves_and_leaves_as_the_signal_says(self, tmp_path: Path, name: str) -> None:
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT, str(tmp_path), name],

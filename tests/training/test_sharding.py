@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from reparam.errors import RefusedError, RunError
 from reparam.processes import current, is_part
 from reparam.recipes import RECIPES
+from reparam.rng import reseed
 from reparam.runs import resume, train
 from reparam.training import Trainer
 from reparam.training.sharding import gathered, own_part, shared_out
@@ -52,6 +53,7 @@ def test_losses_at_every_step(tmp_path: Path, recipe: str) -> None:
     assert all(same(alone, each) for each in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "shape"), [("vae", (1, 16, 12)), ("sigma-vae", (2, 33))])
 def test_convolutions(tmp_path: Path, recipe: str, shape: tuple[int, ...]) -> None:
     """Their weights are laid out channels last, which FSDP does not take."""
@@ -76,7 +78,7 @@ class Careless(nn.Module):
 
 def test_layers_are_used_as_anybody_likes(tmp_path: Path) -> None:
     def gradients(shard: bool) -> list[float]:
-        torch.manual_seed(0)
+        reseed(0)
         one: Any = Careless()
         copied = shared_out(one, processes=current())[0] if shard else one
         copied(torch.ones(2, 3, 16)).square().mean().backward()

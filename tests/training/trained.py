@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from reparam.data import Data
 from reparam.objectives import ELBO, Objective
 from reparam.recipes import build
+from reparam.rng import reseed
 from reparam.trace import Bound, Player, Progress, Trace
 from reparam.training import Trainer, TrainSettings
 from tests.contracts.members import tiny_data
@@ -33,7 +34,7 @@ def trainer(
     """A trainer of a recipe's model from a seed of its own."""
     data = data or tiny_data("unit", (4,))
     with torch.random.fork_rng():
-        torch.manual_seed(7)
+        reseed(7)
         model = build(recipe, data)
     objective = objective or ELBO(warmup=0.3)
     return Trainer(model, data, objective, settings(**given), seed=seed, folder=folder, keep=keep, progress=progress)
