@@ -5,12 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.house.source import ROOT
 
 
-@pytest.mark.slow
 def test_ten_kills(tmp_path: Path) -> None:
     options = ["--trainings", "3", "--kills", "10", "--epochs", "1", "--folder", str(tmp_path)]
     command = [sys.executable, str(ROOT / "benchmarks" / "kill.py"), *options]
