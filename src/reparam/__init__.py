@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from reparam.models import VAE
     from reparam.objectives import ELBO
     from reparam.recipes import build
+    from reparam.report import write_report
     from reparam.runs import Run, fit, open_run, resume, train
     from reparam.store import load, save
     from reparam.trace import Bound, Player, Progress, Trace
@@ -49,6 +50,7 @@ __all__ = [
     "save",
     "train",
     "traverse",
+    "write_report",
 ]
 
 _HOMES = {
@@ -66,7 +68,7 @@ _HOMES = {
     "posteriors": (),
     "priors": (),
     "recipes": ("build",),
-    "report": (),
+    "report": ("write_report",),
     "rng": (),
     "runs": ("Run", "fit", "open_run", "resume", "train"),
     "samplers": (),

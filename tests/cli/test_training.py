@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import yaml
 
-from reparam.cli.progress import TrainingProgress, clock, command_of, terms
+from reparam.cli.progress import TrainingProgress, clock, terms
+from reparam.runs import open_run
 from tests.cli.conftest import SMALL, Invoke
 
 
@@ -142,7 +143,9 @@ def test_resume(invoke: Invoke, tmp_path: Path) -> None:
     assert answer.json["evaluation"]["mse"] > 0
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert max(row["epoch"] for row in rows) == 3
-    assert command_of(folder).startswith("reparam train ae --epochs 1")
+    command = open_run(folder).command
+    assert command is not None
+    assert command.startswith("reparam train ae --epochs 1")
 
 
 def test_resume_refuses_fewer_epochs(invoke: Invoke, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ PUBLIC = [
     "save",
     "train",
     "traverse",
+    "write_report",
 ]
 
 

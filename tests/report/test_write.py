@@ -15,7 +15,7 @@ from PIL import Image
 
 from reparam.data.records import Data
 from reparam.errors import DataError
-from reparam.report import plots, write_report
+from reparam.report import plots, write_page
 from reparam.report.figures import draw_sections
 from reparam.report.images import image_grid
 from reparam.report.subject import look_at
@@ -68,7 +68,7 @@ def report(folder: Path, model: TinyModel, data: Data, **changes: Any) -> Page:
         "command": "reparam train",
     }
     settings |= {"evaluation": evaluation_of(model.latent_dim)} | changes
-    return Page(write_report(folder, model, data, **settings).read_text(encoding="utf-8"))
+    return Page(write_page(folder, model, data, **settings).read_text(encoding="utf-8"))
 
 
 def figure_names(folder: Path) -> set[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from reparam.cli.console import print_json, print_line, print_table, say
 from reparam.cli.options import Reporting
-from reparam.cli.progress import CountingProgress, command_of
+from reparam.cli.progress import CountingProgress
 from reparam.launch import speaks
 from reparam.report import write_report
 from reparam.report.numbers import headline_numbers, refusals
@@ -32,27 +32,13 @@ def conclude(run: Run, folder: Path, common: Reporting, report: bool = True) -> 
     say(f"judging on the test split (at most {LIMIT:,} items, {SAMPLES} samples each for log p(x))")
     with CountingProgress() as progress:
         evaluation = run.evaluate(samples=SAMPLES, limit=LIMIT, seed=common.draws, progress=progress)
-    path = report_of(run, folder, common.draws) if report else None
+    path = write_report(run, folder, seed=common.draws) if report else None
     print_numbers(evaluation, stderr=common.json)
     print_line(f"run     {folder}", stderr=common.json)
     if path:
         print_line(f"report  {path}", stderr=common.json)
     if common.json:
         print_json({"run": folder, "report": path, "evaluation": evaluation})
-
-
-def report_of(run: Run, folder: Path, seed: int) -> Path:
-    """Writes the report of a run, and returns its path."""
-    return write_report(
-        folder,
-        run.model,
-        run.load_data(),
-        config=run.config.model_dump(mode="json"),
-        metrics=run.metrics,
-        evaluation=run.evaluation,
-        command=command_of(folder),
-        seed=seed,
-    )
 
 
 def print_numbers(evaluation: dict[str, Any], *, stderr: bool = False) -> None:

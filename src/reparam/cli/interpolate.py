@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from reparam.cli.console import print_json, print_line
-from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Whole
+from reparam.cli.options import REPORTING, OutPath, OwnData, Reports, RunPath, Whole
 
 Item = Annotated[str, Parameter(help="A number in the test split, class:NAME (a random one of that class), or a path.")]
 
@@ -21,6 +21,7 @@ def interpolate(
     steps: Whole = 10,
     path: Literal["linear", "spherical"] = "linear",
     label: str | None = None,
+    data: OwnData = None,
     out: OutPath = None,
     common: Reports = REPORTING,
 ) -> None:
@@ -41,7 +42,7 @@ def interpolate(
     from reparam.latents import interpolate as walk
     from reparam.runs import open_run
 
-    opened = open_run(run, common.device)
+    opened = open_run(run, common.device, data)
     where = item_file(out, run, "interpolation", opened.spec)
     start, end = (read_item(opened, text, common.draws) for text in (a, b))
     x = walk(told(opened, label, start), start.x[0], end.x[0], steps, path)

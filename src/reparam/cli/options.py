@@ -39,6 +39,12 @@ Whole = Annotated[int, _WHOLE]
 MaybeWhole = Annotated[int | None, _WHOLE]
 RunPath = Annotated[Path, Parameter(name="RUN", help="A run folder, or a model folder.")]
 Source = Annotated[str, Parameter(name="SOURCE", help="A data name, or a path.")]
+OwnData = Annotated[
+    str | None,
+    Parameter(
+        name="--data", help="Its data, where they were given from Python, or others in their place: a name or a path."
+    ),
+]
 SplitName = Annotated[
     Literal["all", "train", "validation", "test"],
     Parameter(name="--split", help="Which part of the source; all is every item, also those that it was trained on."),

@@ -14,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from reparam.cli.console import COMMAND, log_console
+from reparam.runs.record import LOG
 
-LOG = "log.txt"
 _QUIET_S = 10.0
 
 
@@ -100,13 +100,6 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def command_of(folder: Path) -> str:
-    """The command that made a run: the first line of its log.txt, or that it was made from Python."""
-    path = folder / LOG
-    first = path.read_text(encoding="utf-8").partition("\n")[0] if path.exists() else ""
-    return first.removeprefix("$ ") if first.startswith("$ ") else "a training from Python"
 
 
 class CountingProgress:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reparam.cli.console import print_json, say
 from reparam.cli.failures import resumable
-from reparam.cli.options import REPORTING, MaybeWhole, Reports, RunPath
+from reparam.cli.options import REPORTING, MaybeWhole, OwnData, Reports, RunPath
 
 
 def resume(
@@ -13,6 +13,7 @@ def resume(
     *,
     epochs: MaybeWhole = None,
     max_minutes: float | None = None,
+    data: OwnData = None,
     report: bool = True,
     common: Reports = REPORTING,
 ) -> None:
@@ -33,7 +34,9 @@ def resume(
     before = rows[-1]["step"] if rows else 0
     with resumable(run):
         with TrainingProgress(run) as progress:
-            done = runs.resume(run, epochs=epochs, max_minutes=max_minutes, device=common.device, progress=progress)
+            done = runs.resume(
+                run, epochs=epochs, max_minutes=max_minutes, data=data, device=common.device, progress=progress
+            )
         over = done.metrics and done.metrics[-1]["step"] == before
         if over and done.evaluation and ((run / "report.html").exists() or not report):
             epoch = done.metrics[-1]["epoch"]

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from reparam.cli.console import print_json, print_line
-from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Whole, require_positive
+from reparam.cli.options import REPORTING, OutPath, OwnData, Reports, RunPath, Whole, require_positive
 
 
 def sample(
@@ -19,6 +19,7 @@ def sample(
     sampler: str = "prior",
     temperature: float = 1.0,
     draw: Annotated[bool, Parameter(negative="")] = False,
+    data: OwnData = None,
     out: OutPath = None,
     common: Reports = REPORTING,
 ) -> None:
@@ -44,7 +45,7 @@ def sample(
     from reparam.runs import open_run
     from reparam.samplers import draw as drawn
 
-    opened = open_run(run, common.device)
+    opened = open_run(run, common.device, data)
     path = item_file(out, run, "samples", opened.spec, folder=True)
     require_positive("-n", n)
     if temperature != 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reparam.cli.console import print_json, print_line
-from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Whole, numbers_in, require_positive
+from reparam.cli.options import REPORTING, OutPath, OwnData, Reports, RunPath, Whole, numbers_in, require_positive
 
 _MOST = 16
 
@@ -17,6 +17,7 @@ def traverse(
     dims: str | None = None,
     span: float = 3.0,
     steps: Whole = 9,
+    data: OwnData = None,
     out: OutPath = None,
     common: Reports = REPORTING,
 ) -> None:
@@ -40,7 +41,7 @@ def traverse(
     from reparam.runs import open_run
 
     require_positive("--span", span)
-    opened = open_run(run, common.device)
+    opened = open_run(run, common.device, data)
     where = item_file(out, run, "traversal", opened.spec, endings=(".png", ".npz"))
     anchor = None if item is None else read_item(opened, item, common.draws)
     model = told(opened, label, anchor)

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from reparam.data.records import Data, DataSpec
-from reparam.errors import MissingExtraError
+from reparam.errors import MissingExtraError, RunError
 from reparam.evaluation import evaluating
 from reparam.files import replacing
 from reparam.report.figures import Section, draw_sections
@@ -20,10 +20,40 @@ from reparam.report.numbers import duration, headline_numbers, is_number, refusa
 from reparam.report.page import Page, render
 from reparam.report.plots import require_matplotlib
 from reparam.report.subject import look_at
+from reparam.runs import Run
 from reparam.shapes import readable
 
 
-def write_report(
+def write_report(run: Run, folder: str | Path | None = None, *, seed: int = 0) -> Path:
+    """Writes ``report.html`` and ``figures/`` of a run: its training, its pictures, and what evaluation.json holds.
+
+    Args:
+        run: From ``train``, ``fit``, ``resume`` or ``open_run``.
+        folder: Where to write, for a run that is kept in memory; its own folder where nothing is given.
+        seed: Seeds the choice of test items and every draw.
+
+    Returns:
+        Path of ``report.html``.
+
+    Raises:
+        RunError: if there is no folder, or the run's data are not at hand.
+    """
+    folder = run.folder if folder is None else folder
+    if folder is None:
+        raise RunError("This run is kept in memory, so its report needs a folder: write_report(run, 'runs/first').")
+    return write_page(
+        folder,
+        run.model,
+        run.load_data(),
+        config=run.config.model_dump(mode="json"),
+        metrics=run.metrics,
+        evaluation=run.evaluation,
+        command=run.command or "a training from Python",
+        seed=seed,
+    )
+
+
+def write_page(
     folder: str | Path,
     model: Any,
     data: Data,

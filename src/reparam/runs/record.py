@@ -19,6 +19,7 @@ from reparam.runs.settings import choose_device, config_by_hand, load_for, read_
 from reparam.training import read_metrics
 from reparam.training.log import Row
 
+LOG = "log.txt"
 SAME_ITEMS = ("n", "seed", "binarize")
 SAMPLERS, SUBSETS = "samplers", "subsets"  # numbers of another source of new items, and of fewer test items
 
@@ -47,6 +48,13 @@ class Run:
         steps = self.metrics[-1]["step"] if self.metrics else 0
         place = "in memory" if self.folder is None else str(self.folder)
         return f"Run({self.config.recipe} on {self.spec.name}, {steps:,} steps, {place})"
+
+    @property
+    def command(self) -> str | None:
+        """The command that made it: the first line of its log.txt; None for a training from Python."""
+        path = self.folder / LOG if self.folder else None
+        first = path.read_text(encoding="utf-8").partition("\n")[0] if path and path.exists() else ""
+        return first.removeprefix("$ ") if first.startswith("$ ") else None
 
     def load_data(self, source: Any = None) -> Data:
         """The run's own data, or another source prepared the same way, on the model's device."""
@@ -156,11 +164,16 @@ def with_numbers(kept: Mapping[str, Any], found: Mapping[str, Any], metrics: Ite
     return {**stay, **found}
 
 
-def open_run(path: Path | str, device: str = "auto") -> Run:
+def open_run(path: Path | str, device: str = "auto", data: Any = None) -> Run:
     """A run from its folder, or from its model folder, to judge and use its model.
 
     A model folder that lies in no run (from :func:`reparam.save`) gives a run without a folder: nothing is written.
 
+    Args:
+        path: A run folder, or a model folder.
+        device: auto, cpu, cuda or mps.
+        data: The run's data, where they were given from Python and have no source to load again; or others, prepared
+            the same way, to use in their place.
     Raises:
         RunNotFoundError: if there is no run, or it has no model yet.
         RunError: if the model does not say what its data are.
@@ -172,6 +185,10 @@ def open_run(path: Path | str, device: str = "auto") -> Run:
     if not (folder / "config.yaml").exists() and folder.name == "model" and (folder.parent / "config.yaml").exists():
         folder = folder.parent
     if (folder / "config.yaml").exists():
-        return Run(folder, model, spec, read_config(folder), read_metrics(folder))
-    named = {"source": spec.name, "binarize": spec.binarize}
-    return Run(None, model, spec, config_by_hand(named, {"kind": "elbo"}, {}, 0), [])
+        run = Run(folder, model, spec, read_config(folder), read_metrics(folder))
+    else:
+        named = {"source": spec.name, "binarize": spec.binarize}
+        run = Run(None, model, spec, config_by_hand(named, {"kind": "elbo"}, {}, 0), [])
+    if data is not None:
+        run.data = run.load_data(data)
+    return run

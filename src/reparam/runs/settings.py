@@ -52,7 +52,10 @@ def load_for(config: Config) -> Data:
         RunError: if they were given from Python.
     """
     if not config.data.source:
-        raise RunError("This run was trained on data given from Python. Give them again (data=), or name a source.")
+        raise RunError(
+            "This run was trained on data given from Python, which it does not hold. Give them again: data=..., on the "
+            "command line --data SOURCE."
+        )
     return load_data(**config.data.model_dump())
 
 

@@ -236,7 +236,7 @@ def resume(
     *,
     epochs: int | None = None,
     max_minutes: float | None = None,
-    data: Data | None = None,
+    data: Any = None,
     objective: Objective | None = None,
     device: str = "auto",
     progress: Progressed | None = None,
@@ -247,7 +247,8 @@ def resume(
         folder: The run folder.
         epochs: A new total number of epochs.
         max_minutes: More minutes from here on.
-        data: The run's data, where they were given from Python and have no source to load again.
+        data: The run's data, where they were given from Python and have no source to load again; anything that
+            ``load_data`` reads.
         objective: The run's objective, where it is none of reparam's own.
         device: auto, cpu, cuda or mps.
         progress: Called with each row of metrics and the total number of steps.
