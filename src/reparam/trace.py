@@ -169,7 +169,14 @@ class Model(Protocol):
     observes: tuple[str, ...]
 
     def trace(
-        self, x: Tensor, samples: int = 1, *, q: Distribution | None = None, fixed_q: bool = False, **named: Any
+        self,
+        x: Tensor,
+        samples: int = 1,
+        *,
+        q: Distribution | None = None,
+        p_z: Distribution | None = None,
+        fixed_q: bool = False,
+        **named: Any,
     ) -> Trace: ...
 
     def infer(self, x: Tensor, **named: Any) -> Distribution: ...

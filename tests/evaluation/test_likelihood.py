@@ -100,6 +100,18 @@ def test_judges_in_evaluation_mode_and_gives_the_mode_back() -> None:
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
 
 
+def test_a_prior_is_made_once_for_all_draws_of_some_examples() -> None:
+    """That of the VampPrior encodes its pseudo-inputs, which costs as much as the decoding."""
+    data = tiny_data("real", (4,))
+    model = build("vamp-vae", data)
+    assert model.prior is not None
+    made: list[object] = []
+    model.prior.register_forward_hook(lambda part, given, p_z: made.append(p_z))
+    x = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
+    log_likelihood(model, x, samples=40, rows=40)
+    assert len(made) == 1
+
+
 def test_progress_counts_examples() -> None:
     done: list[int] = []
     x = torch.arange(B, dtype=torch.float64).unsqueeze(1)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributions import Distribution
 
 from reparam.data import Batch, Split
 from reparam.distributions import is_density
@@ -210,11 +211,13 @@ def _stream(model: Model, piece: Batch, samples: int, rows: int) -> Likelihoods:
     x = piece.x
     named: dict[str, Any] = dict(piece.named)
     q = model.infer(x, **named)
+    p_z: Distribution | None = None  # asked for once: a prior made of q(z|u) encodes its u
     stream: _Stream | None = None
     left = 1 if getattr(q, "noiseless", False) else samples  # all draws are the same one
     while left:
         draws = min(left, max(1, rows // len(x)))
-        trace = model.trace(x, samples=draws, q=q, **named)
+        trace = model.trace(x, samples=draws, q=q, p_z=p_z, **named)
+        p_z = trace.p_z
         if stream is None:
             require_density(trace)
             stream = _Stream(trace.log_w[0].double())

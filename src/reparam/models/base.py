@@ -64,6 +64,7 @@ class Autoencoder(nn.Module, ABC):
         samples: int = 1,
         *,
         q: Distribution | None = None,
+        p_z: Distribution | None = None,
         fixed_q: bool = False,
         **named: Any,
     ) -> Trace:
@@ -75,6 +76,7 @@ class Autoencoder(nn.Module, ABC):
             x: Examples; one item counts as a batch of one.
             samples: Number of draws K.
             q: What :meth:`infer` gave for x, to encode once and draw many times.
+            p_z: What :meth:`p_z` gave for what the model is told, or the ``p_z`` of an earlier trace.
             fixed_q: ``log_q`` passes gradients to z and none to the parameters of q, as some estimators want it.
             **named: What the model must be told, by name: see :attr:`conditions`.
         """

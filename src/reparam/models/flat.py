@@ -192,6 +192,7 @@ class VAE(Autoencoder):
         samples: int = 1,
         *,
         q: Distribution | None = None,
+        p_z: Distribution | None = None,
         fixed_q: bool = False,
         **named: Any,
     ) -> Trace:
@@ -199,7 +200,8 @@ class VAE(Autoencoder):
         with per_example(1):
             z = q.rsample(torch.Size([samples]))
             noise = torch.randn_like(z) if self.posterior.refines else None
-        p_z = None if self.prior is None else self.p_z(**named)
+        if p_z is None and self.prior is not None:
+            p_z = self.p_z(**named)
         if noise is not None and p_z is not None:
             return self._refined(x, q, p_z, z, noise, fixed_q, named)
         p_x = self.decode(z, **named)

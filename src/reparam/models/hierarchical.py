@@ -136,6 +136,7 @@ class HierarchicalVAE(Autoencoder):
         samples: int = 1,
         *,
         q: Distribution | None = None,
+        p_z: Distribution | None = None,
         fixed_q: bool = False,
         **named: Any,
     ) -> Trace:
@@ -144,7 +145,7 @@ class HierarchicalVAE(Autoencoder):
             raise PartError(f"HierarchicalVAE: q is a {type(q).__name__}, expected what infer(x) gave.")
         with per_example(1):
             path: Path = q.draw(Size([samples]))
-        p_z = self.prior()
+        p_z = p_z if isinstance(p_z, TopDownPrior) else self.prior()
         # an estimator that reads the gradient for z walks again from z on, so that every density follows from it
         seen: Path = p_z.at(path.z) if fixed_q else path
         p_x = self.likelihood(seen.out)

@@ -122,6 +122,7 @@ class SemiSupervisedVAE(Autoencoder):
         samples: int = 1,
         *,
         q: Distribution | None = None,
+        p_z: Distribution | None = None,
         fixed_q: bool = False,
         **named: Any,
     ) -> Trace:
@@ -133,13 +134,15 @@ class SemiSupervisedVAE(Autoencoder):
         x, q = self._inferred(x, q)
         if not isinstance(q, ByClass):
             raise PartError(f"SemiSupervisedVAE: q is a {type(q).__name__}, expected what infer(x) gave.")
-        return self._summed(x, q, samples, named.get("labels")) if self.training else self._drawn(x, q, samples)
+        if self.training:
+            return self._summed(x, q, samples, named.get("labels"))
+        return self._drawn(x, q, samples, p_z if isinstance(p_z, ByClass) else self.p_z())
 
-    def _drawn(self, x: Tensor, q: ByClass, samples: int) -> Trace:
+    def _drawn(self, x: Tensor, q: ByClass, samples: int, p_z: ByClass) -> Trace:
         """Class and style are drawn, and the weights are those of an importance sampler."""
         with per_example(1):
             z = q.rsample(Size([samples]))
-        p_z, p_x = self.p_z(), self.decode(z)
+        p_x = self.decode(z)
         style = q.log_prob_of_style(z) - p_z.log_prob_of_style(z)
         kl = torch.stack([style, self._class_kl(q).expand_as(style)], -1)
         log_q, log_p_z = q.log_prob(z), p_z.log_prob(z)
