@@ -108,7 +108,7 @@ def load_with_spec(path: Path | str, device: torch.device | str = "cpu") -> tupl
         content: dict[str, Any] = read_json(folder / "config.json")
         if content["format"] > FORMAT:
             raise RunError(f"{folder}: written by a newer reparam (format {content['format']:.10g}). Upgrade reparam.")
-        spec = _spec(content["data"])
+        spec = spec_of(content["data"])
         weights = folder / "weights.safetensors"
         with seeded("rebuild"):  # initial values are drawn and thrown away; the caller's generator stays as it is
             model = rebuild(content["model"], "model", stored(weights))
@@ -119,7 +119,9 @@ def load_with_spec(path: Path | str, device: torch.device | str = "cpu") -> tupl
         if isinstance(error, RunError):
             raise
         reason = " ".join(str(error).split())[:300]
-        raise RunError(f"{folder}: the model is damaged ({type(error).__name__}: {reason}).") from None
+        raise RunError(
+            f"{folder}: the model is damaged, or of another version ({type(error).__name__}: {reason})."
+        ) from None
     return model.to(device).eval(), spec
 
 
@@ -139,7 +141,8 @@ def load(path: Path | str, device: torch.device | str = "cpu") -> Autoencoder:
     return load_with_spec(path, device)[0]
 
 
-def _spec(values: dict[str, Any] | None) -> DataSpec | None:
+def spec_of(values: dict[str, Any] | None) -> DataSpec | None:
+    """What data are, from what ``asdict`` made of it; None of None."""
     if values is None:
         return None
     fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}

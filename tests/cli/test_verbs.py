@@ -9,14 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from reparam.errors import RunError
-from reparam.recipes import build
-from reparam.report import write_report
-from reparam.rng import reseed
-from reparam.runs import fit
 from tests.cli.conftest import Invoke, trained
 
 
@@ -450,32 +444,3 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     assert found.value.filename == str(path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def pictures(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
-
-
-def test_a_run_on_arrays_from_python_is_told_its_data(invoke: Invoke, tmp_path: Path) -> None:
-    reseed(0)
-    x = torch.randn(60, 4)
-    np.save(tmp_path / "x.npy", x.numpy())
-    run = fit(build("vae", x), x, epochs=1, out=tmp_path / "run", device="cpu", tensorboard=False)
-    wanted = pictures(write_report(run).parent)
-    asked = ("report", "traverse", "resume --epochs 2", "interpolate 0 1", "sample --sampler gmm")
-    for verb, *more in map(str.split, asked):
-        refused = invoke(verb, tmp_path / "run", *more)
-        assert refused.code == 1
-        assert "--data SOURCE" in refused.err
-        assert invoke(verb, tmp_path / "run", *more, "--data", tmp_path / "x.npy").code == 0
-        if verb == "report":
-            assert pictures(tmp_path / "run") == wanted
-
-
-def test_a_run_in_memory_needs_a_folder_for_its_report(tmp_path: Path) -> None:
-    reseed(0)
-    x = torch.randn(60, 4)
-    run = fit(build("vae", x), x, epochs=1, device="cpu")
-    with pytest.raises(RunError, match="needs a folder"):
-        write_report(run)
-    assert write_report(run, tmp_path / "there") == tmp_path / "there" / "report.html"

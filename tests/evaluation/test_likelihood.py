@@ -10,6 +10,7 @@ from torch.distributions import Normal
 from reparam.distributions import joint
 from reparam.errors import PartError, RefusedError
 from reparam.evaluation import importance_weighted, log_likelihood
+from reparam.models import SemiSupervisedVAE
 from reparam.recipes import build
 from reparam.rng import reseed
 from reparam.trace import Trace
@@ -100,13 +101,14 @@ def test_judges_in_evaluation_mode_and_gives_the_mode_back() -> None:
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
 
 
-def test_a_prior_is_made_once_for_all_draws_of_some_examples() -> None:
+@pytest.mark.parametrize("recipe", ["vamp-vae", "m2"])
+def test_a_prior_is_made_once_for_all_draws_of_some_examples(recipe: str) -> None:
     """That of the VampPrior encodes its pseudo-inputs, which costs as much as the decoding."""
-    data = tiny_data("real", (4,))
-    model = build("vamp-vae", data)
-    assert model.prior is not None
+    model = build(recipe, tiny_data("real", (4,)))
+    prior = model.vae.prior if isinstance(model, SemiSupervisedVAE) else model.prior
+    assert prior is not None
     made: list[object] = []
-    model.prior.register_forward_hook(lambda part, given, p_z: made.append(p_z))
+    prior.register_forward_hook(lambda part, given, p_z: made.append(p_z))
     x = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
     log_likelihood(model, x, samples=40, rows=40)
     assert len(made) == 1

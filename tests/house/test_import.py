@@ -82,6 +82,5 @@ for key in before:
 """
 
 
-@pytest.mark.slow
 def test_changes_nothing_global() -> None:
     assert run(GLOBAL_STATE) == ""

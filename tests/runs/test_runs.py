@@ -314,10 +314,11 @@ class TestEvaluate:
         assert done.evaluate(samples=7, seed=1) == done.evaluate(samples=7, seed=1)
         assert done.evaluate(samples=7, seed=1)["nll"] != done.evaluate(samples=7, seed=2)["nll"]
 
-    def test_a_run_in_memory_keeps_no_file(self) -> None:
+    def test_a_run_in_memory_keeps_its_numbers_too(self) -> None:
         done = run()
-        done.evaluate(metrics=["elbo"])
-        assert done.evaluation == {}
+        first = done.evaluate(metrics=["elbo"])
+        assert done.evaluation == first
+        assert done.evaluation | done.evaluate(metrics=["nll"], samples=3) == done.evaluation
 
     def test_unknown_split(self) -> None:
         with pytest.raises(DataError, match="no split 'tset'"):

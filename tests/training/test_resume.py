@@ -169,7 +169,7 @@ trainer(Path(sys.argv[1]), progress=ask, checkpoint_seconds=60).run()
 
 
 class TestSignals:
-    @pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGINT", marks=pytest.mark.slow)])
+    @pytest.mark.parametrize("name", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.slow)])
     def test_saves_and_leaves_as_the_signal_says(self, tmp_path: Path, name: str) -> None:
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT, str(tmp_path), name],

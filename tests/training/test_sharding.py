@@ -53,8 +53,9 @@ def test_losses_at_every_step(tmp_path: Path, recipe: str) -> None:
     assert all(same(alone, each) for each in found)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("recipe", "shape"), [("vae", (1, 16, 12)), ("sigma-vae", (2, 33))])
+@pytest.mark.parametrize(
+    ("recipe", "shape"), [("vae", (1, 16, 12)), pytest.param("sigma-vae", (2, 33), marks=pytest.mark.slow)]
+)
 def test_convolutions(tmp_path: Path, recipe: str, shape: tuple[int, ...]) -> None:
     """Their weights are laid out channels last, which FSDP does not take."""
     alone = rows(recipe, shard=False, shape=shape)

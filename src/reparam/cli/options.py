@@ -42,7 +42,7 @@ Source = Annotated[str, Parameter(name="SOURCE", help="A data name, or a path.")
 OwnData = Annotated[
     str | None,
     Parameter(
-        name="--data", help="Its data, where they were given from Python, or others in their place: a name or a path."
+        name="--data", help="Where its data are now, where they were moved or given from Python: a name or a path."
     ),
 ]
 SplitName = Annotated[

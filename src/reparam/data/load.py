@@ -101,13 +101,15 @@ def load_data(
         raw = read(source, wanted(size, spec)).named(name)
         data = divided(with_said(raw, declared), spec, extents(size), validation, seed)
     data = binarized(data, binarize, fixed=spec is not None)
-    if isinstance(given, str | os.PathLike):
-        path = os.path.realpath(os.path.expanduser(given))  # found again from any folder
-        given = path if not is_named(given) and os.path.exists(path) else given
+    if not isinstance(source, Data):
         origin: dict[str, Any] = {"size": size, "axes": axes, "values": values, "seed": seed}
         origin |= {"validation": validation, "limit": limit, "labelled": labelled}
-        chosen = "on" if on_disk else "off"  # also where another machine has more memory, or less
-        data = replace(data, origin={"source": os.fspath(given), "stream": chosen, **origin})
+        if isinstance(given, str | os.PathLike):
+            path = os.path.realpath(os.path.expanduser(given))  # found again from any folder
+            given = path if not is_named(given) and os.path.exists(path) else given
+            origin["source"] = os.fspath(given)
+            origin["stream"] = "on" if on_disk else "off"  # also where another machine has more memory, or less
+        data = replace(data, origin=origin)
     if limit is not None:
         data = replace(
             data,

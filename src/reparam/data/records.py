@@ -213,7 +213,8 @@ class Data:
     """Train, validation and test: always three.
 
     Attributes:
-        origin: Arguments of ``load_data`` that give the same data again; empty where they came from Python objects.
+        origin: Arguments of ``load_data`` that give the same data again, without ``source`` where that was a Python
+            object; empty where the splits were put together by hand.
     """
 
     train: Split

@@ -76,7 +76,8 @@ class Autoencoder(nn.Module, ABC):
             x: Examples; one item counts as a batch of one.
             samples: Number of draws K.
             q: What :meth:`infer` gave for x, to encode once and draw many times.
-            p_z: What :meth:`p_z` gave for what the model is told, or the ``p_z`` of an earlier trace.
+            p_z: What :meth:`p_z` gave for what the model is told, or the ``p_z`` of an earlier trace, where the
+                prior is not being trained.
             fixed_q: ``log_q`` passes gradients to z and none to the parameters of q, as some estimators want it.
             **named: What the model must be told, by name: see :attr:`conditions`.
         """

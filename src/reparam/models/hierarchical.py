@@ -145,7 +145,9 @@ class HierarchicalVAE(Autoencoder):
             raise PartError(f"HierarchicalVAE: q is a {type(q).__name__}, expected what infer(x) gave.")
         with per_example(1):
             path: Path = q.draw(Size([samples]))
-        p_z = p_z if isinstance(p_z, TopDownPrior) else self.prior()
+        p_z = self.prior() if p_z is None else p_z
+        if not isinstance(p_z, TopDownPrior):
+            raise PartError(f"HierarchicalVAE: p_z is a {type(p_z).__name__}, expected what p_z() gave.")
         # an estimator that reads the gradient for z walks again from z on, so that every density follows from it
         seen: Path = p_z.at(path.z) if fixed_q else path
         p_x = self.likelihood(seen.out)

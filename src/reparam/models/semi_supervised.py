@@ -136,7 +136,10 @@ class SemiSupervisedVAE(Autoencoder):
             raise PartError(f"SemiSupervisedVAE: q is a {type(q).__name__}, expected what infer(x) gave.")
         if self.training:
             return self._summed(x, q, samples, named.get("labels"))
-        return self._drawn(x, q, samples, p_z if isinstance(p_z, ByClass) else self.p_z())
+        p_z = self.p_z() if p_z is None else p_z
+        if not isinstance(p_z, ByClass):
+            raise PartError(f"SemiSupervisedVAE: p_z is a {type(p_z).__name__}, expected what p_z() gave.")
+        return self._drawn(x, q, samples, p_z)
 
     def _drawn(self, x: Tensor, q: ByClass, samples: int, p_z: ByClass) -> Trace:
         """Class and style are drawn, and the weights are those of an importance sampler."""
@@ -144,13 +147,13 @@ class SemiSupervisedVAE(Autoencoder):
             z = q.rsample(Size([samples]))
         p_x = self.decode(z)
         style = q.log_prob_of_style(z) - p_z.log_prob_of_style(z)
-        kl = torch.stack([style, self._class_kl(q).expand_as(style)], -1)
+        kl = torch.stack([style, self._class_kl(q, p_z).expand_as(style)], -1)
         log_q, log_p_z = q.log_prob(z), p_z.log_prob(z)
         return Trace(z, q, p_z, p_x, kl=kl, log_q=log_q, log_p_z=log_p_z, log_p_x=late(p_x, x))
 
-    def _class_kl(self, q: ByClass) -> Float[Tensor, " B"]:
+    def _class_kl(self, q: ByClass, p_z: ByClass) -> Float[Tensor, " B"]:
         """KL(q(y|x) || p(y)), closed form."""
-        return (q.probs * (q.log_probs - self.p_z().log_probs)).sum(-1)
+        return (q.probs * (q.log_probs - p_z.log_probs)).sum(-1)
 
     def _summed(self, x: Tensor, q: ByClass, samples: int, labels: Tensor | None) -> Trace:
         """The sum over the classes, each with draws of its own; of one that is seen, that class alone."""

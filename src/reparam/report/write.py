@@ -15,6 +15,7 @@ from reparam.data.records import Data, DataSpec
 from reparam.errors import MissingExtraError, RunError
 from reparam.evaluation import evaluating
 from reparam.files import replacing
+from reparam.launch import speaks
 from reparam.report.figures import Section, draw_sections
 from reparam.report.numbers import duration, headline_numbers, is_number, refusals
 from reparam.report.page import Page, render
@@ -24,7 +25,7 @@ from reparam.runs import Run
 from reparam.shapes import readable
 
 
-def write_report(run: Run, folder: str | Path | None = None, *, seed: int = 0) -> Path:
+def write_report(run: Run, folder: str | Path | None = None, *, seed: int = 0) -> Path | None:
     """Writes ``report.html`` and ``figures/`` of a run: its training, its pictures, and what evaluation.json holds.
 
     Args:
@@ -33,14 +34,16 @@ def write_report(run: Run, folder: str | Path | None = None, *, seed: int = 0) -
         seed: Seeds the choice of test items and every draw.
 
     Returns:
-        Path of ``report.html``.
+        Path of ``report.html``; None in all processes of ``torchrun`` but the first, which writes it.
 
     Raises:
         RunError: if there is no folder, or the run's data are not at hand.
     """
+    if not speaks():
+        return None
     folder = run.folder if folder is None else folder
     if folder is None:
-        raise RunError("This run is kept in memory, so its report needs a folder: write_report(run, 'runs/first').")
+        raise RunError("This run has no folder of its own, so say where: write_report(run, 'runs/first').")
     return write_page(
         folder,
         run.model,

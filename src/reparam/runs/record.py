@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ from torch import Tensor
 from reparam import store
 from reparam.config import Config
 from reparam.data import Data, DataSpec, Split, load_data, load_items
+from reparam.data.catalogue import is_named
 from reparam.errors import RunError
 from reparam.evaluation import evaluate
 from reparam.models import Autoencoder
 from reparam.reading import read_json
-from reparam.runs.settings import choose_device, config_by_hand, load_for, read_config, write_text
+from reparam.runs.settings import FROM_PYTHON, choose_device, config_by_hand, own_data, read_config, write_text
 from reparam.training import read_metrics
 from reparam.training.log import Row
 
@@ -35,6 +36,7 @@ class Run:
         config: Everything needed to run it again.
         metrics: The rows of metrics.jsonl.
         data: The data it was trained on, where they are at hand.
+        judged: Its numbers, where it is kept in memory.
     """
 
     folder: Path | None
@@ -43,6 +45,7 @@ class Run:
     config: Config
     metrics: list[Row]
     data: Data | None = None
+    judged: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         steps = self.metrics[-1]["step"] if self.metrics else 0
@@ -51,10 +54,10 @@ class Run:
 
     @property
     def command(self) -> str | None:
-        """The command that made it: the first line of its log.txt; None for a training from Python."""
+        """The command that began it, the first line of its log.txt; None for a training from Python."""
         path = self.folder / LOG if self.folder else None
         first = path.read_text(encoding="utf-8").partition("\n")[0] if path and path.exists() else ""
-        return first.removeprefix("$ ") if first.startswith("$ ") else None
+        return first.removeprefix("$ ") if "train" in first.split()[:3] else None
 
     def load_data(self, source: Any = None) -> Data:
         """The run's own data, or another source prepared the same way, on the model's device."""
@@ -64,7 +67,7 @@ class Run:
         device = next(self.model.parameters()).device
         if source is not None:
             return load_data(source, spec=self.spec, size=chosen.size).to(device)
-        return load_for(self.config).to(device)
+        return own_data(self.config, self.spec).to(device)
 
     def load_items(self, source: Any) -> Split:
         """All items of a source in their own order, prepared as the run's data, on the model's device."""
@@ -113,20 +116,23 @@ class Run:
         )
         result = {"split": split, "data": chosen.spec.name if source is None else str(source)} | found
         result |= {"sampler": name} if name else {}
-        if self.folder and source is None and split == "test":
-            kept = with_numbers(self.evaluation, result, metrics)
-            write_text(self.folder / "evaluation.json", json.dumps(kept, indent=1) + "\n")
+        if source is None and split == "test":
+            kept = self.judged = with_numbers(self.evaluation, result, metrics)
+            if self.folder:
+                write_text(self.folder / "evaluation.json", json.dumps(kept, indent=1) + "\n")
         return result
 
     @property
     def evaluation(self) -> dict[str, Any]:
-        """What evaluation.json holds so far.
+        """What evaluation.json holds so far; of a run in memory, what it would hold.
 
         Raises:
             RunError: if it is damaged.
         """
-        path = self.folder / "evaluation.json" if self.folder else None
-        if path is None or not path.exists():
+        if self.folder is None:
+            return self.judged
+        path = self.folder / "evaluation.json"
+        if not path.exists():
             return {}
         try:
             found: dict[str, Any] = read_json(path)
@@ -172,11 +178,11 @@ def open_run(path: Path | str, device: str = "auto", data: Any = None) -> Run:
     Args:
         path: A run folder, or a model folder.
         device: auto, cpu, cuda or mps.
-        data: The run's data, where they were given from Python and have no source to load again; or others, prepared
-            the same way, to use in their place.
+        data: Where the run's data are now, where they were moved or given from Python: a name, a path or an object.
     Raises:
         RunNotFoundError: if there is no run, or it has no model yet.
         RunError: if the model does not say what its data are.
+        DataError: if the data are others than the run's.
     """
     folder = Path(path)
     model, spec = store.load_with_spec(folder, choose_device(device))
@@ -187,8 +193,9 @@ def open_run(path: Path | str, device: str = "auto", data: Any = None) -> Run:
     if (folder / "config.yaml").exists():
         run = Run(folder, model, spec, read_config(folder), read_metrics(folder))
     else:
-        named = {"source": spec.name, "binarize": spec.binarize}
+        named = {"source": spec.name if is_named(spec.name) else FROM_PYTHON, "binarize": spec.binarize}
         run = Run(None, model, spec, config_by_hand(named, {"kind": "elbo"}, {}, 0), [])
-    if data is not None:
-        run.data = run.load_data(data)
+    if data is not None:  # how those of a model folder were divided, nobody knows
+        own = run.load_data(data) if run.folder is None else own_data(run.config, spec, data)
+        run.data = own.to(next(model.parameters()).device)
     return run

@@ -1,6 +1,8 @@
 """The settings of a run: read from its folder, resolved for its data, or written down for a model made by hand."""
 
 from collections.abc import Mapping
+from functools import partial
+from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,17 @@ import torch
 
 from reparam.composing import describe
 from reparam.config import Config, merged, parse_config, read_yaml
-from reparam.data import Data, load_data
-from reparam.errors import ConfigError, PartError, RunError, RunNotFoundError, UnknownNameError, nearest
+from reparam.data import Data, DataSpec, load_data
+from reparam.errors import (
+    ConfigError,
+    DataError,
+    DataNotFoundError,
+    PartError,
+    RunError,
+    RunNotFoundError,
+    UnknownNameError,
+    nearest,
+)
 from reparam.files import replacing
 from reparam.objectives import Objective
 from reparam.parts import FROM_CONTEXT
@@ -45,18 +56,56 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def load_for(config: Config) -> Data:
-    """The data that a run was trained on.
+def own_data(config: Config, spec: DataSpec | None, given: Any = None) -> Data:
+    """The data of a run, read and divided as when it began.
+
+    Args:
+        config: Where they were, and how they were read and divided.
+        spec: What its model knows of them; None where that is not known.
+        given: Where they are now, for data that were moved or given from Python: a name, a path or an object.
+    Raises:
+        RunError: if nobody says where they are.
+        DataError: if they are not there, or others than the run's.
+    """
+    settings = config.data.model_dump()
+    if given is None:
+        if not config.data.source:
+            raise RunError(
+                "This run was trained on data given from Python, which it does not hold. Give them again: data=..., on "
+                "the command line --data SOURCE."
+            )
+        try:
+            return load_data(**settings)
+        except DataNotFoundError:
+            raise DataNotFoundError(
+                f"The run's data, {config.data.source}, are not here. Say where they are: data=..., on the command "
+                "line --data SOURCE."
+            ) from None
+    data = (
+        load_data(given, binarize=config.data.binarize)
+        if isinstance(given, Data)
+        else load_data(**settings | {"source": given})
+    )
+    if spec is not None:
+        _require_same(data.spec, spec)
+    return data
+
+
+def _require_same(found: DataSpec, known: DataSpec) -> None:
+    """Checks that data are those of the run, as far as their description tells.
 
     Raises:
-        RunError: if they were given from Python.
+        DataError: if it differs.
     """
-    if not config.data.source:
-        raise RunError(
-            "This run was trained on data given from Python, which it does not hold. Give them again: data=..., on the "
-            "command line --data SOURCE."
-        )
-    return load_data(**config.data.model_dump())
+    for name in ("shape", "kind", "levels", "divisor", "classes", "columns", "widths", "shift", "scale"):
+        here, there = getattr(found, name), getattr(known, name)
+        measured = name in ("shift", "scale") and len(here) == len(there)  # rounded otherwise on another machine
+        if not (all(map(partial(isclose, rel_tol=1e-4, abs_tol=1e-6), here, there)) if measured else here == there):
+            what = {"shift": "mean of the training split", "scale": "spread of the training split"}.get(name, name)
+            raise DataError(
+                f"These are not the run's data: their {what} is {str(here)[:80]}, the run's {str(there)[:80]}. Give "
+                "those it was trained on; 'evaluate', 'score' and 'encode' take others."
+            )
 
 
 def read_config(folder: Path) -> Config:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from reparam.runs.settings import (
     choose_device,
     config_by_hand,
     described,
-    load_for,
+    own_data,
     prepare,
     read_config,
     write_text,
@@ -215,7 +215,7 @@ def _trainer(
         folder=folder,
         keep=keeper,
         progress=progress,
-        about={"model": describe(model, "model")} if folder else None,
+        about={"model": describe(model, "model"), "data": asdict(data.spec)} if folder else None,
     )
 
 
@@ -247,21 +247,25 @@ def resume(
         folder: The run folder.
         epochs: A new total number of epochs.
         max_minutes: More minutes from here on.
-        data: The run's data, where they were given from Python and have no source to load again; anything that
-            ``load_data`` reads.
+        data: Where the run's data are now, where they were moved or given from Python; anything that ``load_data``
+            reads.
         objective: The run's objective, where it is none of reparam's own.
         device: auto, cpu, cuda or mps.
         progress: Called with each row of metrics and the total number of steps.
     Raises:
         RunNotFoundError: if there is no run.
         RunError: if it has no checkpoint that can be read.
+        DataError: if the data are not there, or others than the run's.
     """
     folder, chosen = Path(folder), choose_device(device)
     config = read_config(folder)
     if epochs is not None or max_minutes is not None:
         longer = {"train": {"epochs": epochs, "max_minutes": max_minutes}}
         config = parse_config(merged(config.model_dump(mode="json"), longer), "resume")
-    data = load_for(config) if data is None else load_data(data, binarize=config.data.binarize)
+    data = own_data(config, store.spec_of(about(folder).get("data")), data)
+    if config.data.source != data.origin.get("source", config.data.source):  # where they are from now on
+        moved = {"data": {name: data.origin[name] for name in ("source", "stream")}}
+        config = parse_config(merged(config.model_dump(mode="json"), moved), "resume")
     model, found = _begun(folder, config, data, objective)
     if epochs is not None:
         _require_more(folder, epochs)
