@@ -88,6 +88,8 @@ def model_folder(path: Path | str) -> Path:
     for folder in (path / "model", path, path / ".model.old"):
         if (folder / "config.json").is_file() and (folder / "weights.safetensors").is_file():
             return folder
+    if (path / "config.yaml").is_file():
+        raise RunNotFoundError(f"{path} was stopped before it had a model. Go on with: reparam resume {path}")
     what = (
         "exists but holds no model (model/config.json and model/weights.safetensors)"
         if path.exists()

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 from torch.nn import Parameter
 
+from reparam.errors import ShapeError
+
 Late = Tensor | Callable[[], Tensor]
 
 
@@ -111,6 +113,13 @@ class Bound:
 
     value: Float[Tensor, " B"]
     terms: dict[str, Float[Tensor, " B"]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.value.ndim != 1:
+            raise ShapeError(
+                f"Bound: value is {tuple(self.value.shape)}, expected (B,): one number for each example. The mean over "
+                "the batch is taken later."
+            )
 
     @property
     def loss(self) -> Float[Tensor, ""]:

@@ -53,6 +53,7 @@ def test_every_verb_tells_the_model(invoke: Invoke, told: Path, tmp_path: Path) 
 def test_report_shows_samples_of_each_class(invoke: Invoke, told: Path) -> None:
     assert invoke("report", told).code == 0
     assert (told / "figures" / "classes.png").stat().st_size > 1000
+    assert "One row for each class." in (told / "report.html").read_text(encoding="utf-8")
     assert "one row for each class the model is told" in (told / "report.html").read_text(encoding="utf-8")
 
 

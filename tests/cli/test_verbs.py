@@ -191,6 +191,7 @@ def test_score_table(invoke: Invoke, table: tuple[Path, Path], tmp_path: Path) -
     assert answer.code == 0
     assert "30 items" in answer.out
     assert "the least likely 3 first" in answer.out
+    assert "30 items have fewer than 10 effective samples" in answer.out
     assert set(np.load(tmp_path / "s.npz")) == {"index", "log_p_x", "stderr", "ess"}
 
 

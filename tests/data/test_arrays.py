@@ -256,6 +256,20 @@ def test_labels_become_numbers_and_names() -> None:
     assert load_data((x, np.arange(30) > 3)).spec.classes == ("False", "True")
 
 
+def test_labels_for_a_model_with_classes() -> None:
+    """By name; by place, where none of the numbers is a name; none at all where one is not known."""
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    spec = load_data((x, ["cat", "dog", "owl"] * 10)).spec
+    for labels in (["cat", "dog", "owl"] * 10, np.arange(30) % 3):
+        found = load_items((x, labels), spec=spec).labels
+        assert found is not None
+        assert found.tolist() == [0, 1, 2] * 10
+    for labels in (["cat", "hen"] * 15, ["cat", ""] * 15, np.arange(30) % 4):
+        assert load_items((x, labels), spec=spec).labels is None
+    with pytest.raises(DataError, match="15 of 30 labels are empty"):
+        load_data((x, ["cat", ""] * 15))
+
+
 def test_labels_of_a_part_stay_with_it() -> None:
     data = load_data({"x_train": np.ones((20, 2)) * 3, "y_train": np.arange(20) % 2, "x_test": np.ones((5, 2))})
     assert data.train.labels is not None

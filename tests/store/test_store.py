@@ -76,6 +76,12 @@ def test_loading_draws_nothing_that_matters(folder: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
 
 
+def test_a_run_without_a_model_yet(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").touch()
+    with pytest.raises(RunNotFoundError, match=f"stopped before it had a model. Go on with: reparam resume {tmp_path}"):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize("missing", ["config.json", "weights.safetensors"])
 def test_a_missing_file(folder: Path, missing: str) -> None:
     (folder / missing).unlink()

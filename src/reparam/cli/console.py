@@ -20,7 +20,7 @@ _PIPE_WIDTH = 120
 
 def log_console() -> Console:
     """Standard error as it is now."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
@@ -63,7 +63,7 @@ def print_table(
         numbers: Columns that are set flush right.
         stderr: Print it there, because standard output is taken by JSON.
     """
-    console = Console(stderr=stderr, highlight=False)
+    console = Console(stderr=stderr, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = max(console.width, _PIPE_WIDTH)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -76,4 +76,4 @@ def print_table(
 
 def print_line(text: str, *, stderr: bool = False) -> None:
     """One line of an answer for people."""
-    Console(stderr=stderr, highlight=False, soft_wrap=True).print(text, markup=False)
+    Console(stderr=stderr, highlight=False, emoji=False, soft_wrap=True).print(text, markup=False)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from reparam.evaluation import Likelihoods
 
 
+RELIABLE = 10  # effective samples
+
+
 def score(
     run: RunPath,
     source: Source,
@@ -87,6 +90,12 @@ def _show(columns: dict[str, list[Any]], order: list[int], mean: float, where: s
     rows = [[formats.get(name, "{}").format(values[item]) for name, values in columns.items()] for item in order]
     numbers = [position for position, name in enumerate(columns) if name != "label"]
     print_table([headings[name] for name in columns], rows, numbers=numbers)
+    few = sum(ess < RELIABLE for ess in columns["ess"])
+    if few:
+        print_line(
+            f"{few:,} items have fewer than {RELIABLE} effective samples: their log p(x) is a loose lower bound, and "
+            "its error larger than stated. Raise --samples."
+        )
     print_line(
         f"{len(columns['index']):,} items, {mean:,.2f} nats on average; the least likely {len(order):,} first{where}"
     )

@@ -153,16 +153,25 @@ def class_numbers(raw: Raw, known: tuple[str, ...]) -> tuple[Array, tuple[str, .
 
     Args:
         raw: The source.
-        known: Classes of a model, if it has some; labels that are not among them count as none.
+        known: Classes of a model, if it has some; labels that are not among them count as none. Whole numbers are
+            places among them, where none of them is a name there.
 
     Raises:
-        DataError: if there are not as many labels as examples, or they are neither whole numbers nor names.
+        DataError: if there are not as many labels as examples, some are empty, or they are neither whole numbers nor
+            names.
     """
     names = {split: label_names(raw, split) for split in raw.parts}
     found = [name for values in names.values() if values is not None for name in values]
+    if not known and (empty := found.count("")):
+        raise DataError(
+            f"{raw.name}: {empty:,} of {len(found):,} labels are empty. Fill them in, or leave those rows out."
+        )
     own = raw.classes if set(found) <= set(raw.classes) else tuple(sorted(set(found), key=natural))
     classes = known or own
     number = {name: i for i, name in enumerate(classes)}
+    places = {str(i): i for i in range(len(known))}
+    if not raw.classes and number.keys().isdisjoint(found) and places.keys() >= set(found):
+        number = places
     numbers = []
     for split, part in raw.parts.items():
         values = names[split]

@@ -85,7 +85,8 @@ class Batch:
         missing = [name for name in names if name not in self.named]
         if missing:
             there = ", ".join(sorted(self.named)) or "nothing beside x"
-            raise DataError(f"The model needs {missing[0]!r} with each example; the data have {there}.")
+            all_known = " Labels count where every item has one that the model knows." if missing[0] == "labels" else ""
+            raise DataError(f"The model needs {missing[0]!r} with each example; the data have {there}.{all_known}")
         return {name: self.named[name] for name in names}
 
     def known(self, names: Iterable[str]) -> dict[str, Tensor]:

@@ -39,8 +39,20 @@ class Objective(nn.Module, ABC):
         return current() if self.training else Processes()
 
     def forward(self, model: Model, batch: HasNamedValues, progress: Progress) -> Bound:
-        """Traces a batch and bounds it."""
-        return self.bound(self.trace(model, batch), progress)
+        """Traces a batch and bounds it.
+
+        Raises:
+            PartError: if what :meth:`bound` gives is no Bound, or lacks the term that the weights are chosen by.
+        """
+        found = self.bound(self.trace(model, batch), progress)
+        if not isinstance(found, Bound) or self.judged_by not in found.terms:
+            lacking = "whose terms lack" if isinstance(found, Bound) else "expected a Bound with"
+            raise PartError(
+                f"{type(self).__name__}: bound() gave a {type(found).__name__}, {lacking} {self.judged_by!r}, by which "
+                f"the best weights are chosen. Return Bound(value, {{{self.judged_by!r}: trace.elbo.detach()}}), or "
+                "set judged_by to a term of yours."
+            )
+        return found
 
     def trace(self, model: Model, batch: HasNamedValues) -> Trace:
         """One pass of the model over a batch, with as many draws as this objective wants."""

@@ -51,6 +51,7 @@ _SAME_ITEMS = ("data", "split", "n", "seed", "binarize")
 _SAME_MEASURE = dict.fromkeys(COMPARED, ("feature_network",)) | {
     "elbo": ("discrete", "told"),
     "nll": ("discrete", "told", "nll_samples"),
+    "bits_per_dim": ("told", "nll_samples"),
 }
 
 

@@ -179,7 +179,8 @@ def _classes(story: Story) -> list[Figure]:
     )
     if len(names) < len(subject.spec.classes):
         caption += f" The first {len(names)} of {len(subject.spec.classes)} classes are shown."
-    drawings = story.view.walks(names, torch.stack(rows), [str(column + 1) for column in range(_WALK_STEPS)])
+    columns = [str(column + 1) for column in range(_WALK_STEPS)]
+    drawings = story.view.walks(names, torch.stack(rows), columns, "class")
     return _figures("classes", "Samples of each class", caption, drawings)
 
 

@@ -22,6 +22,7 @@ from reparam.report.theme import Picture
 from reparam.shapes import is_image
 
 _MOST_COLUMNS = 16
+DIM = "latent dimension"
 _NONE = np.empty(0)
 
 
@@ -48,8 +49,8 @@ class View(Protocol):
     def samples(self, new: Tensor, data: Tensor) -> list[Drawing]:
         """New items beside data, (n, *data_shape) each."""
 
-    def walks(self, names: Sequence[str], pictures: Tensor, marks: Sequence[str]) -> list[Drawing]:
-        """(R, T, *data_shape): what changes along each row."""
+    def walks(self, names: Sequence[str], pictures: Tensor, marks: Sequence[str], of: str = DIM) -> list[Drawing]:
+        """(R, T, *data_shape): what changes along each row, and what there is a row of."""
 
     def paths(self, starts: Tensor, pictures: Tensor, ends: Tensor) -> list[Drawing]:
         """Ways from starts (R, *data_shape) to ends over pictures (R, T, *data_shape)."""
@@ -99,9 +100,11 @@ class ImageView:
         reading = "Each picture is the mean of p(x|z), so noise of the pixels themselves is left out."
         return [Drawing(image_grid(pictures, low=self.low, high=self.high), reading)]
 
-    def walks(self, names: Sequence[str], pictures: Tensor, marks: Sequence[str]) -> list[Drawing]:
+    def walks(self, names: Sequence[str], pictures: Tensor, marks: Sequence[str], of: str = DIM) -> list[Drawing]:
         picture = image_grid(pictures, Labels(rows=names, columns=marks), low=self.low, high=self.high, tile=44)
-        return [Drawing(picture, "One row for each latent dimension; its value grows from left to right.")]
+        return [
+            Drawing(picture, f"One row for each {of}{'; its value grows from left to right' if of == DIM else ''}.")
+        ]
 
     def paths(self, starts: Tensor, pictures: Tensor, ends: Tensor) -> list[Drawing]:
         whole = torch.cat([starts[:, None], pictures, ends[:, None]], dim=1)
@@ -167,15 +170,13 @@ class LineView:
         which = "" if len(chosen) == self._columns else f" The {len(chosen)} columns that vary most are shown."
         return [Drawing(drawn, f"One panel for each column, in its own units; noise of p(x|z) is drawn too.{which}")]
 
-    def walks(self, names: Sequence[str], pictures: Tensor, marks: Sequence[str]) -> list[Drawing]:
+    def walks(self, names: Sequence[str], pictures: Tensor, marks: Sequence[str], of: str = DIM) -> list[Drawing]:
         last = max(1, len(marks) - 1)
         panels = [
             self._panel([line for t, x in enumerate(row) for line in self._lines(x, Line(_NONE, color=t / last))], name)
             for name, row in zip(names, pictures, strict=True)
         ]
-        reading = (
-            f"One panel for each latent dimension; dark lines: {marks[0]}, bright lines: {marks[-1]}. {self._axis}"
-        )
+        reading = f"One panel for each {of}; dark lines: {marks[0]}, bright lines: {marks[-1]}. {self._axis}"
         return [Drawing(line_panels(panels, 2, height=200), reading)]
 
     def paths(self, starts: Tensor, pictures: Tensor, ends: Tensor) -> list[Drawing]:
