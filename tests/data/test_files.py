@@ -238,3 +238,13 @@ def test_missing_sources_name_the_nearest(tmp_path: Path) -> None:
         load_data("fasion_mnist")
     with pytest.raises(DataNotFoundError, match="nowhere"):
         load_data(tmp_path / "nowhere.npz")
+
+
+def test_columns_of_truths_are_numbers(tmp_path: Path) -> None:
+    """As ``pandas.get_dummies`` writes them; the only column of words is the labels."""
+    rows = [f"{i},{i % 2 == 0},{i % 3 == 0},{'ab'[i % 2]}" for i in range(30)]
+    (tmp_path / "t.csv").write_text("\n".join(["age,even,third,kind", *rows]))
+    data = load_data(tmp_path / "t.csv")
+    assert data.spec.columns == ("age", "even", "third")
+    assert data.spec.classes == ("a", "b")
+    assert set(data.train.batch(slice(None)).x[:, 1].tolist()) == {0.0, 1.0}

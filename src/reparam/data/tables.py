@@ -109,7 +109,8 @@ def numbers(cells: Any, where: str) -> Array | None:
 def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any]) -> Raw:
     """Numeric columns become x (N, D); a column named as labels, or the only one of text, becomes the labels.
 
-    A column named as labels that holds numbers which are not whole is an ordinary one.
+    Columns of True and False are numeric beside others of text. A column named as labels that holds numbers
+    which are not whole is an ordinary one.
 
     Raises:
         DataError: if another column is not numeric, or none is.
@@ -123,6 +124,9 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any]) 
         i: numbers(column, f"{path}: column {some([shown[i]])}") for i, column in enumerate(columns) if i != label
     }
     texts = [i for i, column in values.items() if column is None]
+    if len(texts) > 1:  # alone it may be the labels
+        values |= {i: truths(columns[i]) for i in texts}
+        texts = [i for i in texts if values[i] is None]
     if label is None and len(texts) == 1:
         label = texts.pop()
     if texts:
@@ -136,6 +140,12 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any]) 
     x = np.stack([np.asarray(values[i]) for i in kept], axis=1)
     labels = None if label is None else label_array(columns[label], path)
     return Raw(name, {"all": Part(x, labels)}, columns=tuple(names[i] for i in kept) if names else ())
+
+
+def truths(cells: Any) -> Array | None:
+    """A column of True and False as 1 and 0, as data frames write them; None where there is something else."""
+    words = [str(cell).lower() for cell in cells]
+    return np.array([word == "true" for word in words], np.float64) if {*words} <= {"true", "false"} else None
 
 
 def label_array(cells: Any, path: str) -> Array:
