@@ -96,6 +96,18 @@ def test_evaluate_samples_and_codes(
     assert "A plain autoencoder has no prior p(z)" in alone.err
 
 
+def test_all_items_of_other_data(invoke: Invoke, table: tuple[Path, Path]) -> None:
+    words = ("evaluate", table[0], "--metrics", "nll,probe", "--samples", 3, "--split", "all")
+    answer = invoke(*words, "--data", table[1], "--json").json
+    assert (answer["split"], answer["n"]) == ("all", 30)
+    scores = invoke("score", *table, "--samples", 3, "--json").json
+    assert answer["nll"] == pytest.approx(-scores["mean"], rel=1e-6)
+    assert "probe_refused" in answer
+    alone = invoke(*words)
+    assert alone.code == 1
+    assert "name a source" in alone.err
+
+
 def test_a_reason_goes_when_a_number_comes(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(vae, tmp_path / "run")
     invoke("evaluate", folder, "--metrics", "elbo")

@@ -13,7 +13,7 @@ def evaluate(
     /,
     *,
     data: str | None = None,
-    split: Literal["train", "validation", "test"] = "test",
+    split: Literal["all", "train", "validation", "test"] = "test",
     metrics: str = "elbo,reconstruction,nll",
     samples: Whole = 5000,
     sampler: str = "prior",
@@ -25,7 +25,7 @@ def evaluate(
     Args:
         run: A run folder, or a model folder.
         data: Other data: a name, or a path.
-        split: Which part of the data.
+        split: Which part of the data; all is every item of --data.
         metrics: Names from 'reparam list metrics', with commas between them.
         samples: Importance samples for each item; log p(x) is estimated from below, and rises with them.
         sampler: What new items come from, for metrics of them such as fid: prior, or a sampler as in 'reparam sample'.

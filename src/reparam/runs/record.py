@@ -12,7 +12,7 @@ from reparam import store
 from reparam.config import Config
 from reparam.data import Data, DataSpec, Split, load_data, load_items
 from reparam.data.catalogue import is_named
-from reparam.errors import RunError
+from reparam.errors import DataError, RunError
 from reparam.evaluation import evaluate
 from reparam.models import Autoencoder
 from reparam.reading import read_json
@@ -20,7 +20,7 @@ from reparam.runs.settings import FROM_PYTHON, choose_device, config_by_hand, ow
 from reparam.training import read_metrics
 from reparam.training.log import Row
 
-LOG = "log.txt"
+ALL, LOG = "all", "log.txt"
 SAME_ITEMS = ("n", "seed", "binarize")
 SAMPLERS, SUBSETS = "samplers", "subsets"  # numbers of another source of new items, and of fewer test items
 
@@ -89,7 +89,8 @@ class Run:
         """Judges the model; numbers on the run's own test split are kept in evaluation.json.
 
         Args:
-            split: train, validation or test.
+            split: train, validation or test; ``all`` is every item of a source, beside which there is nothing to train
+                on: metrics that train something refuse.
             metrics: Names from :data:`~reparam.evaluation.METRICS`, or one of them.
             samples: Importance samples per example for ``nll``.
             sampler: What makes new examples instead of the model's prior, and its name, under which evaluation.json
@@ -100,14 +101,13 @@ class Run:
             progress: Called with a metric's name, examples done, and examples in all.
         """
         metrics = (metrics,) if isinstance(metrics, str) else tuple(metrics)
-        data = self.load_data(source)
-        chosen = data.split(split)
+        chosen, train = self._judged(split, source)
         name, make = sampler or ("", None)
         found = evaluate(
             self.model,
             chosen,
             metrics,
-            train=data.train,
+            train=train,
             samples=samples,
             sampler=make,
             limit=limit,
@@ -121,6 +121,15 @@ class Run:
             if self.folder:
                 write_text(self.folder / "evaluation.json", json.dumps(kept, indent=1) + "\n")
         return result
+
+    def _judged(self, split: str, source: Any) -> tuple[Split, Split | None]:
+        """The items to judge, and the training items beside them."""
+        if split != ALL:
+            data = self.load_data(source)
+            return data.split(split), data.train
+        if source is None:
+            raise DataError("Split 'all' is of other data than the run's: name a source, on the command line --data.")
+        return self.load_items(source), None
 
     @property
     def evaluation(self) -> dict[str, Any]:
