@@ -6,8 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from reparam.data import load_items
+from reparam.cli.items import class_number
+from reparam.data import load_data, load_items
+from reparam.errors import DataError
+from reparam.recipes import build
+from reparam.runs import fit
 from tests.cli.conftest import Invoke, trained
 
 
@@ -88,3 +93,11 @@ def test_classify(invoke: Invoke, told: Path, vae: Path, tmp_path: Path) -> None
     refused = invoke("classify", vae, "digits")
     assert refused.code == 1
     assert "this model is not told the class. Train one that is, such as 'cvae'." in refused.err
+
+
+def test_a_class_by_its_name_or_number() -> None:
+    data = load_data((torch.randn(30, 3), ["cat", "dog", "owl"] * 10))
+    run = fit(build("cvae", data), data, epochs=1, device="cpu")
+    assert [class_number(run, label) for label in ("dog", "2")] == [1, 2]
+    with pytest.raises(DataError, match="There is no class '3'"):
+        class_number(run, "3")

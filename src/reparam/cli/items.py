@@ -115,7 +115,7 @@ def told(run: Run, label: str | None, item: Batch | None = None) -> Autoencoder:
 
 
 def class_number(run: Run, label: str) -> int:
-    """The number of a class, for a model that is told classes.
+    """The number of a class, by its name or, where no class is called so, by the number itself.
 
     Raises:
         ConfigError: if the model takes no class.
@@ -123,6 +123,8 @@ def class_number(run: Run, label: str) -> int:
     """
     if "labels" not in (*run.model.conditions, *run.model.observes):
         raise ConfigError(f"--label {label}: this model is not told classes. Train one that is, such as 'cvae'.")
+    if label.isdecimal() and label not in run.spec.classes and int(label) < len(run.spec.classes):
+        return int(label)
     if label not in run.spec.classes:
         raise DataError(f"There is no class {label!r}. {nearest(label, run.spec.classes)}")
     return run.spec.classes.index(label)

@@ -114,15 +114,20 @@ class Autoencoder(nn.Module, ABC):
         Args:
             **named: Some of :attr:`conditions`: one value for all examples, or one for each of a batch.
         Raises:
-            PartError: if the model takes no such thing.
+            PartError: if the model takes no such thing, or is told a word.
         """
         if not named:
             return self
-        for name in named:
+        for name, value in named.items():
             if name not in self.conditions:
                 raise PartError(
                     f"{type(self).__name__}: it takes no {name!r}. "
                     + (nearest(name, self.conditions) if self.conditions else "It takes nothing beside x.")
+                )
+            if isinstance(value, str):
+                raise PartError(
+                    f"{type(self).__name__}: {name} is {value!r}, expected a number or a tensor of them. Take "
+                    "data.spec.classes.index(...)."
                 )
         bound = copy.copy(self)
         bound._told = {**self._told, **{name: torch.as_tensor(value) for name, value in named.items()}}
