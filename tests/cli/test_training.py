@@ -60,6 +60,15 @@ def test_says_what_the_data_were_taken_for(invoke: Invoke, tmp_path: Path, words
     assert f"x: {said}" in answer.err
 
 
+def test_says_what_became_of_a_column_of_words(invoke: Invoke, tmp_path: Path) -> None:
+    rows = [f"{i},{i * i},{['north', 'south', 'east', 'west'][i % 4]}" for i in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,wind", *rows]))
+    answer = invoke(
+        "train", "--data", tmp_path / "t.csv", "--epochs", 1, "--out", tmp_path / "run", "--no-report", *SMALL
+    )
+    assert "t: rows of 2 values, real numbers, 4 classes (east, north, south, ...): 32 train" in answer.err
+
+
 def test_file_and_options(invoke: Invoke, tmp_path: Path) -> None:
     """Options win over the file, and the file wins over the recipe."""
     file = tmp_path / "c.yaml"

@@ -9,6 +9,7 @@ from reparam.data import Data, DataSpec
 from reparam.data.catalogue import is_named
 from reparam.launch import speaks
 
+FIRST, LONGEST_NAME = 3, 20
 GUESSED = (".npy", ".npz", ".mat", ".parquet")  # arrays, whose axes and values may be other ones
 
 
@@ -21,7 +22,7 @@ def say_how_read(data: Data) -> None:
     guessed = [f"--data.{name}" for name in ("axes", "values") if data.origin.get(name) == "auto"]
     guessed = guessed if Path(source).suffix.lower() in GUESSED and not is_named(source) else []
     mend = f"; say what else they are with {' and '.join(guessed)}" if guessed else ""
-    say(f"{data.spec.name}: {examples(data.spec)}, {values(data.spec)}: {sizes}{mend}")
+    say(f"{data.spec.name}: {examples(data.spec)}, {values(data.spec)}{classes(data.spec)}: {sizes}{mend}")
 
 
 def examples(spec: DataSpec) -> str:
@@ -42,3 +43,11 @@ def values(spec: DataSpec) -> str:
         "unit": "in [0, 1]",
         "real": "real numbers",
     }[spec.kind]
+
+
+def classes(spec: DataSpec) -> str:
+    """How many classes there are, and the first of them."""
+    if not spec.classes:
+        return ""
+    first = ", ".join(name[:LONGEST_NAME] for name in spec.classes[:FIRST])
+    return f", {len(spec.classes):,} classes ({first}{', ...' if len(spec.classes) > FIRST else ''})"
