@@ -18,9 +18,9 @@ from reparam.errors import ConfigError, DataError, nearest
 from reparam.models import Autoencoder
 from reparam.rng import generator
 from reparam.runs import Run
+from reparam.runs.record import ALL
 
 BATCH = 250
-ALL = "all"
 
 
 def read_split(run: Run, source: str, seed: int, split: str) -> Split:
