@@ -36,7 +36,7 @@ gc.disable()  # until all tests are known: nothing that collecting makes is garb
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
-    """Keeps the imported modules and some thousand tests out of every later search for garbage: a tenth of the time."""
+    """Keeps functions without shapes out of the checks, and modules and tests out of later searches for garbage."""
     spare_the_others()
     gc.collect()
     gc.freeze()
