@@ -12,9 +12,11 @@ from shape_checks import spare_the_others
 install_import_hook("reparam", "shape_checks.checked")
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import torch
 
 # Folders whose tests call parts: there every call is held to the shapes of its signature. Whole trainings, whose time
 # the checks would double, run without; so do single tests that are marked "unchecked".
@@ -63,3 +65,23 @@ def _no_network() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", guarded)
         yield
+
+
+@pytest.fixture
+def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts a report's plots together but leaves out the slow part, the pixels; test_plots.py makes those."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from reparam.report import plots
+    from reparam.report.images import image_grid
+    from reparam.report.theme import LIGHT, Picture
+
+    dot = image_grid(torch.zeros(1, 1, 1, 1, 1)).light
+
+    def sketch(draw: Callable[[Any], Any], width: float, height: float) -> Picture:
+        draw(LIGHT)
+        return Picture(dot, dot, round(width), round(height))
+
+    monkeypatch.setattr(plots, "in_both", sketch)
+    monkeypatch.setattr(plots, "_small_png", lambda picture: dot)
+    monkeypatch.setattr(FigureCanvasAgg, "draw", FigureCanvasAgg.get_renderer)

@@ -55,6 +55,7 @@ def test_every_verb_tells_the_model(invoke: Invoke, told: Path, tmp_path: Path) 
     assert not np.allclose(np.load(held)["x"], np.load(other)["x"])
 
 
+@pytest.mark.usefixtures("sketched")
 def test_report_shows_samples_of_each_class(invoke: Invoke, told: Path) -> None:
     assert invoke("report", told).code == 0
     assert (told / "figures" / "classes.png").stat().st_size > 1000

@@ -16,6 +16,8 @@ from reparam.rng import reseed
 from reparam.runs import Run, fit, open_run, resume, train
 from tests.cli.conftest import Invoke
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 SHORT: dict[str, Any] = {"epochs": 1, "tensorboard": False}
 
 
@@ -35,37 +37,26 @@ def same(one: Data, other: Data) -> bool:
     return True
 
 
-def pictures(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
-
-
 def on_arrays(folder: Path | None) -> Run:
     x = values()
-    return fit(build("vae", x), x, out=folder, device="cpu", **SHORT)
+    return fit(build("vae", x, latent_dim=2), x, out=folder, device="cpu", **SHORT)
 
 
-@pytest.mark.parametrize(
-    "words", ["report", "traverse", "resume --epochs 2", "interpolate 0 1", "sample --sampler gmm"]
-)
-def test_the_command_line_is_told(invoke: Invoke, tmp_path: Path, words: str) -> None:
+def test_the_command_line_is_told(invoke: Invoke, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    wanted = write_report(on_arrays(folder))
-    assert wanted is not None
-    before = pictures(folder)
+    on_arrays(folder)
     np.save(tmp_path / "x.npy", values().numpy())
     np.save(tmp_path / "y.npy", values(1).numpy())
-    verb, *more = words.split()
-    refused = invoke(verb, folder, *more)
-    assert refused.code == 1
-    assert "--data SOURCE" in refused.err
-    other = invoke(verb, folder, *more, "--data", tmp_path / "y.npy")
-    assert other.code == 1
-    assert "These are not the run's data: their mean of the training split is" in other.err
-    assert invoke(verb, folder, *more, "--data", tmp_path / "x.npy").code == 0
-    if verb == "report":
-        assert pictures(folder) == before
-    if verb == "resume":  # from now on it knows
-        assert invoke("traverse", folder).code == 0
+    for words in ("report", "traverse", "interpolate 0 1", "sample --sampler gmm", "resume --epochs 2 --no-report"):
+        verb, *more = words.split()
+        refused = invoke(verb, folder, *more)
+        assert refused.code == 1
+        assert "--data SOURCE" in refused.err
+        other = invoke(verb, folder, *more, "--data", tmp_path / "y.npy")
+        assert other.code == 1
+        assert "These are not the run's data: their mean of the training split is" in other.err
+        assert invoke(verb, folder, *more, "--data", tmp_path / "x.npy").code == 0
+    assert invoke("traverse", folder).code == 0  # a run that went on knows where they are
 
 
 def labelled(folder: Path, classes: str) -> Path:

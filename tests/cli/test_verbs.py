@@ -48,6 +48,7 @@ def test_numbers_in_evaluation_json_are_of_the_same_items(invoke: Invoke, vae: P
 BESIDE = "5 items, seed 0"
 
 
+@pytest.mark.usefixtures("sketched")
 def test_numbers_of_fewer_items_stand_beside(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(vae, tmp_path / "run")
     (folder / "evaluation.json").unlink()

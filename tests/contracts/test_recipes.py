@@ -94,7 +94,9 @@ def test_loss_is_in_nats_per_example(recipe: str, name: str) -> None:
 
 
 @pytest.mark.unchecked
-@pytest.mark.parametrize("recipe", list(RECIPES))
+@pytest.mark.parametrize(
+    "recipe", [*BASIC, *(pytest.param(recipe, marks=pytest.mark.slow) for recipe in RECIPES if recipe not in BASIC)]
+)
 def test_two_hundred_steps_on_digits(recipe: str) -> None:
     """Long enough to reconstruct better than the mean digit does."""
     settings: dict[str, Any] = {"train": {"batch_size": 16, "epochs": 10, "validations": 1, "tensorboard": False}}

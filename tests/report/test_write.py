@@ -10,38 +10,24 @@ from typing import Any
 
 import pytest
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from reparam.data.records import Data
 from reparam.errors import DataError
-from reparam.report import plots, write_page
+from reparam.report import write_page
 from reparam.report.figures import draw_sections
-from reparam.report.images import image_grid
 from reparam.report.subject import look_at
-from reparam.report.theme import LIGHT, Picture
 from reparam.shapes import Shape
 from tests.report.fakes import REFUSAL, TinyModel, evaluation_of, metrics_of, tiny_data
 
-DOT = image_grid(torch.zeros(1, 1, 1, 1, 1)).light
 EVIL = "<script>alert(\"1\")</script> & 'x'"
 
 
-@pytest.fixture(autouse=True)
-def _sketched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Puts plots together but leaves out the slow part, turning them into pixels; test_plots.py does that."""
-
-    def sketch(draw: Any, width: float, height: float) -> Picture:
-        draw(LIGHT)
-        return Picture(DOT, DOT, round(width), round(height))
-
-    monkeypatch.setattr(plots, "in_both", sketch)
-    monkeypatch.setattr(plots, "_small_png", lambda picture: DOT)
-    monkeypatch.setattr(FigureCanvasAgg, "draw", FigureCanvasAgg.get_renderer)
+pytestmark = pytest.mark.usefixtures("sketched")
 
 
 @pytest.fixture
-def without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_matplotlib(sketched: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
 
 

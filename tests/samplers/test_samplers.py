@@ -49,7 +49,10 @@ TRAINED: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module", params=list(TRAINED))
+@pytest.fixture(
+    scope="module",
+    params=["maf", "flow-matching", *(pytest.param(name, marks=pytest.mark.slow) for name in ("iaf", "two-stage"))],
+)
 def gaussian_sampler(request: pytest.FixtureRequest) -> Sampler:
     """Fitted to 4,000 draws of a Gaussian."""
     reseed(0)

@@ -77,12 +77,17 @@ class TestEveryStep:
     @pytest.mark.parametrize(
         "given",
         [
-            {"ema": 0.0},
             {"schedule": "plateau", "plateau_patience": 1},
-            {"patience": 2, "learning_rate": 0.5},
-            {"precision": "float16"},
-            {"recipe": "dae"},
             {"recipe": "residual-vq-vae"},
+            *(
+                pytest.param(given, marks=pytest.mark.slow)
+                for given in (
+                    {"ema": 0.0},
+                    {"patience": 2, "learning_rate": 0.5},
+                    {"precision": "float16"},
+                    {"recipe": "dae"},
+                )
+            ),
         ],
     )
     def test_killed_after_each_step(self, tmp_path: Path, given: dict[str, Any]) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.distributed.fsdp  # once, for all the processes that are forked here
 from torch import Tensor, nn
 
 from reparam.errors import RefusedError, RunError
@@ -19,6 +18,12 @@ from tests.contracts.members import tiny_data
 from tests.training.forked import in_processes
 from tests.training.test_processes import same
 from tests.training.trained import trainer
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported() -> None:
+    """Once, for all the processes that are forked here."""
+
 
 # parts that differentiate a gradient, or read all weights at once
 REFUSED = {"hamiltonian-vae", "rae-gp", "rae-l2"}
