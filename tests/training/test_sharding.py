@@ -1,5 +1,6 @@
 """Weights shared out over processes train what whole ones do, and go on as whole ones."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.training.trained import trainer
 @pytest.fixture(scope="module", autouse=True)
 def _imported() -> None:
     """Once, for all the processes that are forked here."""
+    import_module("torch.distributed.fsdp")
 
 
 # parts that differentiate a gradient, or read all weights at once
