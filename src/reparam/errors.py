@@ -78,8 +78,9 @@ class RefusedError(ReparamError, RuntimeError):
 class MissingExtraError(ReparamError, ImportError):
     """An optional package is not installed."""
 
-    def __init__(self, purpose: str, package: str, extra: str) -> None:
-        super().__init__(f'{purpose} needs {package}, which is not installed. Run: pip install "reparam[{extra}]"')
+    def __init__(self, purpose: str, package: str, extra: str = "") -> None:
+        how = f'Run: pip install "reparam[{extra}]"' if extra else "No extra of reparam has it."
+        super().__init__(f"{purpose} needs {package}, which is not installed. {how}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

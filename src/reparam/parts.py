@@ -10,6 +10,7 @@ from reparam.likelihoods import (
     DiscretizedLogisticLikelihood,
     LaplaceLikelihood,
     NormalLikelihood,
+    PerceptualLikelihood,
     ReconstructionTerm,
     StandardizedLikelihood,
 )
@@ -144,6 +145,7 @@ PARTS: dict[str, dict[str, type]] = {
         "categorical": CategoricalLikelihood,
         "discretized-logistic": DiscretizedLogisticLikelihood,
         "reconstruction": ReconstructionTerm,
+        "perceptual": PerceptualLikelihood,
         "standardized": StandardizedLikelihood,
     },
     "corruption": {

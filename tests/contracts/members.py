@@ -21,6 +21,7 @@ PICTURES: tuple[Shape, ...] = ((1, 8, 8), (1, 28, 28), (3, 64, 48), (1, 28, 20),
 SIGNALS: tuple[Shape, ...] = ((4, 33),)
 VECTORS: tuple[Shape, ...] = ((17,), (1,))
 SHAPES = PICTURES + SIGNALS + VECTORS
+OF_PICTURES = ("perceptual-vae",)  # recipes that have no answer for other data
 
 CONV: tuple[Settings, ...] = (
     {},
@@ -124,6 +125,10 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
         "categorical": ({"levels": 2}, {"levels": 17}),
         "discretized-logistic": ({"levels": 17}, {"levels": 256}, {"levels": 17, "components": 3}),
         "reconstruction": tuple({"distance": name} for name in ("l1", "l2", "ssim", "ms-ssim")),
+        "perceptual": (
+            {},
+            {"network": "random", "layers": (1, 5), "weights": (0.5, 2.0), "distance": "l1", "scale": 0.3},
+        ),
         WRAPPER: ({},),
     },
     "corruption": {
@@ -164,6 +169,7 @@ SUPPORT = {
     "categorical": "levels",
     "discretized-logistic": "levels",
     "reconstruction": "unit",
+    "perceptual": "unit",
     WRAPPER: "real",
 }
 

@@ -12,6 +12,7 @@ from reparam.data import Data, DataSpec, Split, StreamedSplit, load_data
 from reparam.errors import MissingExtraError, RefusedError
 from reparam.evaluation import METRICS, evaluate, fixing
 from reparam.evaluation import features as feature_module
+from reparam.networks import instances
 from reparam.recipes import build
 from reparam.rng import reseed
 from reparam.shapes import numel
@@ -21,6 +22,7 @@ KEYS = {
     "collapse": {"mutual_information", "mutual_information_most", "aggregate_kl", "collapse_n"},
     "fid": {"fid", "fid_n", "feature_network"},
     "recon-fid": {"recon_fid", "fid_n", "feature_network"},
+    "perceptual-distance": {"perceptual_distance", "perceptual_network"},
     "kid": {"kid", "kid_std"},
     "precision-recall": {"precision", "recall"},
     "inception-score": {"inception_score", "inception_score_std"},
@@ -44,6 +46,8 @@ def _small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A cache of its own, a feature network of a few steps, and few votes."""
     monkeypatch.setenv("REPARAM_CACHE", str(tmp_path))
     monkeypatch.setattr(feature_module, "STEPS", 10)
+    monkeypatch.setattr(instances, "STEPS", 3)
+    monkeypatch.delenv("REPARAM_DATA", raising=False)
     monkeypatch.setattr(fixing, "FITTED", 600)
     monkeypatch.setattr(fixing, "SCORED", 300)
 

@@ -28,7 +28,7 @@ from reparam.recipes import RECIPES, build
 from reparam.rng import reseed
 from reparam.runs import Run, choose_device, fit, open_run, resume, train
 from reparam.trace import Bound, Progress, Trace
-from tests.contracts.members import tiny_data
+from tests.contracts.members import OF_PICTURES, tiny_data
 from tests.training.trained import equal, timeless, weights
 
 TRAIN = {"batch_size": 8, "epochs": 2, "validations": 2, "tensorboard": False}
@@ -280,7 +280,8 @@ class TestFit:
     @pytest.mark.parametrize("counts", [(1, 1, 1), pytest.param((2, 2, 2), marks=pytest.mark.slow)])
     def test_very_few_examples(self, counts: tuple[int, int, int]) -> None:
         for recipe in RECIPES:
-            done = run(recipe=recipe, data=tiny_data("real", (4,), counts))
+            kind, shape = ("unit", (1, 2, 2)) if recipe in OF_PICTURES else ("real", (4,))
+            done = run(recipe=recipe, data=tiny_data(kind, shape, counts))
             assert done.evaluate(samples=3)["n"] == counts[2]
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 from torch.types import _size
@@ -17,7 +16,7 @@ class Energy(Distribution):
 
     Shapes:
         loc: (*batch, *event)
-        energy(x, loc): (*batch, *event), (*batch, *event) -> (*batch)
+        energy(x, loc): (*some, *event), (*batch, *event) -> (*batch); the batches are not expanded to one another
     """
 
     normalized = False
@@ -42,5 +41,4 @@ class Energy(Distribution):
         return self.loc.expand(self._extended_shape(sample_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
-        value, loc = torch.broadcast_tensors(value, self.loc)
-        return -self.energy(value, loc)
+        return -self.energy(value, self.loc)

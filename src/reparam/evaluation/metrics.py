@@ -18,6 +18,7 @@ from reparam.evaluation import (
     fixing,
     information,
     measures,
+    perception,
     predicting,
     probing,
 )
@@ -54,6 +55,10 @@ METRICS = {
     "fid": Metric("Frechet distance of samples from data (feature_network)", fidelity.fid, "torchmetrics"),
     "recon-fid": Metric(
         "Frechet distance of reconstructions from data (feature_network)", fidelity.recon_fid, "torchmetrics"
+    ),
+    "perceptual-distance": Metric(
+        "distance of reconstructions from pictures in features of a network (perceptual_network)",
+        perception.perceptual_distance,
     ),
     "kid": Metric(
         "kernel distance (unbiased MMD) of samples from data (feature_network)", fidelity.kid, "torchmetrics"

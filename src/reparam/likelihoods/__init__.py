@@ -4,6 +4,7 @@ from reparam.likelihoods.base import Likelihood
 from reparam.likelihoods.bernoulli import BernoulliLikelihood, ContinuousBernoulliLikelihood
 from reparam.likelihoods.levels import CategoricalLikelihood, DiscretizedLogisticLikelihood
 from reparam.likelihoods.location_scale import LaplaceLikelihood, NormalLikelihood
+from reparam.likelihoods.perceptual import PerceptualLikelihood
 from reparam.likelihoods.reconstruction import ReconstructionTerm
 from reparam.likelihoods.standardized import StandardizedLikelihood
 
@@ -15,6 +16,7 @@ __all__ = [
     "LaplaceLikelihood",
     "Likelihood",
     "NormalLikelihood",
+    "PerceptualLikelihood",
     "ReconstructionTerm",
     "StandardizedLikelihood",
 ]

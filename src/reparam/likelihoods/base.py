@@ -23,10 +23,12 @@ class Likelihood(nn.Module, ABC):
     Attributes:
         binary: True where x must be 0 or 1, so that grey data are binarised first.
         unit_interval: True where x must lie in [0, 1].
+        starts: True until it was shown what it begins from, for those that begin from data.
     """
 
     binary = False
     unit_interval = False
+    starts = False
 
     def __init__(self, data_shape: Shape, arguments: int = 1) -> None:
         super().__init__()
@@ -56,6 +58,9 @@ class Likelihood(nn.Module, ABC):
     @abstractmethod
     def distribution(self, h: Float[Tensor, "..."]) -> Distribution:
         """p(x|z) from an output whose shape has been checked."""
+
+    def start(self, x: Float[Tensor, "N ..."]) -> None:
+        """Looks at some training examples before the first step, once; most likelihoods need not."""
 
     def split(self, h: Float[Tensor, "..."]) -> tuple[Tensor, ...]:
         """The arguments, each (*batch, *data_shape)."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -77,4 +78,5 @@ class ReconstructionTerm(Likelihood):
         return Energy(squashed, self._energy, len(self.data_shape))
 
     def _energy(self, x: Tensor, x_hat: Tensor) -> Tensor:
+        x, x_hat = torch.broadcast_tensors(x, x_hat)
         return DISTANCES[self.distance].function(x, x_hat, len(self.data_shape))

@@ -104,9 +104,11 @@ class Autoencoder(nn.Module, ABC):
         p_z: Distribution = self.prior(infer=self.infer)
         return p_z
 
-    @abstractmethod
+    @torch.no_grad()
     def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
         """Shows training examples to the parts that begin from data, once, before the first step."""
+        if self.likelihood.starts:
+            self.likelihood.start(x)
 
     def given(self, **named: Any) -> "Autoencoder":
         """The same model, told something once for all that it is asked from then on; the weights are shared.

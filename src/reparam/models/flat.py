@@ -170,6 +170,7 @@ class VAE(Autoencoder):
 
     @torch.no_grad()
     def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
+        super().start(x)
         if self.condition is not None and self.condition.starts:
             self.condition.start(named[self.condition.name])
         if self.posterior.starts:

@@ -95,6 +95,7 @@ class HierarchicalVAE(Autoencoder):
 
     @torch.no_grad()
     def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
+        super().start(x)
         self.top.start(x)
 
     @property

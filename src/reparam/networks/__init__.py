@@ -23,12 +23,14 @@ from reparam.networks.corruption import (
     SaltAndPepperNoise,
     StandardizedCorruption,
 )
+from reparam.networks.feature_networks import FeatureName, FeatureNetwork
 from reparam.networks.hierarchy import BottomUp, Features, Hierarchy, Path, StandardizedHierarchy
 from reparam.networks.hyperbolic import ExponentialMap, from_tangent, require_curvature
 from reparam.networks.inverse_autoregressive import InverseAutoregressive
 from reparam.networks.maps import MapDecoder, MapEncoder, default_grid
 from reparam.networks.mlp import MLPDecoder, MLPEncoder
 from reparam.networks.mlp_hierarchy import MLPHierarchy
+from reparam.networks.perceptual import Norm, PerceptualDistance
 from reparam.networks.quantisers import FiniteScalarQuantiser, LookupFreeQuantiser, Quantised, Quantiser
 from reparam.networks.spectral import Spectral
 from reparam.networks.spectral_norms import SpectralNorms
@@ -51,6 +53,8 @@ __all__ = [
     "Direction",
     "Encoder",
     "ExponentialMap",
+    "FeatureName",
+    "FeatureNetwork",
     "Features",
     "FiniteScalarQuantiser",
     "FlowName",
@@ -65,7 +69,9 @@ __all__ = [
     "MapEncoder",
     "MaskingNoise",
     "Metric",
+    "Norm",
     "Path",
+    "PerceptualDistance",
     "PixelCNN",
     "Planar",
     "Quantised",

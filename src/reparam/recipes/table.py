@@ -7,9 +7,10 @@ from reparam.recipes.conditions import CONDITIONS
 from reparam.recipes.hierarchies import HIERARCHIES
 from reparam.recipes.latents import LATENTS
 from reparam.recipes.objectives import OBJECTIVES
+from reparam.recipes.perceptual import PERCEPTUAL
 from reparam.recipes.quantised import QUANTISED
 
-RECIPES: dict[str, Recipe] = BASIC | OBJECTIVES | LATENTS | QUANTISED | HIERARCHIES | CONDITIONS
+RECIPES: dict[str, Recipe] = BASIC | OBJECTIVES | LATENTS | QUANTISED | HIERARCHIES | CONDITIONS | PERCEPTUAL
 
 BY_HAND = "custom"  # what config.yaml calls a model that no recipe made
 

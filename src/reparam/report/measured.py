@@ -23,6 +23,12 @@ MEASURED: dict[str, tuple[str, str, str]] = {
         "squared feature distance",
         "Frechet distance of reconstructions from data: what FID is left where the prior is not to blame.",
     ),
+    "perceptual_distance": (
+        "Perceptual distance of reconstructions",
+        "squared length, at most 4",
+        "Between the features of x and of its reconstruction, mean over places and layers. Lower is better; it "
+        "compares only for one network.",
+    ),
     "kid": (
         "KID",
         "squared feature distance",
