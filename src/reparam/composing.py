@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from torch import nn
@@ -9,9 +10,10 @@ from torch import nn
 from reparam.data import DataSpec
 from reparam.errors import PartError
 from reparam.likelihoods import Likelihood, StandardizedLikelihood
-from reparam.model_config import AnyModel, FlatConfig, HierarchicalConfig, Part, SemiSupervisedConfig
-from reparam.models import VAE, Autoencoder, HierarchicalVAE, SemiSupervisedVAE
+from reparam.model_config import AnyModel, FlatConfig, HierarchicalConfig, ImplicitConfig, Part, SemiSupervisedConfig
+from reparam.models import VAE, Autoencoder, HierarchicalVAE, ImplicitModel, SemiSupervisedVAE
 from reparam.networks import (
+    ClassCondition,
     Condition,
     ConditionalDecoder,
     ConditionalEncoder,
@@ -24,7 +26,7 @@ from reparam.networks import (
     StandardizedHierarchy,
     widened,
 )
-from reparam.objectives import Objective
+from reparam.objectives import AnyObjective
 from reparam.parts import PARTS, SECTIONS, constructor
 from reparam.priors import ConditionalPrior, Prior
 from reparam.rng import seeded
@@ -33,6 +35,7 @@ from reparam.weighing import affordable
 
 MOST_AXES = 8
 OneLatent = FlatConfig | SemiSupervisedConfig
+Decoding = OneLatent | ImplicitConfig
 OF_CODES = ("grid", "codes")  # what a prior over codes takes from the posterior
 
 
@@ -57,6 +60,7 @@ def build_model(config: AnyModel, spec: DataSpec) -> Autoencoder:
         "flat": _flat,
         "hierarchical": _hierarchical,
         "semi-supervised": _semi_supervised,
+        "implicit": _implicit,
     }
     return affordable(lambda: composers[config.kind](config, spec))
 
@@ -79,7 +83,7 @@ def _units(spec: DataSpec) -> dict[str, Any]:
     return {"shift": spec.shift, "scale": spec.scale}
 
 
-def _corruption(config: AnyModel, spec: DataSpec) -> Corruption | None:
+def _corruption(config: OneLatent | HierarchicalConfig, spec: DataSpec) -> Corruption | None:
     """The corruption, in the units of real data."""
     if config.corruption is None:
         return None
@@ -108,6 +112,16 @@ def _hierarchical(config: HierarchicalConfig, spec: DataSpec) -> HierarchicalVAE
 
 def _semi_supervised(config: SemiSupervisedConfig, spec: DataSpec) -> SemiSupervisedVAE:
     return SemiSupervisedVAE(_flat(config, spec), _encoder(config.classifier, {}, spec, None), config.alpha)
+
+
+def _implicit(config: ImplicitConfig, spec: DataSpec) -> ImplicitModel:
+    likelihood, context = _context(config, spec)
+    context["latent_dim"] = config.latent_dim
+    condition = None if config.condition is None else _condition(config.condition, spec)
+    if spec.kind == "real":
+        likelihood = StandardizedLikelihood(likelihood, **_units(spec))
+    decoder = _decoder(config, context, condition)
+    return ImplicitModel(build_part("prior", config.prior, context), decoder, likelihood, condition)
 
 
 def _flat(config: OneLatent, spec: DataSpec) -> VAE:
@@ -166,7 +180,7 @@ def _encoder(part: Part, context: dict[str, Any], spec: DataSpec, condition: Con
     return ConditionalEncoder(encoder, condition.dim) if condition else encoder
 
 
-def _decoder(config: OneLatent, context: Mapping[str, Any], condition: Condition | None) -> Decoder:
+def _decoder(config: Decoding, context: Mapping[str, Any], condition: Condition | None) -> Decoder:
     """The decoder; where it is told a condition its codes are longer."""
     if condition is None:
         decoder: Decoder = build_part("decoder", config.decoder, context)
@@ -185,15 +199,20 @@ def _prior(part: Part | None, context: Mapping[str, Any], condition: Condition |
     return ConditionalPrior(prior, condition.dim, condition.hidden_dims) if condition else prior
 
 
-def build_objective(part: Part, model: Autoencoder, seed: int) -> Objective:
+def build_objective(part: Part, model: Autoencoder, seed: int) -> AnyObjective:
     """An objective for a model, with the first weights of the networks it owns.
 
     Raises:
         PartError: from the constructor.
     """
-    context = {"latent_dim": model.latent_dim, "data_shape": model.data_shape}
+    context: dict[str, Any] = {"latent_dim": model.latent_dim, "data_shape": model.data_shape}
+    condition = getattr(model, "condition", None)
+    if isinstance(condition, ClassCondition) and condition.name == "labels":
+        context["condition_classes"] = condition.classes
+    if isinstance(model.likelihood, StandardizedLikelihood):
+        context["units"] = {"shift": model.likelihood.shift, "scale": model.likelihood.scale}
     with seeded(seed, "objective"):
-        objective: Objective = build_part("objective", part, context)
+        objective: AnyObjective = build_part("objective", part, context)
     return objective
 
 
@@ -214,6 +233,8 @@ def describe(part: Any, section: str) -> dict[str, Any]:
         value = getattr(part, name)
         if isinstance(value, nn.Module):
             value = describe(value, _seam(name, section))
+        elif is_dataclass(value) and not isinstance(value, type):
+            value = asdict(value)
         described[name] = list(value) if isinstance(value, tuple) else value
     return described
 

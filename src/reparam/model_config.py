@@ -155,11 +155,34 @@ class HierarchicalConfig(Strict):
         return self.hierarchy
 
 
-AnyModel = FlatConfig | HierarchicalConfig | SemiSupervisedConfig
+class ImplicitConfig(Strict):
+    """The parts of a model that makes examples and has no encoder; each is a kind, or a kind with its settings.
+
+    Attributes:
+        condition: What the decoder is told of each example.
+    """
+
+    kind: Literal["implicit"] = "implicit"
+    latent_dim: Annotated[int, Field(ge=1)] = 32
+    prior: Part = Part(kind="normal")
+    decoder: Part
+    likelihood: Part
+    condition: Part | None = None
+
+    _parts = field_validator("*", mode="before")(_checked)
+
+    @property
+    def network(self) -> Part:
+        """The network that makes x."""
+        return self.decoder
+
+
+AnyModel = FlatConfig | HierarchicalConfig | SemiSupervisedConfig | ImplicitConfig
 MODELS: dict[str, type[AnyModel]] = {
     "flat": FlatConfig,
     "hierarchical": HierarchicalConfig,
     "semi-supervised": SemiSupervisedConfig,
+    "implicit": ImplicitConfig,
 }
 NO_SUCH_MODEL = "no_such_model"
 
@@ -173,6 +196,7 @@ def _kind_of(value: Any) -> Any:
 ModelConfig = Annotated[
     Annotated[FlatConfig, Tag("flat")]
     | Annotated[HierarchicalConfig, Tag("hierarchical")]
-    | Annotated[SemiSupervisedConfig, Tag("semi-supervised")],
+    | Annotated[SemiSupervisedConfig, Tag("semi-supervised")]
+    | Annotated[ImplicitConfig, Tag("implicit")],
     Discriminator(_kind_of, custom_error_type=NO_SUCH_MODEL, custom_error_message="there is no such model"),
 ]

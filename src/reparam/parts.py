@@ -14,7 +14,7 @@ from reparam.likelihoods import (
     ReconstructionTerm,
     StandardizedLikelihood,
 )
-from reparam.models import VAE, HierarchicalVAE, SemiSupervisedVAE
+from reparam.models import VAE, HierarchicalVAE, ImplicitModel, SemiSupervisedVAE
 from reparam.networks import (
     ClassCondition,
     ConditionalDecoder,
@@ -41,9 +41,12 @@ from reparam.objectives import (
     BalancedELBO,
     CapacityBound,
     CovarianceBound,
+    CVAEGANGame,
     DiscrepancyBound,
     DoublyReparameterizedBound,
     FactorBound,
+    FeatureMatchingGame,
+    GANGame,
     ImportanceBound,
     PartialImportanceBound,
     RateConstraint,
@@ -53,6 +56,7 @@ from reparam.objectives import (
     SlicedBound,
     StickingTheLandingBound,
     TotalCorrelationBound,
+    VAEGANGame,
 )
 from reparam.posteriors import (
     CategoricalPosterior,
@@ -91,7 +95,12 @@ from reparam.priors import (
 )
 
 PARTS: dict[str, dict[str, type]] = {
-    "model": {"flat": VAE, "hierarchical": HierarchicalVAE, "semi-supervised": SemiSupervisedVAE},
+    "model": {
+        "flat": VAE,
+        "hierarchical": HierarchicalVAE,
+        "semi-supervised": SemiSupervisedVAE,
+        "implicit": ImplicitModel,
+    },
     "hierarchy": {"mlp": MLPHierarchy, "conv": ConvHierarchy, "standardized": StandardizedHierarchy},
     "condition": {"classes": ClassCondition, "vector": VectorCondition},
     "encoder": {
@@ -172,6 +181,10 @@ PARTS: dict[str, dict[str, type]] = {
         "sliced": SlicedBound,
         "adversarial": AdversarialBound,
         "rae": RegularizedBound,
+        "gan": GANGame,
+        "feature-matching": FeatureMatchingGame,
+        "vae-gan": VAEGANGame,
+        "cvae-gan": CVAEGANGame,
     },
 }
 SECTIONS = {
@@ -181,7 +194,7 @@ SECTIONS = {
 }  # arguments that hold a part of a seam with another name
 WRAPPER, CONDITIONAL = "standardized", "conditional"
 WRAPPERS = (WRAPPER, CONDITIONAL)  # put around parts by the build, never asked for by name
-FROM_CONTEXT = ("data_shape", "latent_dim", "out_shape", "in_dim", "self")
+FROM_CONTEXT = ("data_shape", "latent_dim", "out_shape", "in_dim", "condition_classes", "units", "self")
 
 
 def constructor(section: str, kind: str) -> type:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 Shape = tuple[int, ...]
+SMALLEST_IMAGE = 16
 
 
 def numel(shape: Shape) -> int:
@@ -21,6 +22,11 @@ def is_image(shape: Shape) -> bool:
 def spatial(shape: Shape) -> Shape:
     """The extents behind the channels: (C, H, W) -> (H, W); (C, T) -> (T,); (D,) -> ()."""
     return shape[1:]
+
+
+def suits_convolutions(shape: Shape) -> bool:
+    """True of pictures and signals whose longer side has at least 16 values."""
+    return len(shape) > 1 and max(spatial(shape)) >= SMALLEST_IMAGE
 
 
 def times(shape: Shape, factor: int) -> Shape:

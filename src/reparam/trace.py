@@ -199,6 +199,16 @@ class Model(Protocol):
     def generative_parameters(self) -> Iterator[Parameter]: ...
 
 
+class Maker(Protocol):
+    """What a game asks of a model: new examples."""
+
+    conditions: tuple[str, ...]
+
+    def p_z(self, **named: Any) -> Distribution: ...
+
+    def decode(self, z: Tensor, **named: Any) -> Distribution: ...
+
+
 class Playable(Protocol):
     """What the training loop asks of an objective: who plays, and a Bound of a batch to validate by."""
 

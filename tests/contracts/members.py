@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import is_dataclass
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch.distributions import Distribution, Normal
 
 from reparam.data import Data, DataSpec, Split
 from reparam.distributions import CODES, joint
+from reparam.objectives import CriticSettings
 from reparam.parts import CONDITIONAL, FROM_CONTEXT, PARTS, WRAPPER, constructor
 from reparam.priors import Prior
 from reparam.rng import reseed
@@ -41,6 +43,13 @@ SPECTRAL_MLP: tuple[Settings, ...] = (
 )
 SPECTRAL_CONV: tuple[Settings, ...] = ({"channels": (3, 4), "hidden_dim": 8, "spectral": True},)
 CRITIC: Settings = {"hidden_dims": (7, 6)}
+
+
+def critic(**more: Any) -> CriticSettings:
+    """A small one."""
+    return CriticSettings(hidden_dim=7, **more)
+
+
 HIERARCHY: dict[str, tuple[Settings, ...]] = {
     "mlp": (
         {"latent_dims": (2, 3), "hidden_dims": (7, 5)},
@@ -159,6 +168,15 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
         "sliced": ({}, {"alpha": 0.0, "projections": 7, "samples": 2, "free_bits": 0.1}),
         "adversarial": (CRITIC, CRITIC | {"samples": 3, "weight": 10.0, "slope_weight": 0.0}),
         "rae": tuple({"regularization": name} for name in ("l2", "gradient", "none")),
+        "gan": (
+            {},
+            {"duel": "saturating", "critic": critic(penalty="none", spectral=True)},
+            {"duel": "hinge", "critic": critic(penalty_every=1, penalty_weight=5.0)},
+            {"duel": "wasserstein", "critic": critic(penalty="interpolated", penalty_every=1)},
+        ),
+        "feature-matching": ({}, {"critic_weight": 0.5, "class_weight": 2.0, "critic": critic()}),
+        "vae-gan": ({}, {"gamma": 0.3, "beta": 2.0, "sigma": 0.5, "critic": critic(start=0.5)}),
+        "cvae-gan": ({}, {"kl_weight": 1.0, "pair_weight": 2.0, "critic_weight": 0.1, "critic": critic()}),
     },
 }
 SUPPORT = {
@@ -176,7 +194,7 @@ SUPPORT = {
 
 def row(kind: str, settings: Settings, *more: Any) -> Any:
     """One parameter of a test, with a readable name."""
-    words = [kind, *(f"{name}={value}" for name, value in settings.items())]
+    words = [kind, *(name if is_dataclass(value) else f"{name}={value}" for name, value in settings.items())]
     words += ["x".join(map(str, value)) for value in more if isinstance(value, tuple)]
     return pytest.param(kind, settings, *more, id=" ".join(words).replace(" ", "-"))
 
@@ -212,7 +230,7 @@ def make(section: str, kind: str, settings: Settings, shape: Shape = (1, 12, 11)
         return constructor(section, kind)(make(section, base, ROWS[section][base][0], shape, latent_dim), **settings)
     if (section, kind) == ("decoder", "map"):  # each position has as many numbers
         latent_dim *= numel(make("encoder", kind, settings, shape).grid)
-    context = {"data_shape": shape, "latent_dim": latent_dim, "out_shape": shape, "in_dim": 6}
+    context = {"data_shape": shape, "latent_dim": latent_dim, "out_shape": shape, "in_dim": 6, "condition_classes": 3}
     accepted = inspect.signature(constructor(section, kind)).parameters
     known = {name: context[name] for name in FROM_CONTEXT if name in accepted and name in context}
     return constructor(section, kind)(**known, **settings)

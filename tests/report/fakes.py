@@ -21,6 +21,7 @@ class TinyModel(nn.Module):
 
     conditions: tuple[str, ...] = ()
     observes: tuple[str, ...] = ()
+    amortized = True
 
     def __init__(
         self,

@@ -9,10 +9,15 @@ import torch
 
 from reparam.objectives import (
     AdversarialBound,
+    AnyObjective,
     CapacityBound,
     CovarianceBound,
+    CriticSettings,
+    CVAEGANGame,
     DiscrepancyBound,
     FactorBound,
+    FeatureMatchingGame,
+    GANGame,
     Objective,
     PartialImportanceBound,
     RateConstraint,
@@ -20,6 +25,7 @@ from reparam.objectives import (
     RegularizedBound,
     SlicedBound,
     TotalCorrelationBound,
+    VAEGANGame,
 )
 from reparam.rng import reseed
 from tests.contracts.members import tiny_data
@@ -41,12 +47,25 @@ def adversarial() -> Objective:
     return AdversarialBound(L, hidden_dims=(6,), samples=2)
 
 
-RESUMED: dict[str, tuple[str, Callable[[], Objective]]] = {
+def game(kind: type, **given: Any) -> Callable[[], AnyObjective]:
+    def made() -> AnyObjective:
+        reseed(0)
+        found: AnyObjective = kind((4,), **given)
+        return found
+
+    return made
+
+
+CRITIC = CriticSettings(hidden_dim=6, penalty_every=2)
+OF_LINES = CriticSettings(hidden_dim=6, penalty="interpolated", penalty_every=1)
+RESUMED: dict[str, tuple[str, Callable[[], AnyObjective]]] = {
     "factor": ("vae", factor),
     "piwae": ("vae", lambda: PartialImportanceBound(4, 2)),
     "geco": ("vae", lambda: ReconstructionConstraint(tau=0.2, speed=0.1)),
     "spectral": ("rae-sn", lambda: RegularizedBound(regularization="none")),
     "wae-gan": ("wae-gan", adversarial),
+    "gan": ("gan", game(GANGame, critic=CRITIC)),
+    "cvae-gan": ("cvae-gan", game(CVAEGANGame, critic=CRITIC, condition_classes=3)),
 }
 
 
@@ -68,7 +87,7 @@ def test_resumed_at_every_step_is_the_same_run(tmp_path: Path, name: str) -> Non
     require_equal(last, whole)
 
 
-SHARED: dict[str, tuple[str, Callable[[], Objective]]] = RESUMED | {
+SHARED: dict[str, tuple[str, Callable[[], AnyObjective]]] = RESUMED | {
     "adversarial": ("vae", adversarial),
     "vib": ("vae", lambda: RateConstraint(target=0.5, speed=0.1, samples=2)),
     "capacity": ("vae", lambda: CapacityBound(gamma=10.0, capacity=1.0)),
@@ -78,6 +97,10 @@ SHARED: dict[str, tuple[str, Callable[[], Objective]]] = RESUMED | {
     "dip-ii": ("vae", lambda: CovarianceBound(moments="codes", diagonal=10.0)),
     "mmd": ("vae", lambda: DiscrepancyBound(samples=2, alpha=0.5, kernel="rbf")),
     "sliced": ("swae", lambda: SlicedBound(projections=5)),
+    "wgan": ("wgan", game(GANGame, duel="wasserstein", critic=OF_LINES)),
+    "cgan": ("cgan", game(GANGame, duel="hinge", critic=CRITIC, condition_classes=3)),
+    "fm-cgan": ("fm-cgan", game(FeatureMatchingGame, critic=CRITIC, condition_classes=3)),
+    "vae-gan": ("vae-gan", game(VAEGANGame, gamma=2.0, critic=CRITIC)),
     "gradient": ("rae-gp", lambda: RegularizedBound(regularization="gradient")),
 }
 

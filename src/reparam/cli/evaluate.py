@@ -14,7 +14,7 @@ def evaluate(
     *,
     data: str | None = None,
     split: Literal["all", "train", "validation", "test"] = "test",
-    metrics: str = "elbo,reconstruction,nll",
+    metrics: str | None = None,
     samples: Whole = 5000,
     sampler: str = "prior",
     limit: MaybeWhole = None,
@@ -26,7 +26,8 @@ def evaluate(
         run: A run folder, or a model folder.
         data: Other data: a name, or a path.
         split: Which part of the data; all is every item of --data.
-        metrics: Names from 'reparam list metrics', with commas between them.
+        metrics: Names from 'reparam list metrics', with commas between them; when left out elbo,reconstruction,nll, of
+            models without a density fid,precision-recall.
         samples: Importance samples for each item; log p(x) is estimated from below, and rises with them.
         sampler: What new items come from, for metrics of them such as fid: prior, or a sampler as in 'reparam sample'.
         limit: Judge on a seeded random subset of so many items.
@@ -44,7 +45,7 @@ def evaluate(
     with CountingProgress() as progress:
         found = opened.evaluate(
             split,
-            words_in(metrics, "--metrics"),
+            None if metrics is None else words_in(metrics, "--metrics"),
             samples=samples,
             sampler=chosen,
             limit=limit,

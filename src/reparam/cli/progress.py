@@ -17,6 +17,7 @@ from reparam.cli.console import COMMAND, log_console
 from reparam.runs.record import LOG
 
 _QUIET_S = 10.0
+OF_GAMES = ("rate", "style", "pairs", "critic_features", "class_features", "convincing", "critic_accuracy")
 
 
 class TrainingProgress:
@@ -87,7 +88,10 @@ class TrainingProgress:
 
 
 def terms(row: Mapping[str, Any]) -> str:
-    """The ELBO of a row and its two terms; of a model without a rate, what there is to minimise."""
+    """The ELBO of a row and its two terms; of one without a rate, what there is to minimise; of a game, its terms."""
+    if "critic_accuracy" in row:
+        there = [f"{name.replace('_', ' ')} {row[name]:,.3g}" for name in OF_GAMES if name in row]
+        return f"loss {row['loss']:,.3g} ({', '.join(there)})"
     if "distortion" not in row:
         return "no step was finite"
     if not row.get("rate"):

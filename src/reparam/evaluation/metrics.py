@@ -111,7 +111,7 @@ METRICS = {
 def evaluate(
     model: Any,
     split: Split,
-    metrics: Iterable[str] = ("elbo", "reconstruction", "nll"),
+    metrics: Iterable[str] | None = None,
     *,
     train: Split | None = None,
     features: nn.Module | None = None,
@@ -128,7 +128,8 @@ def evaluate(
     Args:
         model: Any model that fills a Trace.
         split: What to judge on; dynamic binarisation is drawn once, from ``seed``.
-        metrics: Names from :data:`METRICS`.
+        metrics: Names from :data:`METRICS`; when None, those that the model is judged by: ELBO, reconstruction and nll
+            of one with a density, fid and precision-recall of one without.
         train: The training split, for metrics that learn from it (``probe``), compare with it (``completeness``) or
             train a feature network on it.
         features: Examples -> (B, F), in which samples and data are compared; its ``name`` is put into the result, and
@@ -149,7 +150,7 @@ def evaluate(
     for one in (split,) if train is None else (split, train):
         if not isinstance(one, Split | StreamedSplit):
             raise DataError(f"evaluate: got a {type(one).__name__}, expected one split of the data, such as data.test.")
-    wanted = tuple(metrics)
+    wanted = tuple(model.judged_by if metrics is None else metrics)
     if limit is not None and limit < 1:
         raise DataError(f"evaluate: limit is {limit}, expected at least 1 example.")
     for name in wanted:

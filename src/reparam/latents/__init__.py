@@ -4,6 +4,7 @@ They ask a model for ``infer`` and ``decode`` and for nothing else, so they serv
 """
 
 from reparam.latents.codes import HasLatents, decoded_means, onto_space, posterior_means
+from reparam.latents.inversion import inverted
 from reparam.latents.paths import PATHS, interpolate
 from reparam.latents.projections import Projection, project
 from reparam.latents.walks import grid, traverse
@@ -15,6 +16,7 @@ __all__ = [
     "decoded_means",
     "grid",
     "interpolate",
+    "inverted",
     "onto_space",
     "posterior_means",
     "project",

@@ -3,6 +3,7 @@
 from reparam.models.base import Autoencoder
 from reparam.models.flat import VAE
 from reparam.models.hierarchical import HierarchicalVAE
+from reparam.models.implicit import ImplicitModel
 from reparam.models.semi_supervised import SemiSupervisedVAE
 
-__all__ = ["VAE", "Autoencoder", "HierarchicalVAE", "SemiSupervisedVAE"]
+__all__ = ["VAE", "Autoencoder", "HierarchicalVAE", "ImplicitModel", "SemiSupervisedVAE"]

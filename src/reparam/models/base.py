@@ -34,7 +34,12 @@ class Autoencoder(nn.Module, ABC):
         prior: -> p(z), read as ``prior(infer=model.infer)``; None where there is none.
         likelihood: -> p(x|z).
         corruption: Damage done to what q sees in a trace, or None.
+        amortized: False where the code of each example is searched for, which takes a while.
+        judged_by: The metrics that say how good it is, when nobody asks for others.
     """
+
+    amortized = True
+    judged_by: tuple[str, ...] = ("elbo", "reconstruction", "nll")
 
     conditions: tuple[str, ...] = ()
     observes: tuple[str, ...] = ()

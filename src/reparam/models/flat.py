@@ -6,14 +6,15 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Size, Tensor, nn
+from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from reparam.distributions import CODES, Refined, Space, detached, kl_groups
 from reparam.distributions.kl import KLMethod
-from reparam.errors import PartError, RefusedError, ShapeError
+from reparam.errors import PartError, RefusedError
 from reparam.likelihoods import Likelihood
-from reparam.models.base import Autoencoder, late
+from reparam.models.base import late
+from reparam.models.one_latent import OneLatent
 from reparam.networks import Condition, Corruption
 from reparam.posteriors import Posterior
 from reparam.priors import Prior
@@ -21,7 +22,7 @@ from reparam.rng import per_example
 from reparam.trace import Trace
 
 
-class VAE(Autoencoder):
+class VAE(OneLatent):
     r"""An autoencoder with one latent z, plain, de-noising or variational, put together from parts.
 
     .. math:: z \sim p(z), \quad x \sim p(x \mid z), \qquad q(z \mid x) \approx p(z \mid x)
@@ -88,69 +89,21 @@ class VAE(Autoencoder):
                 f"VAE: the encoder gives {out_dim} features, the posterior takes {self.posterior.in_dim}. "
                 f"Build the posterior with in_dim={out_dim}."
             )
-        sizes = {"posterior": self.latent_dim, "decoder": getattr(self.decoder, "latent_dim", self.latent_dim)}
         if self.prior is not None:
-            sizes["prior"] = self.prior.latent_dim
             self._require_space(self.prior)
-        if len(set(sizes.values())) > 1:
-            given = ", ".join(f"{part} {size}" for part, size in sizes.items())
-            raise PartError(f"VAE: the parts disagree on latent_dim ({given}). Give all of them the same.")
+        self.require_sizes({"posterior": self.latent_dim})
         parts = (self.posterior, self.prior, self.decoder)
         grids = {grid for grid in (getattr(part, "grid", None) for part in parts) if grid is not None}
         if len(grids) > 1:
             raise PartError(f"VAE: the parts disagree on the grid of codes ({sorted(grids)}). Give all the same.")
-        out_shape = tuple(getattr(self.decoder, "out_shape", self.likelihood.out_shape))
-        if out_shape != self.likelihood.out_shape:
-            raise PartError(
-                f"VAE: the decoder gives {out_shape} for one example, {type(self.likelihood).__name__} takes "
-                f"{self.likelihood.out_shape}. Pass out_shape={self.likelihood.out_shape} to the decoder."
-            )
 
     def _require_condition(self) -> None:
         """A condition reaches a part, parts agree on it, and none of those that encode by themselves needs it."""
-        dims = {type(part).__name__: part.condition_dim for part in self.children() if hasattr(part, "condition_dim")}
-        given = 0 if self.condition is None else self.condition.dim
-        for name, dim in dims.items():
-            if dim != given:
-                raise PartError(
-                    f"VAE: {name} takes a condition of {dim} numbers, the model has one of {given}. "
-                    f"Build it with condition_dim={given}, or give a condition of that length."
-                )
-        if given and not dims:
-            raise PartError("VAE: there is a condition, but no part takes it. Take a conditional encoder or decoder.")
+        self.require_told()
         if self.prior is not None and self.prior.infers and hasattr(self.encoder, "condition_dim"):
             raise PartError(
                 f"VAE: {type(self.prior).__name__} is made of q(z|u) of examples u of its own, and q is told a "
                 "condition that they do not have. Take another prior, or leave 'encoder' out of condition_into."
-            )
-
-    def _c(self, part: nn.Module | None, named: Mapping[str, Any]) -> Tensor | None:
-        """The condition for a part that takes it: of some examples, (*B, C), or of all, (C,).
-
-        Raises:
-            RefusedError: if nothing was told.
-        """
-        if self.condition is None or not hasattr(part, "condition_dim"):
-            return None
-        name = self.condition.name
-        value = named.get(name, self._told.get(name))
-        if value is None:
-            raise RefusedError(
-                f"This model must be told {name!r} of each example. Pass {name}=..., or take model.given({name}=...)."
-            )
-        c: Tensor = self.condition(torch.as_tensor(value).to(next(self.decoder.parameters()).device))
-        return c
-
-    def _require_each(self, c: Tensor | None, shape: Size) -> None:
-        """There is one condition for all examples, or one for each.
-
-        Raises:
-            ShapeError: if there are others.
-        """
-        if c is not None and c.ndim > 1 and c.shape[:-1] not in (Size([1]), shape[len(shape) - c.ndim + 1 :]):
-            raise ShapeError(
-                f"VAE: told of {tuple(c.shape[:-1])} examples, asked for {tuple(shape)}. Give one value for all, or "
-                "one for each."
             )
 
     def _require_space(self, prior: Prior) -> None:
@@ -269,22 +222,10 @@ class VAE(Autoencoder):
 
     def _encoded(self, x: Tensor, named: Mapping[str, Any]) -> Tensor:
         """Features of a batch."""
-        c = self._c(self.encoder, named)
-        self._require_each(c, x.shape[:1])
+        c = self.told_to(self.encoder, named)
+        self.require_each(c, x.shape[:1])
         h: Tensor = self.encoder(x) if c is None else self.encoder(x, c.expand(len(x), -1))
         return h
-
-    def p_z(self, **named: Any) -> Distribution:
-        c = self._c(self.prior, named)
-        if self.prior is None or c is None:
-            return super().p_z()
-        return self.prior(infer=self.infer, c=c)
-
-    def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
-        c, rows = self._c(self.decoder, named), z.reshape(-1, z.shape[-1])
-        self._require_each(c, z.shape[:-1])
-        h = self.decoder(rows) if c is None else self.decoder(rows, c.expand(*z.shape[:-1], -1).reshape(len(rows), -1))
-        return self.likelihood(h.reshape(*z.shape[:-1], *h.shape[1:]))
 
 
 def couples(likelihood: Likelihood) -> bool:

@@ -23,6 +23,7 @@ from reparam.networks.corruption import (
     SaltAndPepperNoise,
     StandardizedCorruption,
 )
+from reparam.networks.discriminator import Discriminator, Seen, squared_slope
 from reparam.networks.feature_networks import FeatureName, FeatureNetwork
 from reparam.networks.hierarchy import BottomUp, Features, Hierarchy, Path, StandardizedHierarchy
 from reparam.networks.hyperbolic import ExponentialMap, from_tangent, require_curvature
@@ -51,6 +52,7 @@ __all__ = [
     "Corruption",
     "Decoder",
     "Direction",
+    "Discriminator",
     "Encoder",
     "ExponentialMap",
     "FeatureName",
@@ -79,6 +81,7 @@ __all__ = [
     "Radial",
     "ResidualQuantiser",
     "SaltAndPepperNoise",
+    "Seen",
     "Spectral",
     "SpectralNorms",
     "StandardizedCorruption",
@@ -96,5 +99,6 @@ __all__ = [
     "full_precision",
     "require_condition",
     "require_curvature",
+    "squared_slope",
     "widened",
 ]

@@ -3,7 +3,9 @@
 from reparam.objectives.adversarial import AdversarialBound, FactorBound
 from reparam.objectives.balanced import BalancedELBO
 from reparam.objectives.base import Objective
+from reparam.objectives.coded_games import CVAEGANGame, FeatureMatchingGame, VAEGANGame
 from reparam.objectives.elbo import ELBO
+from reparam.objectives.games import Game, GANGame
 from reparam.objectives.importance import ImportanceBound, PartialImportanceBound
 from reparam.objectives.lagrange import CapacityBound, RateConstraint, ReconstructionConstraint
 from reparam.objectives.matching import DiscrepancyBound, SlicedBound
@@ -11,18 +13,27 @@ from reparam.objectives.moments import CovarianceBound
 from reparam.objectives.regularized import RegularizedBound
 from reparam.objectives.renyi import RenyiBound
 from reparam.objectives.reparameterized import DoublyReparameterizedBound, StickingTheLandingBound
+from reparam.objectives.rival import CriticSettings
 from reparam.objectives.schedules import warmup_weight
 from reparam.objectives.total_correlation import TotalCorrelationBound
+
+AnyObjective = Objective | Game
 
 __all__ = [
     "ELBO",
     "AdversarialBound",
+    "AnyObjective",
     "BalancedELBO",
+    "CVAEGANGame",
     "CapacityBound",
     "CovarianceBound",
+    "CriticSettings",
     "DiscrepancyBound",
     "DoublyReparameterizedBound",
     "FactorBound",
+    "FeatureMatchingGame",
+    "GANGame",
+    "Game",
     "ImportanceBound",
     "Objective",
     "PartialImportanceBound",
@@ -33,5 +44,6 @@ __all__ = [
     "SlicedBound",
     "StickingTheLandingBound",
     "TotalCorrelationBound",
+    "VAEGANGame",
     "warmup_weight",
 ]

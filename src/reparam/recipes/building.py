@@ -4,12 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from reparam.data import DataSpec
-from reparam.shapes import numel, spatial
+from reparam.shapes import numel, suits_convolutions
 
 Values = dict[str, Any]
 Recipe = Callable[[DataSpec], Values]
 
-SMALLEST_IMAGE = 16
 # a weight is forgotten in 1 / (learning rate x decay) steps: 26 epochs of 50,000 images, so that hours do not overfit
 DECAY: Values = {"optimizer": "adamw", "weight_decay": 0.025}
 
@@ -23,7 +22,7 @@ def latent_dim(spec: DataSpec) -> int:
 
 def network(spec: DataSpec) -> str:
     """The kind of network: convolutions for pictures and signals that are large enough, layers of units otherwise."""
-    return "conv" if len(spec.shape) > 1 and max(spatial(spec.shape)) >= SMALLEST_IMAGE else "mlp"
+    return "conv" if suits_convolutions(spec.shape) else "mlp"
 
 
 def noise(spec: DataSpec) -> Values:

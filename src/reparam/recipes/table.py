@@ -4,13 +4,14 @@ from reparam.errors import UnknownNameError, nearest
 from reparam.recipes.basic import BASIC
 from reparam.recipes.building import Recipe
 from reparam.recipes.conditions import CONDITIONS
+from reparam.recipes.games import GAMES
 from reparam.recipes.hierarchies import HIERARCHIES
 from reparam.recipes.latents import LATENTS
 from reparam.recipes.objectives import OBJECTIVES
 from reparam.recipes.perceptual import PERCEPTUAL
 from reparam.recipes.quantised import QUANTISED
 
-RECIPES: dict[str, Recipe] = BASIC | OBJECTIVES | LATENTS | QUANTISED | HIERARCHIES | CONDITIONS | PERCEPTUAL
+RECIPES: dict[str, Recipe] = BASIC | OBJECTIVES | LATENTS | QUANTISED | HIERARCHIES | CONDITIONS | GAMES | PERCEPTUAL
 
 BY_HAND = "custom"  # what config.yaml calls a model that no recipe made
 

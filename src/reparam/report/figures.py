@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from reparam.errors import MissingExtraError, RefusedError
 from reparam.latents import grid, interpolate, project, traverse
@@ -22,6 +23,8 @@ _TRAVERSED = 16
 _SPAN = 3.0
 _WALK_STEPS = 13
 _BARS = 64
+_FRAMES = 10
+_COPIED, _SEARCHED = 64, 12
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,20 @@ class Story:
     subject: Subject
     view: View
     metrics: Sequence[Mapping[str, Any]]
+    film: tuple[list[int], Tensor] | None = None
 
 
-def draw_sections(subject: Subject, metrics: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """Draws every section; one that has nothing to show becomes a sentence that says why."""
-    story = Story(subject, view_of(subject.spec, subject.items), metrics)
+def draw_sections(
+    subject: Subject, metrics: Sequence[Mapping[str, Any]], film: tuple[list[int], Tensor] | None = None
+) -> list[Section]:
+    """Draws every section; one that has nothing to show becomes a sentence that says why.
+
+    Args:
+        subject: The model and the data it is shown on.
+        metrics: Rows of ``metrics.jsonl``.
+        film: Steps of the training, and what the same codes were decoded to there, (S, N, C, H, W).
+    """
+    story = Story(subject, view_of(subject.spec, subject.items), metrics, film)
     sections = []
     for name, title, intro, draws in _SECTIONS:
         figures: list[Figure] = []
@@ -96,6 +108,33 @@ _CURVES = (
     ("rate", "Rate", "nats per example", "How much the codes tell about x: KL(q(z|x) || p(z))."),
     ("learning_rate", "Learning rate", "", "The step size of the optimiser."),
 )
+_CURVES_OF_GAMES = (
+    ("loss", "The model's loss", "", "What the model pushes down, while its opponent moves: it need not fall."),
+    (
+        "critic_accuracy",
+        "Accuracy of the critic",
+        "share told rightly",
+        "At 0.5 the critic cannot tell made items from real ones; near 1 it tells all, and teaches little.",
+    ),
+    ("loss_critic", "The critic's loss", "", "What the critic pushes down."),
+    ("convincing", "How convincing", "", "What the critic thinks of made items, as the model maximises it."),
+    ("style", "Distance in features", "per feature", "Standard deviation of features between x and reconstruction."),
+    (
+        "pairs",
+        "Distance of pairs",
+        "per example",
+        "Half squared distances of x and reconstruction, in pixels and features.",
+    ),
+    ("critic_features", "Means in the critic's features", "", "Half squared distance of real and made items' means."),
+    (
+        "class_features",
+        "Means in the classifier's features",
+        "",
+        "The same class by class, in the classifier's features.",
+    ),
+    ("classifier_accuracy", "Accuracy of the classifier", "share", "On real training items."),
+    *_CURVES[2:],
+)
 
 
 _CURVES_WITHOUT_BOUND = (
@@ -106,7 +145,8 @@ _CURVES_WITHOUT_BOUND = (
 
 def _training(story: Story) -> list[Figure]:
     bounded = story.subject.model.prior is not None
-    wanted = _CURVES if bounded else _CURVES_WITHOUT_BOUND
+    game = any("critic_accuracy" in row for row in story.metrics)
+    wanted = _CURVES_OF_GAMES if game else _CURVES if bounded else _CURVES_WITHOUT_BOUND
     note = " Both start from corrupted copies." if story.subject.model.denoising else ""
     figures = [
         figure
@@ -136,7 +176,8 @@ def _curve(metrics: Sequence[Mapping[str, Any]], key: str, title: str, unit: str
 
 
 def _reconstructions(story: Story) -> list[Figure]:
-    model, x = story.subject.model_for(slice(64)), story.subject.items[:64]
+    some = slice(_COPIED if story.subject.model.amortized else _SEARCHED)
+    model, x = story.subject.model_for(some), story.subject.items[some]
     if model.denoising:
         title = "Originals, corrupted copies and outputs"
         caption = "Clean test items, the corrupted copies that the model sees, and what it makes of these copies alone."
@@ -182,6 +223,17 @@ def _classes(story: Story) -> list[Figure]:
     columns = [str(column + 1) for column in range(_WALK_STEPS)]
     drawings = story.view.walks(names, torch.stack(rows), columns, "class")
     return _figures("classes", "Samples of each class", caption, drawings)
+
+
+def _filmstrip(story: Story) -> list[Figure]:
+    """Some steps of the training from top to bottom, the same codes in each column."""
+    if story.film is None or not story.film[0]:
+        return []
+    steps, pictures = story.film
+    shown = np.unique(np.linspace(0, len(steps) - 1, min(_FRAMES, len(steps))).round().astype(int)).tolist()
+    caption = "The same codes, decoded as the training went on; figures/film.gif shows all steps that were kept."
+    drawings = story.view.walks([f"step {steps[i]:,}" for i in shown], pictures[shown], [], "step of the training")
+    return _figures("film", "Samples over the training", caption, drawings)
 
 
 def _traversals(story: Story) -> list[Figure]:
@@ -304,7 +356,7 @@ _SECTIONS: tuple[tuple[str, str, str, tuple[_Draw, ...]], ...] = (
         "What is left of an item after it went through the code.",
         (_reconstructions,),
     ),
-    ("samples", "Samples", "What the model makes up on its own.", (_samples, _classes)),
+    ("samples", "Samples", "What the model makes up on its own.", (_samples, _classes, _filmstrip)),
     ("traversals", "Traversals", "What a single number of the code controls.", (_traversals,)),
     (
         "latent-space",

@@ -85,6 +85,26 @@ def image_grid(
     return in_both(lambda theme: layout.draw(font, theme), layout.width / SHARPNESS, layout.height / SHARPNESS)
 
 
+def animated(frames: Tensor, side: int = 64, milliseconds: int = 200) -> bytes:
+    """A GIF that shows rows of pictures one after the other, without end.
+
+    Shapes:
+        frames: (S, N, C, H, W) in [0, 1]: S moments of N pictures
+    """
+    sheets = []
+    for row in to_pixels(frames):
+        tiles = [_resized(Image.fromarray(picture), side) for picture in row]
+        width, height = tiles[0].size
+        sheet = Image.new("RGB", (len(tiles) * (width + _GAP) - _GAP, height), "white")
+        for number, tile in enumerate(tiles):
+            sheet.paste(tile, (number * (width + _GAP), 0))
+        sheets.append(sheet)
+    file = io.BytesIO()
+    durations = [milliseconds] * (len(sheets) - 1) + [5 * milliseconds]
+    sheets[0].save(file, "GIF", save_all=True, append_images=sheets[1:], duration=durations, loop=0)
+    return file.getvalue()
+
+
 def _resized(picture: Image.Image, target: int) -> Image.Image:
     """Enlarges a small picture by a whole factor, pixel for pixel, and brings a larger one smoothly to the target."""
     longer, target = max(picture.size), max(1, target)

@@ -17,7 +17,7 @@ from reparam.report.numbers import is_number
 from reparam.rng import generator, seeded
 from reparam.shapes import numel
 
-_MOST_CODES = 2000
+_MOST_CODES, _MOST_SEARCHED = 2000, 32
 _FEWEST_ITEMS, _MOST_VALUES = 64, 100_000
 
 
@@ -95,7 +95,8 @@ def look_at(model: Any, data: Data, evaluation: Mapping[str, Any], seed: int = 0
     split = max((data.test, data.validation, data.train), key=lambda part: len(part) > 0)
     if not len(split):
         raise DataError("There is no example in the data to show. Pass data with at least one.")
-    split = split.fixed(seed, "evaluation").subset(_MOST_CODES, seed, "report")  # the draws that evaluate() judges on
+    most = _MOST_CODES if model.amortized else _MOST_SEARCHED
+    split = split.fixed(seed, "evaluation").subset(most, seed, "report")  # the draws that evaluate() judges on
     chosen = torch.randperm(len(split), generator=generator(seed, "report items"))
     chosen = chosen[: max(_FEWEST_ITEMS, _MOST_VALUES // numel(split.spec.shape))]
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

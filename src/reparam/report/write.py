@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from torch import Tensor
 
 from reparam.data.records import Data, DataSpec
 from reparam.errors import MissingExtraError, RunError
@@ -17,11 +18,12 @@ from reparam.evaluation import evaluating
 from reparam.files import replacing
 from reparam.launch import speaks
 from reparam.report.figures import Section, draw_sections
+from reparam.report.images import animated
 from reparam.report.numbers import duration, headline_numbers, is_number, refusals
 from reparam.report.page import Page, render
 from reparam.report.plots import require_matplotlib
 from reparam.report.subject import look_at
-from reparam.runs import Run
+from reparam.runs import Run, frames
 from reparam.shapes import readable
 
 
@@ -53,6 +55,7 @@ def write_report(run: Run, folder: str | Path | None = None, *, seed: int = 0) -
         evaluation=run.evaluation,
         command=run.command or "a training from Python",
         seed=seed,
+        film=None if run.folder is None else frames(run.folder, run.spec),
     )
 
 
@@ -66,6 +69,7 @@ def write_page(
     evaluation: Mapping[str, Any],
     command: str,
     seed: int = 0,
+    film: tuple[list[int], Tensor] | None = None,
 ) -> Path:
     """Writes ``figures/*.png`` and ``report.html``, one self-contained page, into a run folder.
 
@@ -78,14 +82,18 @@ def write_page(
         evaluation: ``evaluation.json``; keys that are missing leave their rows out.
         command: The command that made the run.
         seed: Seeds the choice of test items and every draw.
+        film: Steps of the training, and what the same codes were decoded to there, (S, N, C, H, W).
 
     Returns:
         Path of ``report.html``.
     """
     folder = Path(folder)
     with evaluating(model):
-        sections = draw_sections(look_at(model, data, evaluation, seed), metrics)
+        sections = draw_sections(look_at(model, data, evaluation, seed), metrics, film)
     _write_figures(folder / "figures", sections)
+    if film is not None and film[0]:
+        with replacing(folder / "figures" / "film.gif") as aside:
+            aside.write_bytes(animated(film[1]))
     page = Page(
         title=f"{config.get('recipe') or 'model'} on {data.spec.name}",
         lead=_lead(model, data.spec, metrics),

@@ -77,7 +77,7 @@ class Run:
     def evaluate(
         self,
         split: str = "test",
-        metrics: str | Iterable[str] = ("elbo", "reconstruction", "nll"),
+        metrics: str | Iterable[str] | None = None,
         *,
         samples: int = 500,
         sampler: tuple[str, Callable[..., Tensor]] | None = None,
@@ -91,7 +91,7 @@ class Run:
         Args:
             split: train, validation or test; ``all`` is every item of a source, beside which there is nothing to train
                 on: metrics that train something refuse.
-            metrics: Names from :data:`~reparam.evaluation.METRICS`, or one of them.
+            metrics: Names from :data:`~reparam.evaluation.METRICS`, or one of them; None for the model's own.
             samples: Importance samples per example for ``nll``.
             sampler: What makes new examples instead of the model's prior, and its name, under which evaluation.json
                 keeps the numbers; from :func:`~reparam.samplers.sampler_of`.
@@ -100,7 +100,8 @@ class Run:
             source: Other data, prepared as the run's own.
             progress: Called with a metric's name, examples done, and examples in all.
         """
-        metrics = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+        wanted = self.model.judged_by if metrics is None else metrics
+        metrics = (wanted,) if isinstance(wanted, str) else tuple(wanted)
         chosen, train = self._judged(split, source)
         name, make = sampler or ("", None)
         found = evaluate(

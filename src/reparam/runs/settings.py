@@ -22,7 +22,7 @@ from reparam.errors import (
     nearest,
 )
 from reparam.files import replacing
-from reparam.objectives import Objective
+from reparam.objectives import AnyObjective
 from reparam.parts import FROM_CONTEXT
 from reparam.processes import take_own_gpu
 from reparam.recipes import BY_HAND, require_recipe, resolve
@@ -168,7 +168,7 @@ def config_by_hand(
     return parse_config(values, "fit")
 
 
-def described(objective: Objective) -> dict[str, Any] | None:
+def described(objective: AnyObjective) -> dict[str, Any] | None:
     """What config.yaml says of an objective, less what the model tells; None for one that is not ours."""
     try:
         found = describe(objective, "objective")

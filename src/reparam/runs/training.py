@@ -16,10 +16,11 @@ from reparam.data import Data, DataSpec, load_data
 from reparam.errors import ConfigError, RunError, nearest
 from reparam.files import locked
 from reparam.models import Autoencoder
-from reparam.objectives import ELBO, Objective
+from reparam.objectives import ELBO, AnyObjective
 from reparam.processes import Processes, joined
 from reparam.recipes import default_epochs
 from reparam.rng import seeded
+from reparam.runs.film import Film
 from reparam.runs.record import Run
 from reparam.runs.settings import (
     FROM_PYTHON,
@@ -71,7 +72,7 @@ def train(
     return _train(model.to(chosen), data.to(chosen), objective, config, out, progress)
 
 
-def _built(config: Config, data: Data) -> tuple[Autoencoder, Objective]:
+def _built(config: Config, data: Data) -> tuple[Autoencoder, AnyObjective]:
     """The model with its first weights, and its objective."""
     assert config.model is not None
     with seeded(config.seed, "build"):
@@ -92,7 +93,7 @@ def _start(model: Autoencoder, data: Data, seed: int) -> None:
 def fit(
     model: Autoencoder,
     data: Any,
-    objective: Objective | str | Mapping[str, Any] | None = None,
+    objective: AnyObjective | str | Mapping[str, Any] | None = None,
     *,
     out: Path | str | None = None,
     seed: int = 0,
@@ -143,7 +144,7 @@ def fit(
 def _train(
     model: Autoencoder,
     data: Data,
-    objective: Objective,
+    objective: AnyObjective,
     config: Config,
     out: Path | str | None,
     progress: Progressed | None,
@@ -184,8 +185,9 @@ def _start_folder(folder: Path, config: Config) -> None:
 class _Keeper:
     """Keeps the best model in memory and, where there is a run folder, on disk."""
 
-    def __init__(self, model: Autoencoder, spec: DataSpec, folder: Path | None) -> None:
-        self.model, self.spec, self.folder = model, spec, folder
+    def __init__(self, model: Autoencoder, spec: DataSpec, folder: Path | None, film: Film | None) -> None:
+        self.model, self.spec, self.folder, self.film = model, spec, folder, film
+        self.step: Callable[[], int] = int
         self.best: dict[str, torch.Tensor] | None = None
 
     def __call__(self) -> None:
@@ -193,20 +195,24 @@ class _Keeper:
         if self.folder is not None:
             store.save(self.model, self.folder / "model", self.spec)
             (self.folder / "evaluation.json").unlink(missing_ok=True)  # it judged an earlier model
+        if self.film is not None:
+            self.film.keep(self.step())
 
 
 def _trainer(
     model: Autoencoder,
     data: Data,
-    objective: Objective,
+    objective: AnyObjective,
     config: Config,
     folder: Path | None,
     progress: Progressed | None,
 ) -> Trainer:
     writes = processes.current().writes
-    keeper = _Keeper(model, data.spec, folder if writes else None)
+    own = folder if writes else None
+    film = Film(model, data.spec, own) if own and objective.judged_by is None else None
+    keeper = _Keeper(model, data.spec, own, film)
     objective.to(data.train.device)
-    return Trainer(
+    trainer = Trainer(
         model,
         data,
         objective,
@@ -217,6 +223,8 @@ def _trainer(
         progress=progress,
         about={"model": describe(model, "model"), "data": asdict(data.spec)} if folder else None,
     )
+    keeper.step = lambda: trainer.state.step
+    return trainer
 
 
 def _finish(trainer: Trainer, outcome: Outcome, data: Data, config: Config) -> Run:
@@ -237,7 +245,7 @@ def resume(
     epochs: int | None = None,
     max_minutes: float | None = None,
     data: Any = None,
-    objective: Objective | None = None,
+    objective: AnyObjective | None = None,
     device: str = "auto",
     progress: Progressed | None = None,
 ) -> Run:
@@ -289,7 +297,9 @@ def _require_more(folder: Path, epochs: int) -> None:
         raise ConfigError(f"resume: {folder} has done {done:g} epochs, {epochs} is fewer. Give a greater total.")
 
 
-def _begun(folder: Path, config: Config, data: Data, objective: Objective | None) -> tuple[Autoencoder, Objective]:
+def _begun(
+    folder: Path, config: Config, data: Data, objective: AnyObjective | None
+) -> tuple[Autoencoder, AnyObjective]:
     """The model and the objective of a run that was begun; as at the first step where it was killed before that.
 
     Raises:
@@ -306,7 +316,7 @@ def _begun(folder: Path, config: Config, data: Data, objective: Objective | None
     return built, objective or own
 
 
-def _rebuilt_objective(config: Config, folder: Path, model: Autoencoder) -> Objective:
+def _rebuilt_objective(config: Config, folder: Path, model: Autoencoder) -> AnyObjective:
     if config.objective is None:
         raise RunError(
             f"{folder} was trained by an objective of your own. Go on with reparam.resume(..., objective=...)."

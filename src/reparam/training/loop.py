@@ -84,7 +84,9 @@ class Trainer:
         self.batch_size = min(settings.batch_size, len(self.train))
         self.own = self.processes.share(self.batch_size)
         self.steps_per_epoch = max(1, len(self.train) // self.batch_size)
-        self.judged_by: str = getattr(objective, "judged_by", "elbo")  # any module that bounds a batch is an objective
+        self.judged_by: str | None = getattr(
+            objective, "judged_by", "elbo"
+        )  # any module that bounds a batch is an objective
         self.sharded = settings.shard and self.processes.world > 1
         if self.sharded:
             self.model, self.objective = shared_out(*self.given, processes=self.processes)
@@ -265,7 +267,8 @@ class Trainer:
         values = self._judge(self.validation)
         self._report(log, "validation", values)
         state = self.state
-        if (value := values[self.judged_by]) > state.best:
+        value = -math.inf if self.judged_by is None else values[self.judged_by]
+        if self.judged_by is None or value > state.best:  # where nothing says which are best, the newest are kept
             state.best, state.stale = value, 0
             with self._averaged():
                 hand_back((self.model, self.objective), self.given)
@@ -284,7 +287,7 @@ class Trainer:
                 bound = self.objective(self.model, batch, Progress(examples=len(self.train)))
                 sums.add(bound, bound.loss)
         means = sums.means()
-        name = self.judged_by
+        name = self.judged_by or "loss"
         means[name] = self.processes.agreed(means[name])  # what follows from it, all must do alike
         if not math.isfinite(means[name]):
             called = "ELBO" if name == "elbo" else name.replace("_", " ")

@@ -1,0 +1,163 @@
+"""Games: a model that makes examples against a critic of examples, and what all of them share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Size, Tensor, nn
+from torch.nn import functional as F
+
+from reparam.objectives.common import part_of, prior_draws
+from reparam.objectives.feature_matching import ClassMatching
+from reparam.objectives.rival import CriticSettings, Duel, Rival, critic_settings
+from reparam.processes import Processes, current
+from reparam.rng import per_example
+from reparam.shapes import Shape
+from reparam.trace import Bound, HasNamedValues, Maker, Player, Progress
+
+Units = dict[str, Sequence[float]]
+
+
+class Game(nn.Module, ABC):
+    """An objective of two players or more: a model, and a critic of the examples that it makes.
+
+    No term of a game says on the validation split which weights are best, so the newest ones are kept (averaged, as
+    ``train.ema`` says).
+
+    Args:
+        rival: The critic.
+        matching: A classifier, which learns from the real examples as the third player; None for none.
+        labels: What the class of an example is called, where the critic or a classifier is told it.
+    """
+
+    judged_by: str | None = None
+    noiseless = False
+
+    def __init__(self, rival: Rival, matching: ClassMatching | None = None, labels: str = "labels") -> None:
+        super().__init__()
+        self.rival, self.matching, self.labels = rival, matching, labels
+
+    @property
+    def classes(self) -> int:
+        """Number of classes that somebody here is told; 0 where nobody is."""
+        return self.rival.classes if self.matching is None else self.matching.classes
+
+    @property
+    def group(self) -> Processes:
+        """Who shares a batch: all processes in training; this one alone at validation."""
+        return current() if self.training else Processes()
+
+    @abstractmethod
+    def forward(self, model: Maker, batch: HasNamedValues, progress: Progress) -> Bound:
+        """What the model maximises, and the terms to show, one value per example."""
+
+    @abstractmethod
+    def makes(self, model: Maker, batch: HasNamedValues) -> tuple[Float[Tensor, "B ..."], ...]:
+        """The kinds of examples that the critic is to tell from the batch."""
+
+    def examine(self, model: Maker, batch: HasNamedValues, progress: Progress) -> Bound:
+        """What the critic maximises; it looks at examples of a pass of its own."""
+        with torch.no_grad():
+            made = self.makes(model, batch)
+        return self.rival.told_apart(batch.x, made, self.told(batch), progress)
+
+    def new(self, model: Maker, batch: HasNamedValues) -> Float[Tensor, "B ..."]:
+        """As many new examples as the batch has, of its classes or whatever the model is told."""
+        named = batch.pick(model.conditions)
+        p_z = model.p_z(**named)
+        if p_z.batch_shape:
+            with per_example(1):
+                z = p_z.rsample(Size([1])) if p_z.has_rsample else p_z.sample(Size([1]))
+        else:
+            group = self.group
+            z = part_of(prior_draws(p_z, Size([1, len(batch.x) * group.world, *p_z.event_shape])), group)
+        return model.decode(z[0], **named).mean
+
+    def told(self, batch: HasNamedValues) -> Float[Tensor, "B C"] | None:
+        """What the critic is told of each example: its class, or nothing."""
+        return self.one_hot(batch) if self.rival.classes else None
+
+    def one_hot(self, batch: HasNamedValues) -> Float[Tensor, "B C"]:
+        """The class of each example; all zeros where it is not known."""
+        labels = batch.pick([self.labels])[self.labels]
+        if labels.is_floating_point():
+            return labels
+        return F.one_hot(labels.clamp_min(0), self.classes).to(batch.x) * (labels >= 0).unsqueeze(-1)
+
+    def balance(self, batch: HasNamedValues, made: Tensor, known: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Terms to show, with the critic's accuracy where nobody but validation would find it out."""
+        if self.training:
+            return known
+        c = self.told(batch)
+        with torch.no_grad():
+            outputs = [self.rival(x, c).outputs.squeeze(-1) for x in (batch.x, made)]
+        return known | {"critic_accuracy": self.rival.accuracy(outputs[0], outputs[1].unsqueeze(0))}
+
+    def players(self, model: Any) -> tuple[Player, ...]:
+        """The model, then the critic, then the classifier, where there is one."""
+
+        def play(batch: HasNamedValues, progress: Progress) -> Bound:
+            return self(model, batch, progress)
+
+        def examine(batch: HasNamedValues, progress: Progress) -> Bound:
+            return self.examine(model, batch, progress)
+
+        pair = (
+            Player("model", tuple(model.parameters()), play),
+            Player("critic", tuple(self.rival.parameters()), examine),
+        )
+        matching = self.matching
+        if matching is None:
+            return pair
+
+        def learn(batch: HasNamedValues, progress: Progress) -> Bound:
+            return matching.learn(batch.x, self.one_hot(batch), self.group)
+
+        return (*pair, Player("classifier", tuple(matching.parameters()), learn))
+
+
+class GANGame(Game):
+    r"""A generative adversarial network: the model makes examples, the critic tells them from real ones.
+
+    .. math::
+        \max_D E_x[\log s(D(x))] + E_{p(z)}[\log(1 - s(D(G(z))))], \qquad \max_G E_{p(z)}[\log s(D(G(z)))]
+
+    G(z) is the mean of p(x|z), s the logistic function; other duels and the critic's penalties: see
+    :class:`~reparam.objectives.rival.Rival`. Any model with a prior can play, and q is not trained. A critic of
+    a model that is told a class is told it too.
+
+    Args:
+        data_shape: Shape of one example.
+        duel: ``non-saturating``, ``saturating``, ``hinge`` or ``wasserstein``.
+        critic: Settings of the critic, see :class:`~reparam.objectives.rival.CriticSettings`.
+        condition_classes: Number of classes the model is told of; 0 for none.
+        units: ``shift`` and ``scale`` of the data, where they have any.
+    Raises:
+        PartError: if a setting is unknown or makes no sense.
+    Source:
+        Generative adversarial nets (Goodfellow et al., 2014), arXiv:1406.2661, eq. 1; with classes: Conditional
+        generative adversarial nets (Mirza & Osindero, 2014), arXiv:1411.1784, eq. 2.
+    """
+
+    def __init__(
+        self,
+        data_shape: Shape,
+        duel: Duel = "non-saturating",
+        critic: CriticSettings | None = None,
+        condition_classes: int = 0,
+        units: Units | None = None,
+    ) -> None:
+        settings = critic_settings(critic)
+        super().__init__(Rival(data_shape, duel, settings, condition_classes, units))
+        self.data_shape, self.critic, self.condition_classes = tuple(data_shape), settings, condition_classes
+        self.duel, self.units = duel, units
+
+    def forward(self, model: Maker, batch: HasNamedValues, progress: Progress) -> Bound:
+        made = self.new(model, batch)
+        value = self.rival.convinced(self.rival(made, self.told(batch)))
+        return Bound(value, self.balance(batch, made, {"convincing": value.detach()}))
+
+    def makes(self, model: Maker, batch: HasNamedValues) -> tuple[Tensor, ...]:
+        return (self.new(model, batch),)

@@ -1,0 +1,185 @@
+"""The critic of whole examples: how it is built, what it and its opponent maximise, and when it rests."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from pydantic import ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reparam.errors import PartError, nearest
+from reparam.networks import Discriminator, Seen, squared_slope
+from reparam.objectives.common import require_at_least
+from reparam.rng import per_example
+from reparam.shapes import Shape
+from reparam.trace import Bound, Progress
+
+Duel = Literal["non-saturating", "saturating", "hinge", "wasserstein"]
+Penalty = Literal["r1", "interpolated", "none"]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Duel(NamedTuple):
+    """What each side maximises, given the critic's outputs."""
+
+    critic: Callable[[Tensor, Tensor], Tensor]
+    model: Callable[[Tensor], Tensor]
+
+
+def _sure(real: Tensor, made: Tensor) -> Tensor:
+    return F.logsigmoid(real) + F.logsigmoid(-made)
+
+
+DUELS: dict[str, _Duel] = {
+    "non-saturating": _Duel(_sure, F.logsigmoid),
+    "saturating": _Duel(_sure, F.softplus),
+    "hinge": _Duel(lambda real, made: -F.relu(1 - real) - F.relu(1 + made), lambda made: made),
+    "wasserstein": _Duel(lambda real, made: real - made, lambda made: made),
+}
+PENALTIES = ("r1", "interpolated", "none")
+
+
+@dataclass(frozen=True)
+class CriticSettings:
+    """How a critic of examples is built and held back.
+
+    Attributes:
+        channels: Channels of its stages; None doubles from 16 until the longer side is at most 8.
+        hidden_dim: Width of its dense layer.
+        spectral: Divide each layer's weight by its norm.
+        penalty: ``r1``, half the squared slope at real examples; ``interpolated``, the squared distance of the slope
+            from 1 between real and made ones (WGAN-GP); ``none``.
+        penalty_weight: Its weight.
+        penalty_every: It is taken in every so many steps, with so many times the weight.
+        start: Share of training before which the critic neither learns nor counts.
+        rest_above: It does not learn in a step in which it tells more than this share of a batch rightly.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    channels: Sequence[Count] | None = None
+    hidden_dim: Count = 256
+    spectral: bool = False
+    penalty: Penalty = "r1"
+    penalty_weight: Annotated[float, Field(ge=0)] = 1.0
+    penalty_every: Count = 16
+    start: Annotated[float, Field(ge=0, le=1)] = 0.0
+    rest_above: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """What its network is built with."""
+        return {"channels": self.channels, "hidden_dim": self.hidden_dim, "spectral": self.spectral}
+
+
+def critic_settings(given: CriticSettings | Mapping[str, object] | None) -> CriticSettings:
+    """The settings of a critic, which may be given as a mapping.
+
+    Raises:
+        PartError: if one is unknown or makes no sense.
+    """
+    if isinstance(given, CriticSettings):
+        found = given
+    else:
+        known = [field.name for field in fields(CriticSettings)]
+        for name in given or {}:
+            if name not in known:
+                raise PartError(f"critic: there is no setting {name!r}. {nearest(name, known)}")
+        found = CriticSettings(**dict(given or {}))  # type: ignore[arg-type]
+    if found.penalty not in PENALTIES:
+        raise PartError(f"critic: penalty is {found.penalty!r}. {nearest(found.penalty, PENALTIES)}")
+    require_at_least("critic", 0, penalty_weight=found.penalty_weight, start=found.start, rest_above=found.rest_above)
+    require_at_least("critic", 1, penalty_every=found.penalty_every, hidden_dim=found.hidden_dim)
+    return found
+
+
+class Rival(nn.Module):
+    r"""A critic D of examples, the second player of a game.
+
+    =============== ============================================ ============================
+    duel            the critic maximises                         the model maximises
+    =============== ============================================ ============================
+    non-saturating  E log s(D(x)) + E log(1 - s(D(x')))          E log s(D(x'))
+    saturating      the same                                     -E log(1 - s(D(x')))
+    hinge           -E max(0, 1 - D(x)) - E max(0, 1 + D(x'))    E D(x')
+    wasserstein     E D(x) - E D(x')                             E D(x')
+    =============== ============================================ ============================
+
+    with real examples x, made ones x', and the logistic function s.
+
+    Args:
+        data_shape: Shape of one example.
+        duel: What both sides maximise.
+        settings: How the critic is built and held back.
+        classes: Number of classes it is told; 0 for none.
+        units: ``shift`` and ``scale`` of the data, where they have any.
+    Raises:
+        PartError: if a setting makes no sense.
+    Source:
+        Generative adversarial nets (Goodfellow et al., 2014), arXiv:1406.2661, eq. 1 and section 3; hinge: Geometric
+        GAN (Lim & Ye, 2017), arXiv:1705.02894; Wasserstein: arXiv:1704.00028, eq. 3 (Gulrajani et al., 2017), which is
+        also ``interpolated``; R1: Which training methods for GANs do actually converge? (Mescheder et al., 2018),
+        arXiv:1801.04406, eq. 9, taken now and then as in StyleGAN2 (arXiv:1912.04958).
+    """
+
+    def __init__(
+        self,
+        data_shape: Shape,
+        duel: Duel,
+        settings: CriticSettings,
+        classes: int = 0,
+        units: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if duel not in DUELS:
+            raise PartError(f"Rival: duel is {duel!r}. {nearest(duel, DUELS)}")
+        self.duel, self.settings = DUELS[duel], settings
+        self.classes = classes
+        self.network = Discriminator(data_shape, 1, classes, **settings.network, **(units or {}))
+
+    def forward(self, x: Float[Tensor, "B ..."], c: Float[Tensor, "B C"] | None = None) -> Seen:
+        seen: Seen = self.network(x, c)
+        return seen
+
+    def begun(self, progress: Progress) -> bool:
+        """Whether it counts yet; where there is no training it does."""
+        return progress.planned_fraction >= self.settings.start
+
+    def convinced(self, seen: Seen) -> Float[Tensor, " B"]:
+        """What the model maximises of what it made."""
+        return self.duel.model(seen.outputs.squeeze(-1))
+
+    def told_apart(
+        self,
+        x: Float[Tensor, "B ..."],
+        made: Sequence[Float[Tensor, "B ..."]],
+        c: Float[Tensor, "B C"] | None,
+        progress: Progress,
+    ) -> Bound:
+        """What the critic maximises, the mean over the kinds of made examples; and the share that it tells rightly."""
+        real = self(x, c).outputs.squeeze(-1)
+        fakes = torch.stack([self(one, c).outputs.squeeze(-1) for one in made])
+        right = self.accuracy(real, fakes)
+        terms = {"critic": real.detach(), "critic_made": fakes.detach().mean(0), "critic_accuracy": right}
+        settings = self.settings
+        active = (right.mean() <= settings.rest_above) & self.begun(progress)
+        value = self.duel.critic(real, fakes).mean(0)
+        if settings.penalty != "none" and progress.step % settings.penalty_every == 0:
+            slope = self._penalty(x, made[0], c)
+            terms["critic_penalty"] = slope.detach()
+            value = value - settings.penalty_weight * settings.penalty_every * slope
+        return Bound(torch.where(active, value, value.detach()), terms)
+
+    def accuracy(self, real: Tensor, made: Tensor) -> Float[Tensor, " B"]:
+        """Share of examples told rightly, real and made ones alike."""
+        return (0.5 * (real > 0).float() + 0.5 * (made <= 0).float().mean(0)).detach()
+
+    def _penalty(self, x: Tensor, made: Tensor, c: Tensor | None) -> Float[Tensor, " B"]:
+        if self.settings.penalty == "r1":
+            return 0.5 * squared_slope(self.network, x, c)
+        with per_example(0):
+            share = torch.rand(len(x), *(1 for _ in x.shape[1:])).to(x)
+        return ((squared_slope(self.network, torch.lerp(x, made, share), c) + 1e-12).sqrt() - 1).square()

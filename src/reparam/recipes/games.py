@@ -1,0 +1,100 @@
+"""Models that play against a critic: GANs, and VAEs that judge their pictures as a critic sees them."""
+
+from dataclasses import replace
+
+from reparam.data import DataSpec
+from reparam.recipes.building import Recipe, Values, latent_dim, network, noise, variational
+
+# averaged weights are what is kept, so the rate need not fall; little momentum, for the opponent moves too
+PLAY: Values = {
+    "batch_size": 64,
+    "learning_rate": 1e-3,
+    "betas": [0.5, 0.99],
+    "schedule": "constant",
+    "clip": None,
+    "ema": 0.999,
+}
+
+
+def _grey(spec: DataSpec) -> Values:
+    """The likelihood whose mean is the example that is made: grey values stay what they are."""
+    return {"kind": "bernoulli"} if spec.kind == "binary" else noise(replace(spec, binarize="none"))
+
+
+def gan(spec: DataSpec) -> Values:
+    """Generative adversarial network: a generator against a critic, whose slope at real examples is held down (R1).
+
+    Source:
+        Generative adversarial nets (Goodfellow et al., 2014), arXiv:1406.2661; R1: Mescheder et al. (2018),
+        arXiv:1801.04406.
+    """
+    model = {
+        "kind": "implicit",
+        "latent_dim": latent_dim(spec),
+        "prior": {"kind": "normal"},
+        "decoder": {"kind": network(spec)},
+        "likelihood": _grey(spec),
+    }
+    return {"model": model, "objective": {"kind": "gan"}, "train": PLAY}
+
+
+def wgan(spec: DataSpec) -> Values:
+    """Wasserstein GAN: a critic whose slope is held near 1 measures how far made examples are from real ones.
+
+    Source:
+        Improved training of Wasserstein GANs (Gulrajani et al., 2017), arXiv:1704.00028.
+    """
+    critic = {"penalty": "interpolated", "penalty_weight": 10.0, "penalty_every": 1}
+    return gan(spec) | {"objective": {"kind": "gan", "duel": "wasserstein", "critic": critic}}
+
+
+def cgan(spec: DataSpec) -> Values:
+    """Conditional GAN: generator and critic are told the class.
+
+    Source:
+        Conditional generative adversarial nets (Mirza & Osindero, 2014), arXiv:1411.1784; critic: Miyato & Koyama
+        (2018), arXiv:1802.05637.
+    """
+    values = gan(spec)
+    values["model"]["condition"] = {"kind": "classes"}
+    return values
+
+
+def fm_cgan(spec: DataSpec) -> Values:
+    """Conditional GAN by mean feature matching: made examples have the mean features of real ones, class by class.
+
+    Source:
+        CVAE-GAN (Bao et al., 2017), arXiv:1703.10155, section 3.2.
+    """
+    return cgan(spec) | {"objective": {"kind": "feature-matching"}}
+
+
+def vae_gan(spec: DataSpec) -> Values:
+    """VAE-GAN: reconstructs in the features of a critic that tells its pictures from real ones, so they are sharp.
+
+    Source:
+        Autoencoding beyond pixels using a learned similarity metric (Larsen et al., 2016), arXiv:1512.09300.
+    """
+    values = variational(spec, _grey(spec))
+    return values | {"objective": {"kind": "vae-gan"}, "train": PLAY}
+
+
+def cvae_gan(spec: DataSpec) -> Values:
+    """CVAE-GAN: a VAE that is told the class, a critic and a classifier, whose features real and made examples share.
+
+    Source:
+        CVAE-GAN: fine-grained image generation through asymmetric training (Bao et al., 2017), arXiv:1703.10155.
+    """
+    values = vae_gan(spec)
+    values["model"] |= {"condition": {"kind": "classes"}, "condition_into": ["encoder", "decoder"]}
+    return values | {"objective": {"kind": "cvae-gan"}}
+
+
+GAMES: dict[str, Recipe] = {
+    "gan": gan,
+    "wgan": wgan,
+    "cgan": cgan,
+    "fm-cgan": fm_cgan,
+    "vae-gan": vae_gan,
+    "cvae-gan": cvae_gan,
+}

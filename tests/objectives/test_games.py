@@ -1,0 +1,249 @@
+"""The losses of games against hand computation, and whom each of them moves."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reparam.data import Batch
+from reparam.networks import Discriminator, Seen, squared_slope
+from reparam.objectives import CriticSettings, CVAEGANGame, FeatureMatchingGame, GANGame, VAEGANGame
+from reparam.objectives.feature_matching import ClassMatching, mean_distance
+from reparam.objectives.rival import Rival
+from reparam.processes import Processes
+from reparam.recipes import build
+from reparam.rng import reseed
+from reparam.runs import fit
+from reparam.trace import Progress
+from tests.contracts.test_games import CLASSES, B, batch, model
+
+NO_PENALTY = CriticSettings(hidden_dim=7, penalty="none")
+REAL, MADE = torch.tensor([0.5, 2.0]), torch.tensor([-1.0, 0.3])
+SIGMOID = torch.sigmoid
+
+
+class _Says(nn.Module):
+    """A critic that says what it is told to."""
+
+    def __init__(self, *said: Tensor) -> None:
+        super().__init__()
+        self.said = list(said)
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Any:
+        outputs = self.said.pop(0).unsqueeze(1)
+        return Seen(outputs, outputs, outputs)
+
+
+def rival(duel: Any, settings: CriticSettings = NO_PENALTY) -> Rival:
+    reseed(0)
+    return Rival((4,), duel, settings)
+
+
+@pytest.mark.parametrize(
+    ("duel", "critic", "generator"),
+    [
+        ("non-saturating", SIGMOID(REAL).log() + (1 - SIGMOID(MADE)).log(), SIGMOID(MADE).log()),
+        ("saturating", SIGMOID(REAL).log() + (1 - SIGMOID(MADE)).log(), -(1 - SIGMOID(MADE)).log()),
+        ("hinge", torch.tensor([-0.5 - 0.0, -0.0 - 1.3]), MADE),
+        ("wasserstein", REAL - MADE, MADE),
+    ],
+)
+def test_duels(duel: str, critic: Tensor, generator: Tensor) -> None:
+    """The objective of the lectures, the critic's E[-log D(x)] + E[-log(1 - D(G(z)))], and its relatives."""
+    one = rival(duel)
+    one.network = _Says(REAL, MADE)  # type: ignore[assignment]
+    x = torch.zeros(2, 4)
+    found = one.told_apart(x, [x], None, Progress())
+    assert torch.allclose(found.value, critic)
+    assert found.terms["critic_accuracy"].mean() == pytest.approx(0.75)
+    one.network = _Says(MADE)  # type: ignore[assignment]
+    assert torch.allclose(one.convinced(one(x)), generator)
+
+
+def test_slope_of_a_linear_critic_is_its_weight() -> None:
+    class Linear(nn.Module):
+        def forward(self, x: Tensor, c: Tensor | None = None) -> Any:
+            outputs = (x @ torch.tensor([3.0, 0.0, -4.0, 0.0]))[:, None]
+            return Seen(outputs, outputs, outputs)
+
+    x = torch.randn(5, 4)
+    assert torch.allclose(squared_slope(Linear(), x), torch.full((5,), 25.0))  # type: ignore[arg-type]
+    for penalty, cost in (("r1", 12.5), ("interpolated", 16.0)):
+        one = rival("wasserstein", CriticSettings(penalty=penalty, penalty_weight=2.0, penalty_every=3))  # type: ignore[arg-type]
+        one.network = Linear()  # type: ignore[assignment]
+        values = [one.told_apart(x, [x + 1], None, Progress(step)).value.mean().item() for step in (0, 1, 3)]
+        assert values == pytest.approx([1 - 6 * cost, 1.0, 1 - 6 * cost], rel=1e-4)  # float32
+
+
+def test_a_critic_rests_when_it_is_too_sure_and_before_it_begins() -> None:
+    x = torch.randn(6, 4)
+    for settings, progress in (
+        (CriticSettings(penalty="none", rest_above=0.0), Progress(5, 10)),
+        (CriticSettings(penalty="none", start=0.6), Progress(5, 10)),
+    ):
+        one = rival("non-saturating", settings)
+        with torch.no_grad():
+            one.network.head.bias += 0.0
+        found = one.told_apart(x, [-x], None, progress)
+        gradients = torch.autograd.grad(found.loss, list(one.parameters()), allow_unused=True)
+        assert found.terms["critic_accuracy"].mean() > 0
+        assert all(gradient is None or not gradient.any() for gradient in gradients)
+    awake = rival("non-saturating").told_apart(x, [-x], None, Progress(5, 10))
+    assert awake.value.requires_grad
+
+
+def test_a_critic_is_told_the_class_by_projection() -> None:
+    reseed(0)
+    critic = Discriminator((4,), classes=CLASSES, hidden_dim=7).double()
+    x, c = torch.randn(CLASSES, 4).double(), torch.eye(CLASSES).double()
+    assert critic.by_class is not None
+    seen = critic(x, c)
+    expected = critic.head(seen.coarse)[:, 0] + (critic.by_class.weight.T * seen.coarse).sum(1)
+    assert torch.allclose(seen.outputs[:, 0], expected)
+
+
+def test_means_of_features() -> None:
+    real, made = torch.tensor([[1.0, 2.0], [3.0, 2.0]]), torch.tensor([[0.0, 0.0], [2.0, 0.0]])
+    assert mean_distance(real, made, Processes()) == pytest.approx(0.5 * (1.0 + 4.0))
+
+
+def test_means_of_classes() -> None:
+    reseed(0)
+    matching = ClassMatching((4,), 3, {"hidden_dim": 2}, momentum=0.5).double()
+    x, c = torch.randn(4, 4).double(), torch.eye(3).double()[[0, 0, 1, 1]]
+    features = matching(x).coarse
+    found = matching.learn(x, c, Processes())
+    log_probs = F.log_softmax(matching(x).outputs, 1)
+    assert torch.allclose(found.value, log_probs[torch.arange(4), [0, 0, 1, 1]])
+    first = torch.stack([features[:2].mean(0), features[2:].mean(0)])
+    assert torch.allclose(matching.centres[:2], first)  # at first sight the mean itself, then a running one
+    matching.learn(2 * x, c, Processes())
+    second = matching(2 * x).coarse
+    expected = 0.5 * first + 0.5 * torch.stack([second[:2].mean(0), second[2:].mean(0)])
+    assert torch.allclose(matching.centres[:2], expected)
+    made = torch.randn(3, 2).double()
+    of_made = torch.eye(3).double()[[0, 0, 2]]  # class 2 was never seen, and class 1 is not in the batch
+    cost = 0.5 * (made[:2].mean(0) - matching.centres[0]).square().sum()
+    assert torch.allclose(matching.distance(made, of_made, Processes()), cost)
+
+
+def gradients(loss: Tensor, parameters: Any) -> list[Tensor]:
+    found = torch.autograd.grad(loss, list(parameters), allow_unused=True, retain_graph=True)
+    return [torch.zeros(()) if gradient is None else gradient for gradient in found]
+
+
+@pytest.mark.parametrize("gamma", [0.2, 1.0, 3.0])
+def test_vae_gan_moves_encoder_and_decoder_as_the_paper_says(gamma: float) -> None:
+    """Encoder: KL and likeness; decoder: gamma times likeness, and the duel."""
+    reseed(0)
+    game = VAEGANGame((4,), gamma=gamma, beta=0.7, sigma=1.0, critic=NO_PENALTY).double()
+    vae, given = model("vae-gan"), batch()
+    reseed(5)
+    loss = game(vae, given, Progress()).loss
+    reseed(5)
+    trace = vae.trace(given.x, samples=1, labels=given.named["labels"])
+    new = game.new(vae, given)
+
+    def parts(z: Tensor) -> tuple[Tensor, Tensor]:
+        x_hat = vae.decode(z, labels=given.named["labels"]).mean
+        like = 0.5 * (game.rival(given.x).fine.detach() - game.rival(x_hat).fine).square().sum(1)
+        duel = -F.logsigmoid(game.rival(x_hat).outputs[:, 0]) - F.logsigmoid(game.rival(new).outputs[:, 0])
+        return like, duel
+
+    like, duel = parts(trace.z[0])
+    encoder = [*vae.encoder.parameters(), *vae.posterior.parameters()]
+    decoder = list(vae.decoder.parameters())
+    for found, wanted in (
+        (gradients(loss, encoder), gradients((0.7 * trace.rate + like).mean(), encoder)),
+        (gradients(loss, decoder), gradients((gamma * like + duel).mean(), decoder)),
+    ):
+        assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(found, wanted, strict=True))
+
+
+def test_vae_gan_learns_no_scale_of_features() -> None:
+    """With the best sigma, features ten times as large change no likeness."""
+    reseed(0)
+    game = VAEGANGame((4,), critic=NO_PENALTY).double()
+    target, found = torch.randn(B, 7).double(), torch.randn(B, 7).double()
+    variance = game._variance(target, found)
+    assert variance == pytest.approx((target - found).square().mean().item())
+    assert game._variance(10 * target, 10 * found) == pytest.approx(100 * variance.item())
+
+
+def test_before_the_critic_begins_a_vae_gan_is_a_vae() -> None:
+    game = VAEGANGame((4,), critic=CriticSettings(start=0.5, hidden_dim=7)).double()
+    vae, given = model("vae-gan"), batch()
+    reseed(5)
+    found = game(vae, given, Progress(1, 10))
+    reseed(5)
+    assert torch.equal(found.value, vae.trace(given.x, labels=given.named["labels"]).elbo)
+
+
+def test_cvae_gan_is_the_sum_of_its_parts() -> None:
+    reseed(0)
+    weights = {"kl_weight": 3.0, "pair_weight": 2.0, "critic_weight": 0.5, "class_weight": 0.25}
+    game = CVAEGANGame((4,), **weights, critic=NO_PENALTY, condition_classes=CLASSES).double()
+    vae, given = model("cvae-gan"), batch()
+    c = F.one_hot(given.named["labels"], CLASSES).double()
+    game.matching.learn(given.x, c, Processes())
+    reseed(5)
+    found = game(vae, given, Progress())
+    reseed(5)
+    trace = vae.trace(given.x, samples=1, labels=given.named["labels"])
+    x, coded, new = given.x, trace.p_x.mean[0], game.new(vae, given)
+    critic, classifier = game.rival, game.matching
+
+    def half(a: Tensor, b: Tensor) -> Tensor:
+        return 0.5 * (a - b).square().sum(1)
+
+    pairs = half(x, coded) + half(critic(x).coarse, critic(coded).coarse)
+    pairs = pairs + half(classifier(x).coarse, classifier(coded).coarse)
+    of_critic = 0.5 * (critic(x).coarse.mean(0) - critic(new).coarse.mean(0)).square().sum()
+    of_classes = sum(
+        0.5 * (classifier.centres[k] - classifier(new).coarse[c[:, k] > 0].mean(0)).square().sum()
+        for k in range(CLASSES)
+    )
+    loss = 3.0 * trace.rate.mean() + 2.0 * pairs.mean() + 0.5 * of_critic + 0.25 * of_classes
+    assert found.loss.item() == pytest.approx(loss.item())
+    encoder = [*vae.encoder.parameters(), *vae.posterior.parameters()]
+    wanted = gradients(3.0 * trace.rate.mean() + 2.0 * pairs.mean(), encoder)
+    assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(gradients(found.loss, encoder), wanted, strict=True))
+
+
+def test_feature_matching_needs_no_duel() -> None:
+    reseed(0)
+    game = FeatureMatchingGame(
+        (4,), critic_weight=1.0, class_weight=0.0, critic=NO_PENALTY, condition_classes=3
+    ).double()
+    generator, given = model("feature-matching"), batch()
+    reseed(5)
+    loss = game(generator, given, Progress()).loss
+    reseed(5)
+    new = game.new(generator, given)
+    wanted = 0.5 * (game.rival(given.x).coarse.mean(0) - game.rival(new).coarse.mean(0)).square().sum()
+    assert loss.item() == pytest.approx(wanted.item())
+
+
+def test_unknown_classes_are_all_zeros() -> None:
+    game = GANGame((4,), critic=NO_PENALTY, condition_classes=CLASSES)
+    told = game.told(Batch(torch.zeros(2, 4), {"labels": torch.tensor([2, -1])}))
+    assert told is not None
+    assert told.tolist() == [[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
+    assert GANGame((4,), critic=NO_PENALTY).told(Batch(torch.zeros(2, 4))) is None
+
+
+@pytest.mark.slow
+def test_a_gan_learns_a_gaussian() -> None:
+    reseed(0)
+    x = torch.randn(2000, 2) @ torch.tensor([[1.0, 0.0], [0.8, 0.6]]).T + torch.tensor([1.0, -2.0])
+    gan = build("gan", x, latent_dim=2, decoder={"kind": "mlp", "hidden_dims": [32, 32]})
+    objective = {"kind": "gan", "critic": {"hidden_dim": 32, "penalty_every": 4, "penalty_weight": 0.1}}
+    settings: dict[str, Any] = {"batch_size": 100, "learning_rate": 2e-3, "betas": (0.5, 0.99), "schedule": "constant"}
+    fit(gan, x, objective, epochs=40, ema=0.99, validations=1, tensorboard=False, device="cpu", **settings)
+    reseed(1)
+    new = gan.sample(4000)
+    # variances are 1; a critic of two small layers sees the mean to a tenth and the covariance to a third
+    assert (new.mean(0) - x.mean(0)).abs().max() < 0.1
+    assert (new.T.cov() - x.T.cov()).abs().max() < 0.33
