@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.conftest import Invoke, trained
+from tests.cli.conftest import SMALL, Invoke, trained
 
 
 def test_evaluate(invoke: Invoke, vae: Path) -> None:
@@ -458,3 +458,17 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     assert found.value.filename == str(path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_model_without_an_encoder_says_that_it_searches(invoke: Invoke, tmp_path: Path) -> None:
+    words = [word for word in SMALL if "model.network" not in word]
+    run = tmp_path / "run"
+    trained = invoke(
+        "train", "gan", "--epochs", 1, "--out", run, "--no-report", "--model.decoder.hidden_dims=[16]", *words
+    )
+    assert trained.code == 0
+    assert "samples each for log p(x)" not in trained.err
+    answer = invoke("encode", run, "digits", "--split", "test", "--out", tmp_path / "z.npz", "--json")
+    assert answer.code == 0
+    assert "40 codes are searched for by optimisation" in answer.err
+    assert invoke("score", run, "digits", "--split", "test").code == 1

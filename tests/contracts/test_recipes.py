@@ -68,9 +68,10 @@ def test_trains_saves_and_loads(recipe: str, name: str, tmp_path: Path) -> None:
     assert repr(again) == repr(run.model)
     assert not again.training
     first, second = told(run.model, batch), told(again, batch)
-    assert torch.equal(second.encode(x), first.encode(x))
-    assert torch.equal(second.reconstruct(x), first.reconstruct(x))
-    assert second.reconstruct(x).shape == x.shape
+    if again.amortized:
+        assert torch.equal(second.encode(x), first.encode(x))
+        assert torch.equal(second.reconstruct(x), first.reconstruct(x))
+        assert second.reconstruct(x).shape == x.shape
     if again.prior is not None:
         reseed(0)
         drawn = first.sample(len(x), draw=True)

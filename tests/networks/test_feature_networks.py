@@ -97,6 +97,7 @@ def test_training_pictures_start_it_once(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not list(network.parameters())
 
 
+@pytest.mark.slow
 def test_it_learns_to_know_pictures_again() -> None:
     """After training, views of 64 pictures are told apart far better than by chance (1/64) and than before."""
     reseed(0)

@@ -16,13 +16,13 @@ from tests.contracts.members import tiny_data
 SETTINGS: dict[str, Any] = {"train": {"batch_size": 8, "epochs": 2, "validations": 3, "tensorboard": False}}
 
 
-def played(folder: Path, recipe: str = "cgan", kind: str = "unit", shape: tuple[int, ...] = (1, 16, 16)) -> Run:
+def played(folder: Path, recipe: str, kind: str = "unit", shape: tuple[int, ...] = (1, 16, 16)) -> Run:
     return train(recipe, SETTINGS, data=tiny_data(kind, shape), out=folder, device="cpu")
 
 
 @pytest.mark.usefixtures("sketched")
 def test_frames_follow_the_validations_and_the_report_shows_them(tmp_path: Path) -> None:
-    run = played(tmp_path / "run")
+    run = played(tmp_path / "run", "vae-gan")
     steps, pictures = frames(tmp_path / "run", run.spec)
     assert steps == [row["step"] for row in run.metrics if row["split"] == "validation"]
     assert pictures.shape == (len(steps), 10, 1, 16, 16)

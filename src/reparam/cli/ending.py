@@ -29,7 +29,8 @@ def conclude(run: Run, folder: Path, common: Reporting, report: bool = True) -> 
         return
     if run.spec.binarize != "none":
         say(f"grey values are made binary ({run.spec.binarize}) for this likelihood")
-    say(f"judging on the test split (at most {LIMIT:,} items, {SAMPLES} samples each for log p(x))")
+    each = f", {SAMPLES} samples each for log p(x)" if "nll" in run.model.judged_by else ""
+    say(f"judging on the test split (at most {LIMIT:,} items{each})")
     with CountingProgress() as progress:
         evaluation = run.evaluate(samples=SAMPLES, limit=LIMIT, seed=common.draws, progress=progress)
     path = write_report(run, folder, seed=common.draws) if report else None

@@ -158,9 +158,15 @@ def class_names(split: Split) -> list[str]:
     return [known.get(label, str(label)) for label in split.labels.tolist()]
 
 
+def _say_what_searching_takes(model: Autoencoder, items: Split) -> None:
+    if not model.amortized:
+        say(f"the model has no encoder: {len(items):,} codes are searched for by optimisation, which takes a while")
+
+
 @torch.no_grad()
 def posteriors(model: Autoencoder, items: Split) -> dict[str, NDArray[Any]]:
     """``mean`` of q(z|x) for each item, (N, L), and its ``stddev`` where q has a density."""
+    _say_what_searching_takes(model, items)
     found: dict[str, list[Tensor]] = {}
     for batch in items.batches(BATCH):
         q = model.infer(batch.x, **batch.pick(model.conditions))
@@ -173,6 +179,7 @@ def posteriors(model: Autoencoder, items: Split) -> dict[str, NDArray[Any]]:
 @torch.no_grad()
 def reconstructions(model: Autoencoder, items: Split) -> tuple[Tensor, Tensor, Tensor]:
     """All items, their mean reconstructions, and the mean squared error of each, on the CPU."""
+    _say_what_searching_takes(model, items)
     x, x_hat = [], []
     for batch in items.batches(BATCH):
         x.append(batch.x.cpu())
