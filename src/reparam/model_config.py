@@ -67,6 +67,8 @@ def sentence(error: Any) -> str:
     """One fault that pydantic found, in our words."""
     message = error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
+    if error["type"] == "unexpected_keyword_argument":
+        return f"there is no setting {shown(error['loc'][-1])}"
     if error["type"] == "value_error":
         return message
     return f"{message} (got {shown(error['input'])})"

@@ -173,3 +173,13 @@ def test_load_gives_the_model_alone(tmp_path: Path) -> None:
     save(model, tmp_path / "model")
     assert load_with_spec(tmp_path / "model")[1] is None
     assert repr(load(tmp_path / "model")) == repr(model)
+
+
+@pytest.mark.parametrize("recipe", ["gan", "vae", "cvae-gan"])
+def test_one_network_is_that_of_all_networks(recipe: str) -> None:
+    """Of a model without an encoder, that of the decoder."""
+    given = {"model": {"network": {"kind": "mlp", "hidden_dims": [5]}}}
+    model = resolve(recipe, tiny_data("levels", (1, 16, 16)), given).model
+    assert model is not None
+    assert model.decoder.settings == {"hidden_dims": [5]}
+    assert getattr(model, "encoder", model.decoder) == model.decoder

@@ -8,7 +8,7 @@ from reparam.errors import PartError, RefusedError
 from reparam.evaluation import evaluate, log_likelihood
 from reparam.likelihoods import NormalLikelihood
 from reparam.models import ImplicitModel
-from reparam.networks import ClassCondition, ConditionalDecoder, Decoder, MLPDecoder
+from reparam.networks import ClassCondition, ConditionalDecoder, Decoder, MLPDecoder, VectorCondition
 from reparam.priors import NormalPrior, VampPrior
 from reparam.rng import reseed
 from tests.contracts.members import tiny_data
@@ -68,6 +68,16 @@ def test_the_class_is_told_of_each_item() -> None:
     assert torch.allclose(model.given(labels=2).encode(x[2]), whole[2], atol=1e-5)
     with pytest.raises(RefusedError, match="must be told 'labels'"):
         model.encode(x)
+
+
+def test_numbers_told_of_all_items_are_not_those_of_each() -> None:
+    """As many items as numbers that describe them all."""
+    reseed(0)
+    decoder = ConditionalDecoder(MLPDecoder(5, (4,), (6,)), 3)
+    model = ImplicitModel(NormalPrior(2), decoder, NormalLikelihood((4,), 0.3), VectorCondition(3)).eval()
+    x, told = torch.randn(3, 4), torch.tensor([1.0, -2.0, 0.5])
+    of_all, of_each = model.given(attributes=told).encode(x), model.encode(x, attributes=told.repeat(3, 1))
+    assert torch.allclose(of_all, of_each, atol=1e-5)
 
 
 def test_there_is_no_density() -> None:

@@ -57,7 +57,12 @@ class ImplicitModel(OneLatent):
         if prior.infers or prior.space == CODES or hasattr(prior, "condition_dim"):
             raise PartError(
                 f"ImplicitModel: {type(prior).__name__} is made from codes of examples, which need an encoder, or is "
-                "told of them. Take 'normal', 'mixture' or 'flow'."
+                "told of them. Take 'normal' or 'flow'."
+            )
+        if any(True for _ in prior.parameters()) and not prior(infer=self.infer).has_rsample:
+            raise PartError(
+                f"ImplicitModel: {type(prior).__name__} learns from its density, and a game never asks for that. Take "
+                "'normal' or 'flow'."
             )
         self.require_sizes({})
         self.require_told()
@@ -86,12 +91,13 @@ class ImplicitModel(OneLatent):
         p_z = self.p_z()
         with torch.no_grad(), seeded("inversion"):
             starts = p_z.sample(Size([STARTS]))
-        told = {name: torch.as_tensor(value) for name, value in {**self._told, **named}.items()}
+        c = self.told_to(self.decoder, named)
+        self.require_each(c, batch.shape[:1])
 
         def score(rows: Tensor, z: Tensor) -> Tensor:
             """log p(x, z) of codes of some rows of the batch."""
-            each = {name: _of_rows(value, rows, len(batch)) for name, value in told.items()}
-            density: Tensor = self.decode(z, **each).log_prob(batch[rows]) + p_z.log_prob(z)
+            own = c if c is None or c.ndim == 1 or len(c) == 1 else c[rows]
+            density: Tensor = self.decoded(z, own).log_prob(batch[rows]) + p_z.log_prob(z)
             return density
 
         z = inverted(score, starts, len(batch))
@@ -113,8 +119,3 @@ class ImplicitModel(OneLatent):
         p_x = self.decode(z, **named)
         zero = z.new_zeros(z.shape[:-1])
         return Trace(z, q, p_z or self.p_z(), p_x, kl=zero[..., None], log_q=zero, log_p_z=zero, log_p_x=late(p_x, x))
-
-
-def _of_rows(value: Tensor, rows: Tensor, count: int) -> Tensor:
-    """What is told of some rows of a batch: of all the same, or of each."""
-    return value[rows] if value.ndim and len(value) == count > 1 else value

@@ -98,7 +98,11 @@ class OneLatent(Autoencoder):
         return self.prior(infer=self.infer, c=c)
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
-        c, rows = self.told_to(self.decoder, named), z.reshape(-1, z.shape[-1])
+        return self.decoded(z, self.told_to(self.decoder, named))
+
+    def decoded(self, z: Float[Tensor, "*N L"], c: Tensor | None) -> Distribution:
+        """p(x|z) where the decoder is told c: of each code, or of all."""
+        rows = z.reshape(-1, z.shape[-1])
         self.require_each(c, z.shape[:-1])
         h = self.decoder(rows) if c is None else self.decoder(rows, c.expand(*z.shape[:-1], -1).reshape(len(rows), -1))
         return self.likelihood(h.reshape(*z.shape[:-1], *h.shape[1:]))

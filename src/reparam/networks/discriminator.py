@@ -85,7 +85,11 @@ class Discriminator(nn.Module):
             spectral_layers(self)
 
     def forward(self, x: Float[Tensor, "B ..."], c: Float[Tensor, "B C"] | None = None) -> Seen:
-        fine = self.body(self.units(x))
+        return self.look(self.units(x), c)
+
+    def look(self, values: Float[Tensor, "B ..."], c: Float[Tensor, "B C"] | None = None) -> Seen:
+        """What it makes of values that are standardised already."""
+        fine = self.body(values)
         coarse = F.silu(self.dense(fine))
         outputs = full_precision(self.head(coarse))
         if self.by_class is not None:
@@ -102,10 +106,10 @@ def _body(data_shape: Shape, channels: Sequence[int] | None, hidden_dim: int) ->
 
 
 def squared_slope(
-    network: Discriminator, x: Float[Tensor, "B ..."], c: Float[Tensor, "B C"] | None = None
+    network: Discriminator, values: Float[Tensor, "B ..."], c: Float[Tensor, "B C"] | None = None
 ) -> Float[Tensor, " B"]:
-    """Squared norm of the slope of a critic's output at each example, whose place is fixed."""
-    x = x.detach().requires_grad_()
+    """Squared norm of the slope of a critic's output at standardised examples, whose place is fixed."""
+    values = values.detach().requires_grad_()
     with torch.enable_grad():
-        (slope,) = torch.autograd.grad(network(x, c).outputs.sum(), x, create_graph=True)
+        (slope,) = torch.autograd.grad(network.look(values, c).outputs.sum(), values, create_graph=True)
     return slope.square().flatten(1).sum(1)

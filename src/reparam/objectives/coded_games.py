@@ -159,7 +159,7 @@ class FeatureMatchingGame(Game):
         with torch.no_grad():
             real = self.rival(batch.x).coarse
         of_critic, of_classes = _matched(self, self.matching, batch, made, real)
-        cost = self.critic_weight * of_critic + self.class_weight * of_classes
+        cost = self.critic_weight * self.rival.begun(progress) * of_critic + self.class_weight * of_classes
         each = torch.ones_like(batch.x.flatten(1)[:, 0])
         terms = {"critic_features": of_critic.detach() * each, "class_features": of_classes.detach() * each}
         return Bound(-cost * each, self.balance(batch, made, terms))
@@ -180,7 +180,9 @@ class CVAEGANGame(Game):
         + \lambda_3 \tfrac12 \|E f_D(x) - E f_D(x'')\|^2
         + \lambda_4 \tfrac12 \sum_c \|E f_C(x_c) - E f_C(x''_c)\|^2
 
-    of which the last two reach the generator alone; the critic learns to tell x'' from x, the classifier P(c|x).
+    of which the last two reach the generator alone; the critic learns to tell x'' from x, the classifier P(c|x). Real
+    data are compared in units of their spread. The critic is shown no reconstructions, and new examples have the
+    classes of the batch.
 
     Args:
         data_shape: Shape of one example.
@@ -225,14 +227,15 @@ class CVAEGANGame(Game):
         coded, made = trace.p_x.mean[0], self.new(model, batch)
         with torch.no_grad():
             of_critic, of_classes = self.rival(batch.x).coarse, self.matching(batch.x).coarse
+        units, counts = self.rival.network.units, self.rival.begun(progress)
         pairs = (
-            half_squared(batch.x, coded)
-            + half_squared(of_critic, self.rival(coded).coarse)
+            half_squared(units(batch.x), units(coded))
+            + counts * half_squared(of_critic, self.rival(coded).coarse)
             + half_squared(of_classes, self.matching(coded).coarse)
         )
         critic_cost, class_cost = _matched(self, self.matching, batch, made, of_critic)
         value = -self.kl_weight * trace.rate - self.pair_weight * pairs
-        value = value - self.critic_weight * critic_cost - self.class_weight * class_cost
+        value = value - self.critic_weight * counts * critic_cost - self.class_weight * class_cost
         each = torch.ones_like(pairs.detach())
         terms = {"rate": trace.rate.detach(), "pairs": pairs.detach()}
         terms |= {"critic_features": critic_cost.detach() * each, "class_features": class_cost.detach() * each}

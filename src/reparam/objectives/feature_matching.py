@@ -87,8 +87,10 @@ class ClassMatching(nn.Module):
         right = (log_probs.argmax(1) == c.argmax(1)).to(x)
         if self.training:
             self._move(seen.coarse.detach(), c, group)
-        value = (c * log_probs).sum(1)
-        return Bound(value, {"classifier": value.detach(), "classifier_accuracy": right})
+        known = c.sum(1)
+        share = group.mean(known.mean()).clamp_min(1e-12)
+        value = (c * log_probs).sum(1) / share  # so that its mean is one over those that are known
+        return Bound(value, {"classifier": value.detach(), "classifier_accuracy": right * known / share})
 
     @torch.no_grad()
     def _move(self, features: Tensor, c: Tensor, group: Processes) -> None:

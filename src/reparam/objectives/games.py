@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Size, Tensor, nn
 from torch.nn import functional as F
 
+from reparam.errors import PartError, RefusedError
 from reparam.objectives.common import part_of, prior_draws
 from reparam.objectives.feature_matching import ClassMatching
 from reparam.objectives.rival import CriticSettings, Duel, Rival, critic_settings
@@ -61,7 +62,7 @@ class Game(nn.Module, ABC):
         """What the critic maximises; it looks at examples of a pass of its own."""
         with torch.no_grad():
             made = self.makes(model, batch)
-        return self.rival.told_apart(batch.x, made, self.told(batch), progress)
+        return self.rival.told_apart(batch.x, made, self.told(batch), progress, self.group)
 
     def new(self, model: Maker, batch: HasNamedValues) -> Float[Tensor, "B ..."]:
         """As many new examples as the batch has, of its classes or whatever the model is told."""
@@ -93,7 +94,7 @@ class Game(nn.Module, ABC):
         c = self.told(batch)
         with torch.no_grad():
             outputs = [self.rival(x, c).outputs.squeeze(-1) for x in (batch.x, made)]
-        return known | {"critic_accuracy": self.rival.accuracy(outputs[0], outputs[1].unsqueeze(0))}
+        return known | {"critic_accuracy": self.rival.accuracy(outputs[0], outputs[1].unsqueeze(0), self.group)}
 
     def players(self, model: Any) -> tuple[Player, ...]:
         """The model, then the critic, then the classifier, where there is one."""
@@ -150,11 +151,21 @@ class GANGame(Game):
         units: Units | None = None,
     ) -> None:
         settings = critic_settings(critic)
+        if settings.start:
+            raise PartError(
+                f"GANGame: critic.start is {settings.start}, but only its critic teaches a GAN. Leave it at 0."
+            )
         super().__init__(Rival(data_shape, duel, settings, condition_classes, units))
         self.data_shape, self.critic, self.condition_classes = tuple(data_shape), settings, condition_classes
         self.duel, self.units = duel, units
 
     def forward(self, model: Maker, batch: HasNamedValues, progress: Progress) -> Bound:
+        unheard = set(model.conditions) - ({self.labels} if self.classes else set())
+        if unheard:
+            raise RefusedError(
+                f"GANGame: the model is told {' and '.join(sorted(unheard))}, of which the critic hears nothing, so "
+                "the model need not care. Take a condition of 'classes' on the labels."
+            )
         made = self.new(model, batch)
         value = self.rival.convinced(self.rival(made, self.told(batch)))
         return Bound(value, self.balance(batch, made, {"convincing": value.detach()}))

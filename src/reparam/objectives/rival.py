@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from reparam.errors import PartError, nearest
 from reparam.networks import Discriminator, Seen, squared_slope
 from reparam.objectives.common import require_at_least
+from reparam.processes import Processes
 from reparam.rng import per_example
 from reparam.shapes import Shape
 from reparam.trace import Bound, Progress
@@ -136,7 +137,7 @@ class Rival(nn.Module):
         super().__init__()
         if duel not in DUELS:
             raise PartError(f"Rival: duel is {duel!r}. {nearest(duel, DUELS)}")
-        self.duel, self.settings = DUELS[duel], settings
+        self.duel, self.settings, self.relative = DUELS[duel], settings, duel == "wasserstein"
         self.classes = classes
         self.network = Discriminator(data_shape, 1, classes, **settings.network, **(units or {}))
 
@@ -158,26 +159,38 @@ class Rival(nn.Module):
         made: Sequence[Float[Tensor, "B ..."]],
         c: Float[Tensor, "B C"] | None,
         progress: Progress,
+        group: Processes,
     ) -> Bound:
-        """What the critic maximises, the mean over the kinds of made examples; and the share that it tells rightly."""
+        """What the critic maximises, the mean over the kinds of made examples; and the share that it tells rightly.
+
+        Where it rests, nothing moves it: the value is a constant.
+        """
         real = self(x, c).outputs.squeeze(-1)
         fakes = torch.stack([self(one, c).outputs.squeeze(-1) for one in made])
-        right = self.accuracy(real, fakes)
+        right = self.accuracy(real, fakes, group)
         terms = {"critic": real.detach(), "critic_made": fakes.detach().mean(0), "critic_accuracy": right}
         settings = self.settings
-        active = (right.mean() <= settings.rest_above) & self.begun(progress)
         value = self.duel.critic(real, fakes).mean(0)
         if settings.penalty != "none" and progress.step % settings.penalty_every == 0:
             slope = self._penalty(x, made[0], c)
             terms["critic_penalty"] = slope.detach()
             value = value - settings.penalty_weight * settings.penalty_every * slope
-        return Bound(torch.where(active, value, value.detach()), terms)
+        rests = not self.begun(progress)
+        if settings.rest_above < 1:  # on a GPU this waits, so only where it is asked for
+            rests |= bool(group.mean(right.mean()) > settings.rest_above)
+        return Bound(torch.zeros_like(value, requires_grad=True) + value.detach() if rests else value, terms)
 
-    def accuracy(self, real: Tensor, made: Tensor) -> Float[Tensor, " B"]:
-        """Share of examples told rightly, real and made ones alike."""
-        return (0.5 * (real > 0).float() + 0.5 * (made <= 0).float().mean(0)).detach()
+    @torch.no_grad()
+    def accuracy(self, real: Tensor, made: Tensor, group: Processes) -> Float[Tensor, " B"]:
+        """Share of examples told rightly, real and made ones alike.
+
+        The boundary is at 0, or, where the duel knows nothing but differences, in the middle of the two means.
+        """
+        middle = 0.5 * group.mean(real.mean() + made.mean()) if self.relative else real.new_zeros(())
+        return 0.5 * (real > middle).float() + 0.5 * (made <= middle).float().mean(0)
 
     def _penalty(self, x: Tensor, made: Tensor, c: Tensor | None) -> Float[Tensor, " B"]:
+        x, made = self.network.units(x), self.network.units(made)
         if self.settings.penalty == "r1":
             return 0.5 * squared_slope(self.network, x, c)
         with per_example(0):

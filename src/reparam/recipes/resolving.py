@@ -63,6 +63,11 @@ def resolve(name: str, data: Data, over: Mapping[str, Any] | None = None, origin
     over = with_networks(over or {})
     binarize = binarization(name, data, over)
     base = recipe(data.binarized(binarize).spec)
+    if "encoder" not in base["model"] and isinstance(over.get("model"), Mapping):  # model.network is the decoder alone
+        model = dict(over["model"])
+        if "decoder" in base["model"] and model.get("encoder") == model.get("decoder"):
+            model.pop("encoder", None)
+        over = {**over, "model": model}
     base = {"train": {}} | base | {"recipe": name, "data": {"binarize": binarize}, "seed": 0}
     told = _section(over, "train")
     if "optimizer" in told and "weight_decay" not in told:

@@ -231,7 +231,7 @@ def _filmstrip(story: Story) -> list[Figure]:
         return []
     steps, pictures = story.film
     shown = np.unique(np.linspace(0, len(steps) - 1, min(_FRAMES, len(steps))).round().astype(int)).tolist()
-    caption = "The same codes, decoded as the training went on; figures/film.gif shows all steps that were kept."
+    caption = "The same codes, decoded as the training went on; figures/film.gif shows more of the steps."
     drawings = story.view.walks([f"step {steps[i]:,}" for i in shown], pictures[shown], [], "step of the training")
     return _figures("film", "Samples over the training", caption, drawings)
 

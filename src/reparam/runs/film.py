@@ -19,7 +19,7 @@ from reparam.shapes import is_image
 
 FOLDER, ENDING = "film", ".safetensors"
 SHOWN = 10
-MOST_FRAMES = 1000
+MOST_FRAMES = 100
 
 
 class Film:
@@ -55,9 +55,14 @@ class Film:
 
 
 def frames(folder: Path, spec: DataSpec) -> tuple[list[int], Float[Tensor, "S N C H W"]]:
-    """The steps of a run whose pictures were kept, and the pictures, in [0, 1]; those of other data are left out."""
+    """Steps of a run whose pictures were kept, at most 100 over all of it, and the pictures, in [0, 1].
+
+    Those of other data are left out.
+    """
     steps, pictures = [], []
-    for path in sorted((folder / FOLDER).glob(f"[0-9]*{ENDING}"))[:MOST_FRAMES]:
+    found = sorted((folder / FOLDER).glob(f"[0-9]*{ENDING}"))
+    every = torch.linspace(0, len(found) - 1, min(MOST_FRAMES, len(found))).round().int().tolist()
+    for path in (found[number] for number in every):
         try:
             frame = load_file(path).get("pictures")
         except (OSError, SafetensorError):

@@ -13,7 +13,7 @@ from reparam import processes, store
 from reparam.composing import build_model, build_objective, describe, rebuild
 from reparam.config import Config, merged, parse_config
 from reparam.data import Data, DataSpec, load_data
-from reparam.errors import ConfigError, RunError, nearest
+from reparam.errors import ConfigError, RefusedError, RunError, nearest
 from reparam.files import locked
 from reparam.models import Autoencoder
 from reparam.objectives import ELBO, AnyObjective
@@ -207,9 +207,15 @@ def _trainer(
     folder: Path | None,
     progress: Progressed | None,
 ) -> Trainer:
+    plays = getattr(objective, "judged_by", "elbo") is None
+    if not model.amortized and not plays:
+        raise RefusedError(
+            f"{type(objective).__name__} reads codes of examples, and a {type(model).__name__} has no encoder that "
+            "gives them. Take the objective 'gan' or, with classes, 'feature-matching'."
+        )
     writes = processes.current().writes
     own = folder if writes else None
-    film = Film(model, data.spec, own) if own and objective.judged_by is None else None
+    film = Film(model, data.spec, own) if own and plays else None
     keeper = _Keeper(model, data.spec, own, film)
     objective.to(data.train.device)
     trainer = Trainer(

@@ -114,6 +114,8 @@ class Update:
         with torch.enable_grad():
             scaled = loss if self.scale is None else loss * self.scale.value
         found = self._gradients(scaled)
+        if all(gradient is None for gradient in found):  # a player who rests
+            return True
         gradients = [_laid_out(*pair) for pair in zip(found, self.optimizer.parameters, strict=True)]
         if self.processes.world > 1:
             loss = loss.clone()
