@@ -82,5 +82,6 @@ for key in before:
 """
 
 
+@pytest.mark.slow
 def test_changes_nothing_global() -> None:
     assert run(GLOBAL_STATE) == ""

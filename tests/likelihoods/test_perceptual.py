@@ -59,6 +59,7 @@ def test_pixels_alone_are_the_exponent_of_a_normal_likelihood() -> None:
     assert torch.allclose(likelihood(h).log_prob(x), expected.sum((1, 2, 3)), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_training_follows_the_gradient_through_the_network() -> None:
     """Reconstructions get closer in features even where no pixels are compared; the network stays as it is."""
     data = tiny_data("unit", (1, 16, 16), (64, 8, 8))

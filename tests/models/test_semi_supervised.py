@@ -173,6 +173,7 @@ class TestByClass:
         assert seen.mean.shape == seen.variance.shape == (2, 3, L)
 
 
+@pytest.mark.slow
 @pytest.mark.unchecked
 def test_learns_classes_from_few_labels(tmp_path: Path) -> None:
     data = load_data("digits", labelled=200)

@@ -53,6 +53,7 @@ def test_long_curves_are_thinned_to_the_means_of_stretches() -> None:
 NAMES = ("$\\frac", "_hidden", "<b>&", "猫", "x" * 300, "")
 
 
+@pytest.mark.slow
 def test_no_name_of_a_class_or_column_breaks_a_plot() -> None:
     points = np.random.default_rng(0).normal(size=(12, 6))
     lines = [Line(np.arange(6.0), label=name) for name in NAMES]

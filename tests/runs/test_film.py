@@ -60,6 +60,7 @@ def test_tables_have_no_film(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "film").exists()
 
 
+@pytest.mark.slow
 def test_what_a_model_is_judged_by(tmp_path: Path) -> None:
     run = played(tmp_path / "run", "gan")
     found = run.evaluate(seed=1)

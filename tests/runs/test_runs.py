@@ -25,6 +25,7 @@ from reparam.evaluation import evaluate, log_likelihood
 from reparam.models import VAE
 from reparam.objectives import ELBO
 from reparam.recipes import RECIPES, build
+from reparam.recipes.basic import BASIC
 from reparam.rng import reseed
 from reparam.runs import Run, choose_device, fit, open_run, resume, train
 from reparam.trace import Bound, Progress, Trace
@@ -277,9 +278,17 @@ class TestFit:
         with pytest.raises(ShapeError, match=r"x is \(8, 5\), expected one item \(4,\)"):
             fit(small(), tiny_data("real", (5,)), device="cpu", **TRAIN)
 
-    @pytest.mark.parametrize("counts", [(1, 1, 1), pytest.param((2, 2, 2), marks=pytest.mark.slow)])
-    def test_very_few_examples(self, counts: tuple[int, int, int]) -> None:
-        for recipe in RECIPES:
+    @pytest.mark.parametrize(
+        ("recipes", "counts"),
+        [
+            (BASIC, (1, 1, 1)),
+            pytest.param(RECIPES, (1, 1, 1), marks=pytest.mark.slow),
+            pytest.param(RECIPES, (2, 2, 2), marks=pytest.mark.slow),
+        ],
+        ids=["basic-1", "all-1", "all-2"],
+    )
+    def test_very_few_examples(self, recipes: dict[str, Any], counts: tuple[int, int, int]) -> None:
+        for recipe in recipes:
             kind, shape = ("unit", (1, 2, 2)) if recipe in OF_PICTURES else ("real", (4,))
             done = run(recipe=recipe, data=tiny_data(kind, shape, counts))
             assert done.evaluate(samples=3)["n"] == counts[2]

@@ -98,7 +98,6 @@ SHARED: dict[str, tuple[str, Callable[[], AnyObjective]]] = RESUMED | {
     "mmd": ("vae", lambda: DiscrepancyBound(samples=2, alpha=0.5, kernel="rbf")),
     "sliced": ("swae", lambda: SlicedBound(projections=5)),
     "wgan": ("wgan", game(GANGame, duel="wasserstein", critic=OF_LINES)),
-    "cgan": ("cgan", game(GANGame, duel="hinge", critic=CRITIC, condition_classes=3)),
     "fm-cgan": ("fm-cgan", game(FeatureMatchingGame, critic=CRITIC, condition_classes=3)),
     "vae-gan": ("vae-gan", game(VAEGANGame, gamma=2.0, critic=CRITIC)),
     "gradient": ("rae-gp", lambda: RegularizedBound(regularization="gradient")),

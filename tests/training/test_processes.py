@@ -53,7 +53,7 @@ class TestEqual:
             ("dae", 2),
             ("laplace-vae", 2),
             ("vq-vae", 2),
-            ("lfq-vae", 2),
+            pytest.param("lfq-vae", 2, marks=pytest.mark.slow),
             pytest.param("vae", 4, marks=pytest.mark.slow),
             pytest.param("vq-vae", 4, marks=pytest.mark.slow),
         ],
@@ -73,7 +73,7 @@ class TestEqual:
         assert same(found(), in_processes(2, found, tmp_path)[0])
 
     @pytest.mark.parametrize("number_of_rows", [200, 2])
-    @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (2, 2)])
+    @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), pytest.param(2, 2, marks=pytest.mark.slow)])
     def test_resumed_by_another_number_of_processes(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int, after: int, number_of_rows: int
     ) -> None:

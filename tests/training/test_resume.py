@@ -78,10 +78,10 @@ class TestEveryStep:
         "given",
         [
             {"schedule": "plateau", "plateau_patience": 1},
-            {"recipe": "residual-vq-vae"},
             *(
                 pytest.param(given, marks=pytest.mark.slow)
                 for given in (
+                    {"recipe": "residual-vq-vae"},
                     {"ema": 0.0},
                     {"patience": 2, "learning_rate": 0.5},
                     {"precision": "float16"},
