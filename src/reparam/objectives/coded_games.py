@@ -106,6 +106,14 @@ class VAEGANGame(Game):
         return self.new(model, batch), trace.p_x.mean[0]
 
 
+def _critic_and_classifier(
+    data_shape: Shape, settings: CriticSettings, classes: int, units: Units | None
+) -> tuple[Rival, ClassMatching]:
+    """Two networks of the same size; the critic is told nothing."""
+    matching = ClassMatching(data_shape, classes, settings.network, units)
+    return Rival(data_shape, "non-saturating", settings, units=units), matching
+
+
 def _matched(
     game: Game, matching: ClassMatching, batch: HasNamedValues, made: Tensor, real: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -149,8 +157,7 @@ class FeatureMatchingGame(Game):
     ) -> None:
         require_at_least("FeatureMatchingGame", 0, critic_weight=critic_weight, class_weight=class_weight)
         settings = critic_settings(critic)
-        matching = ClassMatching(data_shape, condition_classes, settings.network, units)
-        super().__init__(Rival(data_shape, "non-saturating", settings, units=units), matching)
+        super().__init__(*_critic_and_classifier(data_shape, settings, condition_classes, units))
         self.data_shape, self.critic, self.condition_classes = tuple(data_shape), settings, condition_classes
         self.critic_weight, self.class_weight, self.units = critic_weight, class_weight, units
 
@@ -216,8 +223,7 @@ class CVAEGANGame(Game):
         weights = {"critic_weight": critic_weight, "class_weight": class_weight}
         require_at_least("CVAEGANGame", 0, kl_weight=kl_weight, pair_weight=pair_weight, **weights)
         settings = critic_settings(critic)
-        matching = ClassMatching(data_shape, condition_classes, settings.network, units)
-        super().__init__(Rival(data_shape, "non-saturating", settings, units=units), matching)
+        super().__init__(*_critic_and_classifier(data_shape, settings, condition_classes, units))
         self.data_shape, self.critic, self.condition_classes = tuple(data_shape), settings, condition_classes
         self.kl_weight, self.pair_weight = kl_weight, pair_weight
         self.critic_weight, self.class_weight, self.units = critic_weight, class_weight, units
