@@ -123,9 +123,7 @@ class VAE(OneLatent):
 
     @torch.no_grad()
     def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
-        super().start(x)
-        if self.condition is not None and self.condition.starts:
-            self.condition.start(named[self.condition.name])
+        super().start(x, **named)
         if self.posterior.starts:
             self.posterior.start(self._encoded(x, named))
         if self.prior is not None and self.prior.starts:

@@ -72,12 +72,6 @@ class ImplicitModel(OneLatent):
         size: int = self.prior.latent_dim
         return size
 
-    @torch.no_grad()
-    def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
-        super().start(x)
-        if self.condition is not None and self.condition.starts:
-            self.condition.start(named[self.condition.name])
-
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         """None: there is no q to be trained."""
         return iter(())

@@ -62,6 +62,12 @@ class OneLatent(Autoencoder):
                 f"{owner}: there is a condition, but no part takes it. Take a conditional encoder or decoder."
             )
 
+    @torch.no_grad()
+    def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
+        super().start(x)
+        if self.condition is not None and self.condition.starts:
+            self.condition.start(named[self.condition.name])
+
     def told_to(self, part: nn.Module | None, named: Mapping[str, Any]) -> Tensor | None:
         """The condition for a part that takes it: of some examples, (*B, C), or of all, (C,).
 

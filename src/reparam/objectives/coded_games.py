@@ -171,9 +171,6 @@ class FeatureMatchingGame(Game):
         terms = {"critic_features": of_critic.detach() * each, "class_features": of_classes.detach() * each}
         return Bound(-cost * each, self.balance(batch, made, terms))
 
-    def makes(self, model: Maker, batch: HasNamedValues) -> tuple[Tensor, ...]:
-        return (self.new(model, batch),)
-
 
 class CVAEGANGame(Game):
     r"""CVAE-GAN: encoder, generator, critic and classifier.
@@ -246,6 +243,3 @@ class CVAEGANGame(Game):
         terms = {"rate": trace.rate.detach(), "pairs": pairs.detach()}
         terms |= {"critic_features": critic_cost.detach() * each, "class_features": class_cost.detach() * each}
         return Bound(value, self.balance(batch, made, terms))
-
-    def makes(self, model: Maker, batch: HasNamedValues) -> tuple[Tensor, ...]:
-        return (self.new(model, batch),)

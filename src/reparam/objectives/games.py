@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Size, Tensor, nn
-from torch.nn import functional as F
 
 from reparam.errors import PartError, RefusedError
+from reparam.networks import ClassCondition
 from reparam.objectives.common import part_of, prior_draws
 from reparam.objectives.feature_matching import ClassMatching
 from reparam.objectives.rival import CriticSettings, Duel, Rival, critic_settings
@@ -39,6 +39,7 @@ class Game(nn.Module, ABC):
     def __init__(self, rival: Rival, matching: ClassMatching | None = None, labels: str = "labels") -> None:
         super().__init__()
         self.rival, self.matching, self.labels = rival, matching, labels
+        self.condition = ClassCondition(self.classes, labels) if self.classes else None
 
     @property
     def classes(self) -> int:
@@ -54,9 +55,9 @@ class Game(nn.Module, ABC):
     def forward(self, model: Maker, batch: HasNamedValues, progress: Progress) -> Bound:
         """What the model maximises, and the terms to show, one value per example."""
 
-    @abstractmethod
-    def makes(self, model: Maker, batch: HasNamedValues) -> tuple[Float[Tensor, "B ..."], ...]:
-        """The kinds of examples that the critic is to tell from the batch."""
+    def makes(self, model: Any, batch: HasNamedValues) -> tuple[Float[Tensor, "B ..."], ...]:
+        """The kinds of examples that the critic is to tell from the batch: new ones, where a game has no others."""
+        return (self.new(model, batch),)
 
     def examine(self, model: Maker, batch: HasNamedValues, progress: Progress) -> Bound:
         """What the critic maximises; it looks at examples of a pass of its own."""
@@ -82,10 +83,9 @@ class Game(nn.Module, ABC):
 
     def one_hot(self, batch: HasNamedValues) -> Float[Tensor, "B C"]:
         """The class of each example; all zeros where it is not known."""
-        labels = batch.pick([self.labels])[self.labels]
-        if labels.is_floating_point():
-            return labels
-        return F.one_hot(labels.clamp_min(0), self.classes).to(batch.x) * (labels >= 0).unsqueeze(-1)
+        assert self.condition is not None
+        c: Tensor = self.condition(batch.pick([self.labels])[self.labels])
+        return c.to(batch.x)
 
     def balance(self, batch: HasNamedValues, made: Tensor, known: dict[str, Tensor]) -> dict[str, Tensor]:
         """Terms to show, with the critic's accuracy where nobody but validation would find it out."""
@@ -169,6 +169,3 @@ class GANGame(Game):
         made = self.new(model, batch)
         value = self.rival.convinced(self.rival(made, self.told(batch)))
         return Bound(value, self.balance(batch, made, {"convincing": value.detach()}))
-
-    def makes(self, model: Maker, batch: HasNamedValues) -> tuple[Tensor, ...]:
-        return (self.new(model, batch),)
