@@ -2,12 +2,13 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, astuple, is_dataclass
 from typing import Any
 
 from torch import nn
 
 from reparam.data import DataSpec
+from reparam.distributions import StructuredCodes
 from reparam.errors import PartError
 from reparam.likelihoods import Likelihood, StandardizedLikelihood
 from reparam.model_config import AnyModel, FlatConfig, HierarchicalConfig, ImplicitConfig, Part, SemiSupervisedConfig
@@ -134,7 +135,7 @@ def _flat(config: OneLatent, spec: DataSpec) -> VAE:
     if spec.kind == "real":
         likelihood = StandardizedLikelihood(likelihood, **_units(spec))
     posterior = build_part("posterior", config.posterior, context)
-    context |= {name: getattr(posterior, name) for name in OF_CODES if hasattr(posterior, name)}
+    context |= {name: getattr(posterior, name) for name in OF_CODES if getattr(posterior, name, None) is not None}
     return VAE(
         encoder=encoder,
         posterior=posterior,
@@ -211,6 +212,8 @@ def build_objective(part: Part, model: Autoencoder, seed: int) -> AnyObjective:
         context["condition_classes"] = condition.classes
     if isinstance(model.likelihood, StandardizedLikelihood):
         context["units"] = {"shift": model.likelihood.shift, "scale": model.likelihood.scale}
+    if isinstance(getattr(model.prior, "space", None), StructuredCodes):
+        context["structure"] = astuple(model.prior.space)
     with seeded(seed, "objective"):
         objective: AnyObjective = build_part("objective", part, context)
     return objective

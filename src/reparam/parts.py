@@ -48,9 +48,12 @@ from reparam.objectives import (
     FeatureMatchingGame,
     GANGame,
     ImportanceBound,
+    InfoGANGame,
+    IntrospectiveBound,
     PartialImportanceBound,
     RateConstraint,
     ReconstructionConstraint,
+    ReconstructionGame,
     RegularizedBound,
     RenyiBound,
     SlicedBound,
@@ -87,6 +90,7 @@ from reparam.priors import (
     MixturePrior,
     NormalPrior,
     PixelCNNPrior,
+    StructuredPrior,
     TransformerPrior,
     UniformCodesPrior,
     UniformSpherePrior,
@@ -144,6 +148,7 @@ PARTS: dict[str, dict[str, type]] = {
         "uniform-sphere": UniformSpherePrior,
         "wrapped-normal": WrappedNormalPrior,
         "categorical": CategoricalPrior,
+        "structured": StructuredPrior,
         "conditional": ConditionalPrior,
     },
     "likelihood": {
@@ -182,9 +187,12 @@ PARTS: dict[str, dict[str, type]] = {
         "adversarial": AdversarialBound,
         "rae": RegularizedBound,
         "gan": GANGame,
+        "introspective": IntrospectiveBound,
+        "info-gan": InfoGANGame,
         "feature-matching": FeatureMatchingGame,
         "vae-gan": VAEGANGame,
         "cvae-gan": CVAEGANGame,
+        "reconstruction-gan": ReconstructionGame,
     },
 }
 SECTIONS = {
@@ -194,7 +202,7 @@ SECTIONS = {
 }  # arguments that hold a part of a seam with another name
 WRAPPER, CONDITIONAL = "standardized", "conditional"
 WRAPPERS = (WRAPPER, CONDITIONAL)  # put around parts by the build, never asked for by name
-FROM_CONTEXT = ("data_shape", "latent_dim", "out_shape", "in_dim", "condition_classes", "units", "self")
+FROM_CONTEXT = ("data_shape", "latent_dim", "out_shape", "in_dim", "condition_classes", "structure", "units", "self")
 
 
 def constructor(section: str, kind: str) -> type:

@@ -297,6 +297,20 @@ def test_reconstruct(invoke: Invoke, ae: Path, tmp_path: Path) -> None:
         assert image.height > image.width / 6
 
 
+def test_reconstruct_by_tiles(invoke: Invoke, ae: Path, tmp_path: Path) -> None:
+    """A picture of its own size, grey or not, put together from tiles of eight by eight."""
+    large = tmp_path / "large.png"
+    Image.fromarray((np.arange(20 * 33 * 3).reshape(20, 33, 3) % 256).astype(np.uint8)).save(large)
+    answer = invoke("reconstruct", ae, large, "--tiles", "--out", tmp_path / "r.npz", "--json").json
+    arrays = np.load(tmp_path / "r.npz")
+    assert arrays["x"].shape == arrays["x_hat"].shape == (1, 1, 20, 33)
+    assert answer["mse"] > 0
+    assert invoke("reconstruct", ae, large, "--tiles", "--out", tmp_path / "r.png").code == 0
+    refused = invoke("reconstruct", ae, large, "--tiles", "--overlap", 0.8)
+    assert refused.code == 1
+    assert "overlap is 0.8, expected a share from 0 to 0.5" in refused.err
+
+
 def test_reconstruct_table(invoke: Invoke, table: tuple[Path, Path], tmp_path: Path) -> None:
     assert invoke("reconstruct", *table, "--out", tmp_path / "r.csv").code == 0
     assert len((tmp_path / "r.csv").read_text().splitlines()) == 31

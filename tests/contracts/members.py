@@ -23,7 +23,7 @@ PICTURES: tuple[Shape, ...] = ((1, 8, 8), (1, 28, 28), (3, 64, 48), (1, 28, 20),
 SIGNALS: tuple[Shape, ...] = ((4, 33),)
 VECTORS: tuple[Shape, ...] = ((17,), (1,))
 SHAPES = PICTURES + SIGNALS + VECTORS
-OF_PICTURES = ("perceptual-vae",)  # recipes that have no answer for other data
+OF_PICTURES = ("perceptual-vae", "autoencoder-kl", "vq-gan")  # recipes that have no answer for other data
 
 CONV: tuple[Settings, ...] = (
     {},
@@ -79,7 +79,7 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
     },
     "hierarchy": HIERARCHY,
     "posterior": {
-        "normal": ({},),
+        "normal": ({}, {"grid": (3, 1)}),
         "full-normal": ({},),
         "laplace": ({},),
         "point": ({},),
@@ -124,6 +124,7 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
         "uniform-sphere": ({},),
         "wrapped-normal": ({}, {"curvature": 0.5}),
         "categorical": ({"classes": 3},),
+        "structured": ({"classes": 2, "uniform": 1}, {"classes": 3, "uniform": 0}),
         CONDITIONAL: ({"condition_dim": 2}, {"condition_dim": 3, "hidden_dims": (5,)}),
     },
     "likelihood": {
@@ -170,12 +171,15 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
         "rae": tuple({"regularization": name} for name in ("l2", "gradient", "none")),
         "gan": (
             {},
-            {"duel": "saturating", "critic": critic(penalty="none", spectral=True)},
+            {"duel": "saturating", "critic": critic(penalty="spectral")},
             {"duel": "hinge", "critic": critic(penalty_every=1, penalty_weight=5.0)},
             {"duel": "wasserstein", "critic": critic(penalty="interpolated", penalty_every=1)},
         ),
+        "introspective": ({}, {"beta": 0.5, "rival_beta": 2.0, "alpha": 1.0}),
+        "info-gan": ({}, {"choice_weight": 0.5, "number_weight": 1.0, "critic": critic(penalty_every=1)}),
         "feature-matching": ({}, {"critic_weight": 0.5, "class_weight": 2.0, "critic": critic()}),
         "vae-gan": ({}, {"gamma": 0.3, "beta": 2.0, "sigma": 0.5, "critic": critic(start=0.5)}),
+        "reconstruction-gan": ({}, {"weight": 2.0, "beta": 0.5, "duel": "non-saturating", "critic": critic(start=0.5)}),
         "cvae-gan": ({}, {"kl_weight": 1.0, "pair_weight": 2.0, "critic_weight": 0.1, "critic": critic()}),
     },
 }
@@ -231,6 +235,7 @@ def make(section: str, kind: str, settings: Settings, shape: Shape = (1, 12, 11)
     if (section, kind) == ("decoder", "map"):  # each position has as many numbers
         latent_dim *= numel(make("encoder", kind, settings, shape).grid)
     context = {"data_shape": shape, "latent_dim": latent_dim, "out_shape": shape, "in_dim": 6, "condition_classes": 3}
+    context["structure"] = (2, 1, 1)
     accepted = inspect.signature(constructor(section, kind)).parameters
     known = {name: context[name] for name in FROM_CONTEXT if name in accepted and name in context}
     return constructor(section, kind)(**known, **settings)

@@ -13,14 +13,14 @@ from reparam.networks import ClassCondition, ConditionalDecoder, ConditionalEnco
 from reparam.objectives import Game, Objective
 from reparam.parts import constructor
 from reparam.posteriors import NormalPosterior
-from reparam.priors import NormalPrior
+from reparam.priors import NormalPrior, StructuredPrior
 from reparam.rng import reseed
 from reparam.trace import Progress
 from tests.contracts.members import Settings, dead, make, members, seeded_
 
-B, L, CLASSES = 5, 2, 3
+B, L, CLASSES = 5, 4, 3
 GAMES = [row for row in members("objective") if not issubclass(constructor("objective", row.values[0]), Objective)]
-CODED = ("vae-gan", "cvae-gan")  # those that need an encoder
+CODED = ("vae-gan", "cvae-gan", "reconstruction-gan")  # those that need an encoder
 
 
 def build(kind: str, settings: Settings) -> Game:
@@ -34,7 +34,7 @@ def model(kind: str) -> Any:
     reseed(0)
     condition, likelihood = ClassCondition(CLASSES), NormalLikelihood((4,), 0.5)
     decoder = ConditionalDecoder(MLPDecoder(L + CLASSES, (4,), (6,)), CLASSES)
-    prior = NormalPrior(L)
+    prior = StructuredPrior(L, classes=2, uniform=1) if kind == "info-gan" else NormalPrior(L)
     if kind not in CODED:
         return seeded_(ImplicitModel(prior, decoder, likelihood, condition)).double()
     encoder = ConditionalEncoder(MLPEncoder((4 + CLASSES,), (6,)), CLASSES)

@@ -273,7 +273,7 @@ def test_every_objective_runs(name: str, kind: str, given: Any) -> None:
         assert bound.value.shape == (6,)
         bound.loss.backward()
     fallen = set(dead(model))
-    if kind in ("gan", "feature-matching"):  # these make examples and code none
+    if kind in ("gan", "info-gan", "feature-matching"):  # these make examples and code none
         assert fallen < {name for name, _ in model.named_parameters()}
         return
     assert not fallen or len(players) > 1  # a critic judges p(z) by draws that pass it no gradient

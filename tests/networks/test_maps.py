@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from reparam.errors import PartError
-from reparam.networks import MapDecoder, MapEncoder, default_grid
+from reparam.networks import MapDecoder, MapEncoder, map_grid
 from reparam.rng import reseed
 from reparam.shapes import Shape
 
@@ -15,8 +15,8 @@ SMALL = {"channels": (3, 4), "blocks": 1, "block": "plain"}
     ("shape", "grid"),
     [((1, 28, 28), (7, 7)), ((3, 32, 32), (8, 8)), ((3, 64, 48), (8, 6)), ((1, 1, 40), (1, 5)), ((4, 33), (1, 5))],
 )
-def test_default_grid(shape: Shape, grid: tuple[int, int]) -> None:
-    assert default_grid(shape) == MapEncoder(shape).grid == grid
+def test_map_grid(shape: Shape, grid: tuple[int, int]) -> None:
+    assert map_grid(shape) == MapEncoder(shape).grid == grid
 
 
 def test_features_are_position_by_position() -> None:

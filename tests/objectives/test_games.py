@@ -1,5 +1,6 @@
 """The losses of games against hand computation, and whom each of them moves."""
 
+import math
 from typing import Any
 
 import pytest
@@ -9,8 +10,16 @@ from torch.nn import functional as F
 
 from reparam.data import Batch, load_data
 from reparam.errors import PartError, RefusedError
-from reparam.networks import Discriminator, Seen, squared_slope
-from reparam.objectives import CriticSettings, CVAEGANGame, FeatureMatchingGame, GANGame, VAEGANGame
+from reparam.networks import Discriminator, Seen, bounded, squared_slope
+from reparam.objectives import (
+    CriticSettings,
+    CVAEGANGame,
+    FeatureMatchingGame,
+    GANGame,
+    InfoGANGame,
+    ReconstructionGame,
+    VAEGANGame,
+)
 from reparam.objectives.feature_matching import ClassMatching, mean_distance
 from reparam.objectives.rival import Rival
 from reparam.processes import Processes
@@ -277,6 +286,71 @@ def test_feature_matching_needs_no_duel() -> None:
     new = game.new(generator, given)
     wanted = 0.5 * (game.rival(given.x).coarse.mean(0) - game.rival(new).coarse.mean(0)).square().sum()
     assert loss.item() == pytest.approx(wanted.item())
+
+
+def test_info_gan_adds_what_examples_tell() -> None:
+    r"""lambda log Q(c|x), for choice and number, beside the duel; the critic's player climbs it too."""
+    reseed(0)
+    weights = {"choice_weight": 2.0, "number_weight": 0.5}
+    game = InfoGANGame((4,), **weights, critic=NO_PENALTY, structure=(2, 1, 1), condition_classes=CLASSES).double()
+    generator, given = model("info-gan"), batch()
+    reseed(5)
+    found = game(generator, given, Progress())
+    reseed(5)
+    z = game.codes(generator, given)
+    seen = game.rival(generator.decode(z, labels=given.named["labels"]).mean, game.told(given))
+    numbers = game.recogniser.head(F.silu(game.recogniser.dense(seen.coarse)))
+    choice = F.log_softmax(numbers[:, :2], 1)[torch.arange(B), z[:, :2].argmax(1)]
+    number = torch.distributions.Normal(numbers[:, 2], bounded(numbers[:, 3]).exp()).log_prob(z[:, 2])
+    assert torch.allclose(found.value, F.logsigmoid(seen.outputs[:, 0]) + 2.0 * choice + 0.5 * number)
+    assert torch.allclose(found.terms["information"], choice + math.log(2) + number + math.log(2))
+    reseed(5)
+    examined = game.examine(generator, given, Progress())
+    real = game.rival(given.x, game.told(given)).outputs[:, 0]
+    duel = F.logsigmoid(real) + F.logsigmoid(-seen.outputs[:, 0])
+    assert torch.allclose(examined.value, duel + 2.0 * choice + 0.5 * number)
+    assert all(not gradient.any() for gradient in gradients(examined.loss, generator.parameters()))
+    with pytest.raises(PartError, match="has no choices or numbers that examples could tell"):
+        InfoGANGame((4,), critic=NO_PENALTY)
+
+
+def test_a_critic_of_patches_sees_no_further_than_they_reach() -> None:
+    reseed(0)
+    settings = CriticSettings(channels=(4, 6), patches=True, penalty="none")
+    one = Rival((1, 64, 64), "hinge", settings)
+    x = torch.rand(2, 1, 64, 64)
+    outputs = one(x).outputs
+    assert outputs.shape == (2, 16 * 16)  # a patch of 2, and one halving
+    other = x.clone()
+    other[:, :, -1, -1] += 1
+    changed = (one(other).outputs != outputs).reshape(2, 16, 16).any(0)
+    assert changed[-1, -1]
+    assert not changed[:8].any()
+    assert torch.allclose(one.convinced(one(x)), outputs.mean(1))
+    found = one.told_apart(x, [other], None, Progress(), Processes())
+    expected = -F.relu(1 - outputs).mean(1) - F.relu(1 + one(other).outputs).mean(1)
+    assert torch.allclose(found.value, expected)
+    with pytest.raises(PartError, match="of which there are no patches"):
+        Rival((4,), "hinge", settings)
+
+
+def test_a_tokenizers_critic_is_as_loud_as_its_data() -> None:
+    reseed(0)
+    game = ReconstructionGame((4,), weight=0.5, beta=0.1, critic=NO_PENALTY).double()
+    vae, given = model("reconstruction-gan"), batch()
+    reseed(5)
+    found = game(vae, given, Progress())
+    reseed(5)
+    trace = vae.trace(given.x, samples=1, labels=given.named["labels"])
+    said = game.rival(trace.p_x.mean[0]).outputs[:, 0]  # hinge
+    last = [weight for weight in vae.decoder.parameters() if weight.ndim > 1][-1]
+    of_data, of_critic = (gradients(term.mean(), [last])[0].norm() for term in (trace.distortion, said))
+    louder = of_data / (of_critic + 1e-4)
+    assert torch.allclose(found.value, -trace.distortion - 0.1 * trace.rate + 0.5 * louder * said)
+    assert torch.allclose(found.terms["critic_weight"], louder.expand(B))
+    early = ReconstructionGame((4,), beta=0.1, critic=CriticSettings(start=0.5, hidden_dim=7)).double()
+    reseed(5)
+    assert torch.allclose(early(vae, given, Progress(1, 10)).value, -trace.distortion - 0.1 * trace.rate)
 
 
 def test_unknown_classes_are_all_zeros() -> None:

@@ -18,10 +18,13 @@ from reparam.objectives import (
     FactorBound,
     FeatureMatchingGame,
     GANGame,
+    InfoGANGame,
+    IntrospectiveBound,
     Objective,
     PartialImportanceBound,
     RateConstraint,
     ReconstructionConstraint,
+    ReconstructionGame,
     RegularizedBound,
     SlicedBound,
     TotalCorrelationBound,
@@ -65,6 +68,7 @@ RESUMED: dict[str, tuple[str, Callable[[], AnyObjective]]] = {
     "spectral": ("rae-sn", lambda: RegularizedBound(regularization="none")),
     "wae-gan": ("wae-gan", adversarial),
     "gan": ("gan", game(GANGame, critic=CRITIC)),
+    "introspective": ("intro-vae", game(IntrospectiveBound, rival_beta=2.0)),
     "cvae-gan": ("cvae-gan", game(CVAEGANGame, critic=CRITIC, condition_classes=3)),
 }
 
@@ -100,6 +104,8 @@ SHARED: dict[str, tuple[str, Callable[[], AnyObjective]]] = RESUMED | {
     "wgan": ("wgan", game(GANGame, duel="wasserstein", critic=OF_LINES)),
     "fm-cgan": ("fm-cgan", game(FeatureMatchingGame, critic=CRITIC, condition_classes=3)),
     "vae-gan": ("vae-gan", game(VAEGANGame, gamma=2.0, critic=CRITIC)),
+    "info-gan": ("info-gan", game(InfoGANGame, critic=CRITIC, structure=(10, 1, 2))),
+    "tokenizer": ("vae", game(ReconstructionGame, critic=CRITIC, beta=0.5)),
     "gradient": ("rae-gp", lambda: RegularizedBound(regularization="gradient")),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,14 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reparam.cli.console import say
-from reparam.data import Batch, Split, load_data
+from reparam.data import Batch, Split, load_data, load_items
 from reparam.data.catalogue import canonical, is_named
 from reparam.distributions import is_density
 from reparam.errors import ConfigError, DataError, nearest
+from reparam.latents import reconstruct_by_tiles
 from reparam.models import Autoencoder
 from reparam.rng import generator
 from reparam.runs import Run
 from reparam.runs.record import ALL
+from reparam.shapes import is_image
 
 BATCH = 250
 
@@ -43,6 +46,21 @@ def read_split(run: Run, source: str, seed: int, split: str) -> Split:
         return run.load_data(source).split(split).fixed(seed, "evaluation")
     data = load_data(**chosen.model_dump() | {"labelled": None}).to(next(run.model.parameters()).device)
     return data.split(split).fixed(seed, "evaluation")
+
+
+def read_large(run: Run, source: str, seed: int) -> Split:
+    """Pictures in their own size, which may be larger than those of the run.
+
+    Raises:
+        DataError: if they are none.
+    """
+    shape = load_items(source).spec.shape
+    if not is_image(shape) or not is_image(run.spec.shape):
+        raise DataError(
+            f"--tiles: {source} holds items of shape {shape}, the run's are {run.spec.shape}; expected pictures."
+        )
+    spec = replace(run.spec, shape=(run.spec.shape[0], *shape[1:]))
+    return load_items(source, spec=spec).to(next(run.model.parameters()).device).fixed(seed, "items")
 
 
 def named(source: str) -> str:
@@ -177,13 +195,21 @@ def posteriors(model: Autoencoder, items: Split) -> dict[str, NDArray[Any]]:
 
 
 @torch.no_grad()
-def reconstructions(model: Autoencoder, items: Split) -> tuple[Tensor, Tensor, Tensor]:
-    """All items, their mean reconstructions, and the mean squared error of each, on the CPU."""
+def reconstructions(model: Autoencoder, items: Split, overlap: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+    """All items, their mean reconstructions, and the mean squared error of each, on the CPU.
+
+    Pictures larger than the model's are put together from tiles with this overlap.
+    """
     _say_what_searching_takes(model, items)
     x, x_hat = [], []
     for batch in items.batches(BATCH):
         x.append(batch.x.cpu())
         named: dict[str, Any] = batch.pick(model.conditions)
-        x_hat.append(model.reconstruct(batch.x, **named).cpu())
+        if batch.x.shape[1:] == model.data_shape:
+            x_hat.append(model.reconstruct(batch.x, **named).cpu())
+        else:
+            for number, picture in enumerate(batch.x):
+                own = model.given(**{name: value[number] for name, value in named.items()})
+                x_hat.append(reconstruct_by_tiles(own, picture, overlap).cpu().unsqueeze(0))
     original, output = torch.cat(x), torch.cat(x_hat)
     return original, output, (original - output).square().flatten(1).mean(1)

@@ -17,6 +17,8 @@ def reconstruct(
     *,
     split: SplitName = "all",
     n: Annotated[Whole, Parameter(name="-n")] = 32,
+    tiles: bool = False,
+    overlap: float = 0.25,
     out: OutPath = None,
     common: Reports = REPORTING,
 ) -> None:
@@ -26,19 +28,22 @@ def reconstruct(
         run: A run folder, or a model folder.
         source: A data name, or a path.
         n: How many items a picture shows, chosen at random; files of numbers hold all of them.
+        tiles: Keep pictures in their own size, and put large ones together from
+            tiles of the model's.
+        overlap: Least share of a tile's side that its neighbour covers too.
         out: F.png, F.npz (x, x_hat, mse) or F.csv; without it,
             reconstructions.png or .npz in the run folder.
     """
     from reparam.cli.files import item_file
-    from reparam.cli.items import read_split, reconstructions
+    from reparam.cli.items import read_large, read_split, reconstructions
     from reparam.cli.pictures import write_pairs
     from reparam.runs import open_run
 
     require_positive("-n", n)
     opened = open_run(run, common.device)
     path = item_file(out, run, "reconstructions", opened.spec)
-    items = read_split(opened, source, common.draws, split)
-    x, x_hat, mse = reconstructions(opened.model, items)
+    items = read_large(opened, source, common.draws) if tiles else read_split(opened, source, common.draws, split)
+    x, x_hat, mse = reconstructions(opened.model, items, overlap)
     write_pairs(path, x, x_hat, items.spec, n, common.draws)
     mean = mse.mean().item()
     if common.json:

@@ -16,8 +16,18 @@ from reparam.distributions.point_mass import PointMass
 from reparam.distributions.refined import Refined
 from reparam.distributions.rescaled import Rescaled
 from reparam.distributions.similarity import ms_ssim, ssim
-from reparam.distributions.spaces import CODES, EUCLIDEAN, CodeVectors, OneHotVectors, PoincareBall, Space, Sphere
+from reparam.distributions.spaces import (
+    CODES,
+    EUCLIDEAN,
+    CodeVectors,
+    OneHotVectors,
+    PoincareBall,
+    Space,
+    Sphere,
+    StructuredCodes,
+)
 from reparam.distributions.sphere import UniformSphere, VonMisesFisher
+from reparam.distributions.structured import Structured
 from reparam.distributions.tempering import tempered
 from reparam.distributions.top_down import TopDown, TopDownPosterior, TopDownPrior, Way, normals
 
@@ -46,6 +56,8 @@ __all__ = [
     "SharedMixture",
     "Space",
     "Sphere",
+    "Structured",
+    "StructuredCodes",
     "TopDown",
     "TopDownPosterior",
     "TopDownPrior",

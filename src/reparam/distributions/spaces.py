@@ -21,6 +21,14 @@ class Space(ABC):
     def nearest(self, z: Float[Tensor, "... L"]) -> Float[Tensor, "... L"]:
         """A point of the space near z, for tools that walk along straight lines."""
 
+    def varied(self, z: Float[Tensor, "S L"]) -> Float[Tensor, "S L"]:
+        """Codes from which a search begins: these, but that choices take their classes in turn."""
+        return z
+
+    def kept(self, z: Float[Tensor, "... L"], start: Float[Tensor, "... L"]) -> Float[Tensor, "... L"]:
+        """A point near z that a search, which cannot walk between choices, may reach from where it began."""
+        return self.nearest(z)
+
 
 @dataclass(frozen=True)
 class Euclidean(Space):
@@ -81,6 +89,45 @@ class OneHotVectors(Space):
         total = positive.sum(-1, keepdim=True)
         uniform = torch.full_like(positive, 1 / self.classes)
         return torch.where(total > 0, positive / total.clamp_min(EDGE), uniform).flatten(-2)
+
+    def varied(self, z: Float[Tensor, "S L"]) -> Float[Tensor, "S L"]:
+        first = torch.arange(len(z), device=z.device) % self.classes
+        return torch.cat([F.one_hot(first, self.classes).to(z), z[:, self.classes :]], -1)
+
+    def kept(self, z: Float[Tensor, "... L"], start: Float[Tensor, "... L"]) -> Float[Tensor, "... L"]:
+        return start
+
+
+@dataclass(frozen=True)
+class StructuredCodes(Space):
+    """One-hot vectors, then numbers in [-1, 1], then any numbers.
+
+    Attributes:
+        classes: Length of each one-hot vector.
+        choices: Number of one-hot vectors.
+        uniform: How many numbers in [-1, 1].
+    """
+
+    classes: int
+    choices: int
+    uniform: int
+
+    def __str__(self) -> str:
+        return f"{self.choices} one-hot vectors of {self.classes} classes, {self.uniform} numbers in [-1, 1] and noise"
+
+    def _split(self, z: Float[Tensor, "... L"]) -> tuple[Tensor, Tensor, Tensor]:
+        one_hot = self.choices * self.classes
+        return z[..., :one_hot], z[..., one_hot : one_hot + self.uniform], z[..., one_hot + self.uniform :]
+
+    def nearest(self, z: Float[Tensor, "... L"]) -> Float[Tensor, "... L"]:
+        choice, numbers, noise = self._split(z)
+        return torch.cat([OneHotVectors(self.classes).nearest(choice), numbers.clamp(-1, 1), noise], -1)
+
+    def varied(self, z: Float[Tensor, "S L"]) -> Float[Tensor, "S L"]:
+        return OneHotVectors(self.classes).varied(z)
+
+    def kept(self, z: Float[Tensor, "... L"], start: Float[Tensor, "... L"]) -> Float[Tensor, "... L"]:
+        return torch.cat([self._split(start)[0], *self._split(self.nearest(z))[1:]], -1)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ from reparam.latents.codes import HasLatents, decoded_means, onto_space, posteri
 from reparam.latents.inversion import inverted
 from reparam.latents.paths import PATHS, interpolate
 from reparam.latents.projections import Projection, project
+from reparam.latents.tiles import by_tiles, reconstruct_by_tiles
 from reparam.latents.walks import grid, traverse
 
 __all__ = [
     "PATHS",
     "HasLatents",
     "Projection",
+    "by_tiles",
     "decoded_means",
     "grid",
     "interpolate",
@@ -20,5 +22,6 @@ __all__ = [
     "onto_space",
     "posterior_means",
     "project",
+    "reconstruct_by_tiles",
     "traverse",
 ]

@@ -17,6 +17,7 @@ def inverted(
     count: int,
     steps: int = 100,
     rate: float = 0.1,
+    kept: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Float[Tensor, "B L"]:
     r"""The best code of each example, climbed to from several starts.
 
@@ -31,6 +32,7 @@ def inverted(
         count: Number of examples B.
         steps: Steps from each start.
         rate: First step size, in units of z.
+        kept: Codes, and where they began -> the nearest codes that are allowed; None allows all.
     Source:
         Generative visual manipulation on the natural image manifold (Zhu et al., 2016), arXiv:1609.03552, section 3.1,
         by optimisation alone.
@@ -41,7 +43,7 @@ def inverted(
         numbers = torch.arange(first, min(count, first + each), device=starts.device)
         padded = torch.cat([numbers, numbers[-1:].expand(each - len(numbers))])
         rows = padded.repeat_interleave(len(starts))
-        z = _climbed(partial(score, rows), starts.repeat(each, 1), steps, rate)
+        z = _climbed(partial(score, rows), starts.repeat(each, 1), steps, rate, kept)
         with torch.no_grad():
             best = score(rows, z).reshape(each, -1).argmax(1)
         found.append(z.reshape(each, len(starts), -1)[torch.arange(each, device=z.device), best][: len(numbers)])
@@ -49,15 +51,22 @@ def inverted(
 
 
 def _climbed(
-    score: Callable[[Tensor], Tensor], z: Float[Tensor, "R L"], steps: int, rate: float
+    score: Callable[[Tensor], Tensor],
+    start: Float[Tensor, "R L"],
+    steps: int,
+    rate: float,
+    kept: Callable[[Tensor, Tensor], Tensor] | None,
 ) -> Float[Tensor, "R L"]:
     """Adam's steps upwards, of each row for itself."""
-    z = z.detach().clone().requires_grad_()
+    z = start.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([z], rate, BETAS)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         with torch.enable_grad():
             (z.grad,) = torch.autograd.grad(-score(z).sum(), z)
         optimizer.step()
+        if kept is not None:
+            with torch.no_grad():
+                z.copy_(kept(z, start))
         schedule.step()
     return z.detach()

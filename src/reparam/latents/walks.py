@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
+from reparam.distributions import Structured
 from reparam.errors import PartError, RefusedError
 from reparam.latents.codes import HasLatents, decoded_means, home, onto_space, posterior_means
 from reparam.rng import seeded
@@ -70,9 +71,14 @@ def _moments(codes: Float[Tensor, "N L"]) -> tuple[Float[Tensor, " L"], Float[Te
 
 
 def _middle(model: HasLatents) -> tuple[Float[Tensor, " L"], Float[Tensor, " L"]]:
-    """Mean and spread of a Normal prior, given what the model was told; 0 and 1 for other priors and none."""
+    """Mean and spread of a Normal prior, given what the model was told; 0 and 1 for other priors and none.
+
+    Beside choices, bounded numbers keep to their range.
+    """
     zero = home(model)
     p_z = None if model.prior is None else model.p_z()
+    if isinstance(p_z, Structured):
+        return zero, p_z.spread
     if isinstance(p_z, Independent) and type(p_z.base_dist) is Normal:
         own = p_z.base_dist
         return own.loc.reshape(-1, len(zero))[0], own.scale.reshape(-1, len(zero))[0]

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
-from reparam.distributions import CODES, PointMass
+from reparam.distributions import CODES, EUCLIDEAN, PointMass, Space
 from reparam.errors import PartError
 from reparam.latents import inverted
 from reparam.likelihoods import Likelihood
@@ -29,8 +29,8 @@ class ImplicitModel(OneLatent):
     .. math:: z \sim p(z), \quad x = G(z), \qquad z^*(x) = \arg\max_z \log p(x \mid z) + \log p(z)
 
     G(z) is the mean of p(x|z). The code of an example is found by optimisation, from a few draws of the prior that
-    are the same for all examples; the likelihood says what counts as close. That takes seconds for some pictures, and
-    too long for thousands. There is no density of x.
+    are the same for all examples (one for each class, where the code holds a choice); the likelihood says what counts
+    as close. That takes seconds for some pictures, and too long for thousands. There is no density of x.
 
     Args:
         prior: -> p(z).
@@ -72,6 +72,10 @@ class ImplicitModel(OneLatent):
         size: int = self.prior.latent_dim
         return size
 
+    @property
+    def space(self) -> Space:
+        return self.prior.space or EUCLIDEAN
+
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         """None: there is no q to be trained."""
         return iter(())
@@ -84,7 +88,7 @@ class ImplicitModel(OneLatent):
         batch, single = self._batch(x)
         p_z = self.p_z()
         with torch.no_grad(), seeded("inversion"):
-            starts = p_z.sample(Size([STARTS]))
+            starts = self.space.varied(p_z.sample(Size([max(STARTS, getattr(self.space, "classes", 0))])))
         c = self.told_to(self.decoder, named)
         self.require_each(c, batch.shape[:1])
 
@@ -94,7 +98,7 @@ class ImplicitModel(OneLatent):
             density: Tensor = self.decoded(z, own).log_prob(batch[rows]) + p_z.log_prob(z)
             return density
 
-        z = inverted(score, starts, len(batch))
+        z = inverted(score, starts, len(batch), kept=self.space.kept)
         return PointMass(z[0] if single else z)
 
     def trace(

@@ -28,7 +28,7 @@ from reparam.networks.feature_networks import FeatureName, FeatureNetwork
 from reparam.networks.hierarchy import BottomUp, Features, Hierarchy, Path, StandardizedHierarchy
 from reparam.networks.hyperbolic import ExponentialMap, from_tangent, require_curvature
 from reparam.networks.inverse_autoregressive import InverseAutoregressive
-from reparam.networks.maps import MapDecoder, MapEncoder, default_grid
+from reparam.networks.maps import MapDecoder, MapEncoder, map_grid
 from reparam.networks.mlp import MLPDecoder, MLPEncoder
 from reparam.networks.mlp_hierarchy import MLPHierarchy
 from reparam.networks.perceptual import Norm, PerceptualDistance
@@ -93,10 +93,10 @@ __all__ = [
     "ZukoFlow",
     "bounded",
     "channels_last",
-    "default_grid",
     "even_depth",
     "from_tangent",
     "full_precision",
+    "map_grid",
     "require_condition",
     "require_curvature",
     "squared_slope",

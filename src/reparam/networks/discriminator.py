@@ -1,6 +1,7 @@
 """Networks that look at whole examples: critics of one output, and classifiers of one for each class."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,9 +23,9 @@ class Seen(NamedTuple):
     """What a discriminator makes of a batch.
 
     Attributes:
-        outputs: (B, outputs), the log odds of a critic, or the logits of a classifier.
+        outputs: (B, outputs), the log odds of a critic (one, or one for each patch), or the logits of a classifier.
         fine: (B, F), the last map of the convolutions, or the last but one layer.
-        coarse: (B, hidden_dim), the layer before the outputs.
+        coarse: (B, hidden_dim), the layer before the outputs; the mean over patches.
     """
 
     outputs: Tensor
@@ -39,6 +40,8 @@ class Discriminator(nn.Module):
 
     .. math:: D(x, c) = w^\top h(x) + e_c^\top h(x)
 
+    With patches it judges each position of the last map by itself, so that it looks at textures and not at the whole.
+
     Shapes:
         x: (B, *data_shape), labels: (B,)  ->  outputs: (B, outputs), with two layers of features
     Args:
@@ -48,12 +51,14 @@ class Discriminator(nn.Module):
         channels: Channels of the stages; None doubles from 16 until the longer side is at most 8.
         hidden_dim: Width of the dense layer.
         spectral: Divide each layer's weight by its norm, see :class:`~reparam.networks.Spectral`.
-        shift: One number per channel (or column) of x, taken off first; None for none.
-        scale: One number per channel (or column) of x, divided by first.
+        patches: One output for each position of the last map.
+        units: ``shift`` and ``scale``, one number each per channel (or column) of x, which are taken off and divided by
+            first; None for none.
     Raises:
-        PartError: if a size is below 1.
+        PartError: if a size is below 1, or what is no picture is to be judged by patches.
     Source:
-        cGANs with projection discriminator (Miyato & Koyama, 2018), arXiv:1802.05637, eq. 4.
+        cGANs with projection discriminator (Miyato & Koyama, 2018), arXiv:1802.05637, eq. 4; patches: Image-to-image
+        translation with conditional adversarial networks (Isola et al., 2017), arXiv:1611.07004, section 3.2.2.
     """
 
     reads_weights = True  # where the slope of its output is asked for
@@ -66,8 +71,8 @@ class Discriminator(nn.Module):
         channels: Sequence[int] | None = None,
         hidden_dim: int = 256,
         spectral: bool = False,
-        shift: Sequence[float] | None = None,
-        scale: Sequence[float] | None = None,
+        patches: bool = False,
+        units: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         super().__init__()
         if hidden_dim < 1 or outputs < 1:
@@ -75,10 +80,11 @@ class Discriminator(nn.Module):
                 f"Discriminator: hidden_dim is {hidden_dim}, outputs {outputs}; expected at least 1 of each."
             )
         self.classes = classes
-        given = shift is not None and scale is not None
-        self.units = Units(tuple(shift or ()), tuple(scale or ()), tuple(data_shape)) if given else nn.Identity()
+        own = None if units is None else (tuple(units["shift"]), tuple(units["scale"]))
+        self.units = nn.Identity() if own is None else Units(*own, tuple(data_shape))
         self.body = _body(tuple(data_shape), channels, hidden_dim)
-        self.dense = nn.Linear(self.body.out_dim, hidden_dim)
+        self.positions = _positions(self.body) if patches else 1
+        self.dense = nn.Linear(self.body.out_dim // self.positions, hidden_dim)
         self.head = nn.Linear(hidden_dim, outputs)
         self.by_class = nn.Linear(classes, hidden_dim, bias=False) if classes else None
         if spectral:
@@ -90,8 +96,9 @@ class Discriminator(nn.Module):
     def look(self, values: Float[Tensor, "B ..."], c: Float[Tensor, "B C"] | None = None) -> Seen:
         """What it makes of values that are standardised already."""
         fine = self.body(values)
-        coarse = F.silu(self.dense(fine))
-        outputs = full_precision(self.head(coarse))
+        each = F.silu(self.dense(fine.unflatten(1, (self.positions, -1))))
+        outputs = full_precision(self.head(each)).flatten(1)
+        coarse = each.mean(1)
         if self.by_class is not None:
             if c is None:
                 raise PartError("Discriminator: it must be told the class of each example, and was told nothing.")
@@ -105,11 +112,24 @@ def _body(data_shape: Shape, channels: Sequence[int] | None, hidden_dim: int) ->
     return MLPEncoder(data_shape, (hidden_dim,))
 
 
+def _positions(body: Encoder) -> int:
+    """Positions of the last map.
+
+    Raises:
+        PartError: if there is no map.
+    """
+    if not isinstance(body, MapEncoder):
+        raise PartError(
+            f"Discriminator: examples are {body.data_shape}, of which there are no patches. Leave patches false."
+        )
+    return math.prod(body.grid)
+
+
 def squared_slope(
     network: Discriminator, values: Float[Tensor, "B ..."], c: Float[Tensor, "B C"] | None = None
 ) -> Float[Tensor, " B"]:
     """Squared norm of the slope of a critic's output at standardised examples, whose place is fixed."""
     values = values.detach().requires_grad_()
     with torch.enable_grad():
-        (slope,) = torch.autograd.grad(network.look(values, c).outputs.sum(), values, create_graph=True)
+        (slope,) = torch.autograd.grad(network.look(values, c).outputs.mean(1).sum(), values, create_graph=True)
     return slope.square().flatten(1).sum(1)

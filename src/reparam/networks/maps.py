@@ -30,13 +30,13 @@ from reparam.networks.conv import (
 from reparam.shapes import Shape
 
 
-def default_grid(shape: Shape) -> Pair:
-    """Extents of the map that :class:`MapEncoder` gives by default.
+def map_grid(shape: Shape, channels: Sequence[int] | None = None) -> Pair:
+    """Extents of the map that :class:`MapEncoder` gives of such examples, with these channels or its own.
 
     Raises:
         PartError: if the shape is no image or signal.
     """
-    return _planned("default_grid", shape, None, None, None)[1].coarsest
+    return _planned("map_grid", shape, None, channels, None)[1].coarsest
 
 
 def _planned(

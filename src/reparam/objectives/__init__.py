@@ -7,6 +7,8 @@ from reparam.objectives.coded_games import CVAEGANGame, FeatureMatchingGame, VAE
 from reparam.objectives.elbo import ELBO
 from reparam.objectives.games import Game, GANGame
 from reparam.objectives.importance import ImportanceBound, PartialImportanceBound
+from reparam.objectives.informed import InfoGANGame
+from reparam.objectives.introspective import IntrospectiveBound
 from reparam.objectives.lagrange import CapacityBound, RateConstraint, ReconstructionConstraint
 from reparam.objectives.matching import DiscrepancyBound, SlicedBound
 from reparam.objectives.moments import CovarianceBound
@@ -15,6 +17,7 @@ from reparam.objectives.renyi import RenyiBound
 from reparam.objectives.reparameterized import DoublyReparameterizedBound, StickingTheLandingBound
 from reparam.objectives.rival import CriticSettings
 from reparam.objectives.schedules import warmup_weight
+from reparam.objectives.tokenizing import ReconstructionGame
 from reparam.objectives.total_correlation import TotalCorrelationBound
 
 AnyObjective = Objective | Game
@@ -35,10 +38,13 @@ __all__ = [
     "GANGame",
     "Game",
     "ImportanceBound",
+    "InfoGANGame",
+    "IntrospectiveBound",
     "Objective",
     "PartialImportanceBound",
     "RateConstraint",
     "ReconstructionConstraint",
+    "ReconstructionGame",
     "RegularizedBound",
     "RenyiBound",
     "SlicedBound",

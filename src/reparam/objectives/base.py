@@ -21,7 +21,7 @@ class Objective(nn.Module, ABC):
 
     fixed_q = False  # True for estimators whose log q must pass no gradient to the parameters of q
     noiseless = False  # True for those that ask for a posterior without noise
-    judged_by = "elbo"  # the term by which, on the validation split, the best weights are chosen
+    judged_by: str | None = "elbo"  # the term by which, on validation, the best weights are chosen; None: the newest
 
     def __init__(self, samples: int = 1) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Objective(nn.Module, ABC):
             PartError: if what :meth:`bound` gives is no Bound, or lacks the term that the weights are chosen by.
         """
         found = self.bound(self.trace(model, batch), progress)
-        if not isinstance(found, Bound) or self.judged_by not in found.terms:
+        if not isinstance(found, Bound) or self.judged_by not in (None, *found.terms):
             lacking = "whose terms lack" if isinstance(found, Bound) else "expected a Bound with"
             raise PartError(
                 f"{type(self).__name__}: bound() gave a {type(found).__name__}, {lacking} {self.judged_by!r}, by which "

@@ -9,7 +9,8 @@ from torch.distributions import Distribution
 from reparam.distributions import factors, is_density
 from reparam.errors import PartError, RefusedError
 from reparam.processes import Processes, current
-from reparam.trace import Trace
+from reparam.rng import per_example
+from reparam.trace import HasNamedValues, Maker, Trace
 
 
 def elbo_terms(distortion: Float[Tensor, " B"], rate: Float[Tensor, " B"]) -> dict[str, Tensor]:
@@ -137,3 +138,12 @@ def part_of(whole: Float[Tensor, "K N L"], group: Processes) -> Float[Tensor, "K
     """This process's examples of what is alike in all processes."""
     own = whole.shape[1] // group.world
     return whole.narrow(1, group.rank * own, own)
+
+
+def new_codes(model: Maker, batch: HasNamedValues, group: Processes) -> Float[Tensor, "B L"]:
+    """Draws from p(z), one for each example of the batch, whatever the model is told of it; alike in any division."""
+    p_z = model.p_z(**batch.pick(model.conditions))
+    if p_z.batch_shape:
+        with per_example(1):
+            return (p_z.rsample(Size([1])) if p_z.has_rsample else p_z.sample(Size([1])))[0]
+    return part_of(prior_draws(p_z, Size([1, len(batch.x) * group.world, *p_z.event_shape])), group)[0]

@@ -68,7 +68,7 @@ class ClassMatching(nn.Module):
                 f"ClassMatching: the model is told of {classes} classes, expected several. Take labelled data and a "
                 "model that is told the class, such as that of 'cvae' or 'cgan'."
             )
-        self.network = Discriminator(data_shape, classes, **settings, **(units or {}))
+        self.network = Discriminator(data_shape, classes, **settings, units=units)
         self.classes, self.momentum = classes, momentum
         self.register_buffer("centres", torch.zeros(classes, self.network.head.in_features))
         self.register_buffer("known", torch.zeros(classes))

@@ -6,15 +6,14 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Size, Tensor, nn
+from torch import Tensor, nn
 
 from reparam.errors import PartError, RefusedError
 from reparam.networks import ClassCondition
-from reparam.objectives.common import part_of, prior_draws
+from reparam.objectives.common import new_codes
 from reparam.objectives.feature_matching import ClassMatching
 from reparam.objectives.rival import CriticSettings, Duel, Rival, critic_settings
 from reparam.processes import Processes, current
-from reparam.rng import per_example
 from reparam.shapes import Shape
 from reparam.trace import Bound, HasNamedValues, Maker, Player, Progress
 
@@ -65,17 +64,30 @@ class Game(nn.Module, ABC):
             made = self.makes(model, batch)
         return self.rival.told_apart(batch.x, made, self.told(batch), progress, self.group)
 
+    def codes(self, model: Maker, batch: HasNamedValues) -> Float[Tensor, "B L"]:
+        """Draws from p(z), one for each example of the batch."""
+        return new_codes(model, batch, self.group)
+
     def new(self, model: Maker, batch: HasNamedValues) -> Float[Tensor, "B ..."]:
         """As many new examples as the batch has, of its classes or whatever the model is told."""
-        named = batch.pick(model.conditions)
-        p_z = model.p_z(**named)
-        if p_z.batch_shape:
-            with per_example(1):
-                z = p_z.rsample(Size([1])) if p_z.has_rsample else p_z.sample(Size([1]))
-        else:
-            group = self.group
-            z = part_of(prior_draws(p_z, Size([1, len(batch.x) * group.world, *p_z.event_shape])), group)
-        return model.decode(z[0], **named).mean
+        return model.decode(self.codes(model, batch), **batch.pick(model.conditions)).mean
+
+    def require_heard(self, model: Maker) -> None:
+        """Checks that the critic hears all that the model is told.
+
+        Raises:
+            RefusedError: if it does not.
+        """
+        unheard = set(model.conditions) - ({self.labels} if self.classes else set())
+        if unheard:
+            raise RefusedError(
+                f"{type(self).__name__}: the model is told {' and '.join(sorted(unheard))}, of which the critic hears "
+                "nothing, so the model need not care. Take a condition of 'classes' on the labels."
+            )
+
+    def examiners(self) -> tuple[nn.Parameter, ...]:
+        """What moves when examples are examined."""
+        return tuple(self.rival.parameters())
 
     def told(self, batch: HasNamedValues) -> Float[Tensor, "B C"] | None:
         """What the critic is told of each example: its class, or nothing."""
@@ -93,7 +105,7 @@ class Game(nn.Module, ABC):
             return known
         c = self.told(batch)
         with torch.no_grad():
-            outputs = [self.rival(x, c).outputs.squeeze(-1) for x in (batch.x, made)]
+            outputs = [self.rival(x, c).outputs for x in (batch.x, made)]
         return known | {"critic_accuracy": self.rival.accuracy(outputs[0], outputs[1].unsqueeze(0), self.group)}
 
     def players(self, model: Any) -> tuple[Player, ...]:
@@ -107,7 +119,7 @@ class Game(nn.Module, ABC):
 
         pair = (
             Player("model", tuple(model.parameters()), play),
-            Player("critic", tuple(self.rival.parameters()), examine),
+            Player("critic", self.examiners(), examine),
         )
         matching = self.matching
         if matching is None:
@@ -117,6 +129,16 @@ class Game(nn.Module, ABC):
             return matching.learn(batch.x, self.one_hot(batch), self.group)
 
         return (*pair, Player("classifier", tuple(matching.parameters()), learn))
+
+
+def require_begun(owner: str, settings: CriticSettings) -> None:
+    """Checks that the critic plays from the first step, where nobody else teaches the model.
+
+    Raises:
+        PartError: if it does not.
+    """
+    if settings.start:
+        raise PartError(f"{owner}: critic.start is {settings.start}, but only its critic teaches a GAN. Leave it at 0.")
 
 
 class GANGame(Game):
@@ -151,21 +173,13 @@ class GANGame(Game):
         units: Units | None = None,
     ) -> None:
         settings = critic_settings(critic)
-        if settings.start:
-            raise PartError(
-                f"GANGame: critic.start is {settings.start}, but only its critic teaches a GAN. Leave it at 0."
-            )
+        require_begun("GANGame", settings)
         super().__init__(Rival(data_shape, duel, settings, condition_classes, units))
         self.data_shape, self.critic, self.condition_classes = tuple(data_shape), settings, condition_classes
         self.duel, self.units = duel, units
 
     def forward(self, model: Maker, batch: HasNamedValues, progress: Progress) -> Bound:
-        unheard = set(model.conditions) - ({self.labels} if self.classes else set())
-        if unheard:
-            raise RefusedError(
-                f"GANGame: the model is told {' and '.join(sorted(unheard))}, of which the critic hears nothing, so "
-                "the model need not care. Take a condition of 'classes' on the labels."
-            )
+        self.require_heard(model)
         made = self.new(model, batch)
         value = self.rival.convinced(self.rival(made, self.told(batch)))
         return Bound(value, self.balance(batch, made, {"convincing": value.detach()}))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float
@@ -19,7 +19,7 @@ from reparam.shapes import Shape
 from reparam.trace import Bound, Progress
 
 Duel = Literal["non-saturating", "saturating", "hinge", "wasserstein"]
-Penalty = Literal["r1", "interpolated", "none"]
+Penalty = Literal["r1", "interpolated", "spectral", "none"]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -40,7 +40,6 @@ DUELS: dict[str, _Duel] = {
     "hinge": _Duel(lambda real, made: -F.relu(1 - real) - F.relu(1 + made), lambda made: made),
     "wasserstein": _Duel(lambda real, made: real - made, lambda made: made),
 }
-PENALTIES = ("r1", "interpolated", "none")
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,10 @@ class CriticSettings:
     Attributes:
         channels: Channels of its stages; None doubles from 16 until the longer side is at most 8.
         hidden_dim: Width of its dense layer.
-        spectral: Divide each layer's weight by its norm.
-        penalty: ``r1``, half the squared slope at real examples; ``interpolated``, the squared distance of the slope
-            from 1 between real and made ones (WGAN-GP); ``none``.
+        patches: It judges each position of its last map by itself; the mean of what it says counts.
+        penalty: What holds down its slope: ``r1``, half the squared slope at real examples; ``interpolated``, the
+            squared distance of the slope from 1 between real and made ones (WGAN-GP); ``spectral``, which divides each
+            layer's weight by its norm instead; ``none``.
         penalty_weight: Its weight.
         penalty_every: It is taken in every so many steps, with so many times the weight.
         start: Share of training before which the critic neither learns nor counts.
@@ -63,7 +63,7 @@ class CriticSettings:
 
     channels: Sequence[Count] | None = None
     hidden_dim: Count = 256
-    spectral: bool = False
+    patches: bool = False
     penalty: Penalty = "r1"
     penalty_weight: Annotated[float, Field(ge=0)] = 1.0
     penalty_every: Count = 16
@@ -72,8 +72,8 @@ class CriticSettings:
 
     @property
     def network(self) -> dict[str, Any]:
-        """What its network is built with."""
-        return {"channels": self.channels, "hidden_dim": self.hidden_dim, "spectral": self.spectral}
+        """What networks of its size are built with."""
+        return {"channels": self.channels, "hidden_dim": self.hidden_dim, "spectral": self.penalty == "spectral"}
 
 
 def critic_settings(given: CriticSettings | Mapping[str, object] | None) -> CriticSettings:
@@ -90,8 +90,8 @@ def critic_settings(given: CriticSettings | Mapping[str, object] | None) -> Crit
             if name not in known:
                 raise PartError(f"critic: there is no setting {name!r}. {nearest(name, known)}")
         found = CriticSettings(**dict(given or {}))  # type: ignore[arg-type]
-    if found.penalty not in PENALTIES:
-        raise PartError(f"critic: penalty is {found.penalty!r}. {nearest(found.penalty, PENALTIES)}")
+    if found.penalty not in get_args(Penalty):
+        raise PartError(f"critic: penalty is {found.penalty!r}. {nearest(found.penalty, get_args(Penalty))}")
     require_at_least("critic", 0, penalty_weight=found.penalty_weight, start=found.start, rest_above=found.rest_above)
     require_at_least("critic", 1, penalty_every=found.penalty_every, hidden_dim=found.hidden_dim)
     return found
@@ -139,7 +139,7 @@ class Rival(nn.Module):
             raise PartError(f"Rival: duel is {duel!r}. {nearest(duel, DUELS)}")
         self.duel, self.settings, self.relative = DUELS[duel], settings, duel == "wasserstein"
         self.classes = classes
-        self.network = Discriminator(data_shape, 1, classes, **settings.network, **(units or {}))
+        self.network = Discriminator(data_shape, 1, classes, patches=settings.patches, units=units, **settings.network)
 
     def forward(self, x: Float[Tensor, "B ..."], c: Float[Tensor, "B C"] | None = None) -> Seen:
         seen: Seen = self.network(x, c)
@@ -151,7 +151,7 @@ class Rival(nn.Module):
 
     def convinced(self, seen: Seen) -> Float[Tensor, " B"]:
         """What the model maximises of what it made."""
-        return self.duel.model(seen.outputs.squeeze(-1))
+        return self.duel.model(seen.outputs).mean(-1)
 
     def told_apart(
         self,
@@ -165,13 +165,17 @@ class Rival(nn.Module):
 
         Where it rests, nothing moves it: the value is a constant.
         """
-        real = self(x, c).outputs.squeeze(-1)
-        fakes = torch.stack([self(one, c).outputs.squeeze(-1) for one in made])
+        real = self(x, c).outputs
+        fakes = torch.stack([self(one, c).outputs for one in made])
         right = self.accuracy(real, fakes, group)
-        terms = {"critic": real.detach(), "critic_made": fakes.detach().mean(0), "critic_accuracy": right}
+        terms = {
+            "critic": real.detach().mean(-1),
+            "critic_made": fakes.detach().mean((0, -1)),
+            "critic_accuracy": right,
+        }
         settings = self.settings
-        value = self.duel.critic(real, fakes).mean(0)
-        if settings.penalty != "none" and progress.step % settings.penalty_every == 0:
+        value = self.duel.critic(real, fakes).mean((0, -1))
+        if settings.penalty in ("r1", "interpolated") and progress.step % settings.penalty_every == 0:
             slope = self._penalty(x, made[0], c)
             terms["critic_penalty"] = slope.detach()
             value = value - settings.penalty_weight * settings.penalty_every * slope
@@ -181,13 +185,15 @@ class Rival(nn.Module):
         return Bound(torch.zeros_like(value, requires_grad=True) + value.detach() if rests else value, terms)
 
     @torch.no_grad()
-    def accuracy(self, real: Tensor, made: Tensor, group: Processes) -> Float[Tensor, " B"]:
-        """Share of examples told rightly, real and made ones alike.
+    def accuracy(
+        self, real: Float[Tensor, "B P"], made: Float[Tensor, "M B P"], group: Processes
+    ) -> Float[Tensor, " B"]:
+        """Share of examples (or patches of them) told rightly, real and made ones alike.
 
         The boundary is at 0, or, where the duel knows nothing but differences, in the middle of the two means.
         """
         middle = 0.5 * group.mean(real.mean() + made.mean()) if self.relative else real.new_zeros(())
-        return 0.5 * (real > middle).float() + 0.5 * (made <= middle).float().mean(0)
+        return 0.5 * (real > middle).float().mean(-1) + 0.5 * (made <= middle).float().mean((0, -1))
 
     def _penalty(self, x: Tensor, made: Tensor, c: Tensor | None) -> Float[Tensor, " B"]:
         x, made = self.network.units(x), self.network.units(made)

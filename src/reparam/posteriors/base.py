@@ -1,7 +1,8 @@
 """What every posterior is."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -70,6 +71,20 @@ class Posterior(nn.Module, ABC):
     def numbers(self, h: Float[Tensor, "*B F"]) -> Float[Tensor, "*B N"]:
         """What the head gives, in full precision."""
         return full_precision(self.head(h))
+
+
+def require_shared(owner: str, grid: Sequence[int], **sizes: int) -> None:
+    """Checks that the positions of a grid can share features and latent dimensions equally.
+
+    Raises:
+        PartError: if they cannot.
+    """
+    positions = math.prod(grid)
+    if not grid or min(grid) < 1:
+        raise PartError(f"{owner}: the grid is {tuple(grid)}, expected extents of at least 1.")
+    for name, value in sizes.items():
+        if value > 0 and value % positions:
+            raise PartError(f"{owner}: {name} is {value}, expected a multiple of the {positions} positions.")
 
 
 def loc_scale(numbers: Float[Tensor, "*B N"]) -> tuple[Float[Tensor, "*B L"], Float[Tensor, "*B L"]]:

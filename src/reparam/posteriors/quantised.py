@@ -17,7 +17,7 @@ from reparam.networks import (
     ResidualQuantiser,
     VectorQuantiser,
 )
-from reparam.posteriors.base import Posterior
+from reparam.posteriors.base import Posterior, require_shared
 
 
 class QuantisedPosterior(Posterior, ABC):
@@ -38,12 +38,8 @@ class QuantisedPosterior(Posterior, ABC):
     quantiser: Quantiser
 
     def __init__(self, in_dim: int, latent_dim: int, grid: Sequence[int]) -> None:
-        owner, positions = type(self).__name__, math.prod(grid)
-        if not grid or min(grid) < 1:
-            raise PartError(f"{owner}: the grid is {tuple(grid)}, expected extents of at least 1.")
-        for name, value in (("in_dim", in_dim), ("latent_dim", latent_dim)):
-            if value > 0 and value % positions:
-                raise PartError(f"{owner}: {name} is {value}, expected a multiple of the {positions} positions.")
+        require_shared(type(self).__name__, grid, in_dim=in_dim, latent_dim=latent_dim)
+        positions = math.prod(grid)
         super().__init__(in_dim // positions, latent_dim, latent_dim // positions)
         self.in_dim, self.grid, self.positions = in_dim, tuple(grid), positions
         self.code_dim = latent_dim // positions

@@ -9,6 +9,7 @@ from reparam.priors.flow import FlowPrior
 from reparam.priors.laplace import LaplacePrior
 from reparam.priors.mixture import MixturePrior
 from reparam.priors.normal import NormalPrior
+from reparam.priors.structured import StructuredPrior
 from reparam.priors.uniform_sphere import UniformSpherePrior
 from reparam.priors.vamp import VampPrior
 from reparam.priors.wrapped_normal import WrappedNormalPrior
@@ -23,6 +24,7 @@ __all__ = [
     "NormalPrior",
     "PixelCNNPrior",
     "Prior",
+    "StructuredPrior",
     "TransformerPrior",
     "UniformCodesPrior",
     "UniformSpherePrior",

@@ -49,6 +49,18 @@ def wgan(spec: DataSpec) -> Values:
     return gan(spec) | {"objective": {"kind": "gan", "duel": "wasserstein", "critic": critic}}
 
 
+def info_gan(spec: DataSpec) -> Values:
+    """InfoGAN: a GAN with a choice of ten and two numbers in its code, which its examples must tell.
+
+    Source:
+        InfoGAN (Chen et al., 2016), arXiv:1606.03657, with its code for MNIST.
+    """
+    values = gan(spec)
+    prior = {"kind": "structured", "classes": 10, "uniform": 2}
+    values["model"] |= {"latent_dim": latent_dim(spec) + 12, "prior": prior}
+    return values | {"objective": {"kind": "info-gan"}}
+
+
 def cgan(spec: DataSpec) -> Values:
     """Conditional GAN: generator and critic are told the class.
 
@@ -94,11 +106,28 @@ def cvae_gan(spec: DataSpec) -> Values:
     return values | {"objective": {"kind": "cvae-gan"}}
 
 
+def intro_vae(spec: DataSpec) -> Values:
+    """Soft-introspective VAE: the encoder plays the critic, and gives what the decoder makes a low ELBO.
+
+    The likelihood is Normal with sigma^2 = 1/2: the sum of squared errors of the paper's code.
+
+    Source:
+        Soft-IntroVAE: analyzing and improving introspective variational autoencoders (Daniel & Tamar, 2021),
+        arXiv:2012.13253.
+    """
+    values = variational(spec, _grey(spec))
+    if values["model"]["likelihood"]["kind"] == "normal":
+        values["model"]["likelihood"]["scale"] = 0.5**0.5
+    return values | {"objective": {"kind": "introspective"}, "train": PLAY}
+
+
 GAMES: dict[str, Recipe] = {
     "gan": gan,
     "wgan": wgan,
+    "info-gan": info_gan,
     "cgan": cgan,
     "fm-cgan": fm_cgan,
     "vae-gan": vae_gan,
     "cvae-gan": cvae_gan,
+    "intro-vae": intro_vae,
 }

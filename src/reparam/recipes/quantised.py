@@ -3,7 +3,7 @@
 import math
 
 from reparam.data import DataSpec
-from reparam.networks import default_grid
+from reparam.networks import map_grid
 from reparam.recipes.building import Recipe, Values, network, noise, variational
 from reparam.shapes import numel
 
@@ -55,7 +55,7 @@ def quantised(spec: DataSpec, posterior: Values, code_dim: int) -> Values:
     """
     values = variational(spec, noise(spec))
     if network(spec) == "conv":
-        grid = default_grid(spec.shape)
+        grid = map_grid(spec.shape)
         part: Values = {"encoder": {"kind": "map"}, "decoder": {"kind": "map"}, "posterior": posterior}
     else:
         grid = (1, 8 if numel(spec.shape) >= MANY_VALUES else 4)

@@ -1,0 +1,95 @@
+"""The encoder as the critic: a VAE that learns to tell its own examples from real ones."""
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from reparam.objectives.base import Objective
+from reparam.objectives.common import elbo_terms, new_codes, require_at_least, require_noise, require_prior
+from reparam.shapes import Shape, numel
+from reparam.trace import Bound, HasNamedValues, Maker, Model, Player, Progress, Trace
+
+
+class Coder(Model, Maker, Protocol):
+    """A model that codes examples and makes new ones."""
+
+
+class IntrospectiveBound(Objective):
+    r"""Soft-introspective VAE: the encoder gives made examples a low ELBO, the decoder a high one.
+
+    With x the data, x~ a new example or the reconstruction of x (half of each), D the numbers in an example, and the
+    distortion d counted from that of the reconstruction itself,
+
+    .. math::
+        \text{encoder:} &\quad \tfrac1D \mathrm{ELBO}(x) - \tfrac1\alpha \exp\left(-\tfrac{\alpha}{D}
+        \left[d(\tilde x) + \beta_- \mathrm{KL}(q(z \mid \tilde x) \| p(z))\right]\right) \\
+        \text{decoder:} &\quad \tfrac1D \log p(x \mid z) - \tfrac1D\, \mathrm{KL}(q(z \mid \tilde x) \| p(z))
+
+    is what each maximises. There is no further network. No term on the validation split says which weights are best, so
+    the newest ones are kept.
+
+    Args:
+        data_shape: Shape of one example.
+        beta: Weight of the KL of real examples.
+        rival_beta: Weight beta_- of the KL of made examples, for the encoder.
+        alpha: Sharpness of the exponential.
+    Raises:
+        PartError: if a number is negative, or alpha zero.
+        RefusedError: if q is a point mass, or there is no prior.
+    Source:
+        Soft-IntroVAE (Daniel & Tamar, 2021), arXiv:2012.13253, eq. 5 and appendix 10, where beta_- = 256 and alpha = 2.
+        The decoder's term in the reconstruction of made examples, of weight 1e-8 there, is left out.
+    """
+
+    judged_by = None
+
+    def __init__(self, data_shape: Shape, beta: float = 1.0, rival_beta: float = 256.0, alpha: float = 2.0) -> None:
+        super().__init__()
+        require_at_least("IntrospectiveBound", 0, beta=beta, rival_beta=rival_beta)
+        require_at_least("IntrospectiveBound", 1e-6, alpha=alpha)
+        self.data_shape, self.beta, self.rival_beta, self.alpha = tuple(data_shape), beta, rival_beta, alpha
+
+    def bound(self, trace: Trace, progress: Progress) -> Bound:
+        require_noise("IntrospectiveBound", trace)
+        require_prior("IntrospectiveBound", trace)
+        value = -trace.distortion - self.beta * trace.rate
+        return Bound(value / numel(self.data_shape), elbo_terms(trace.distortion, trace.rate))
+
+    def encode_better(self, model: Coder, batch: HasNamedValues, progress: Progress) -> Bound:
+        """What the encoder maximises."""
+        trace = self.trace(model, batch)
+        real = self.bound(trace, progress)
+        with torch.no_grad():
+            rivals = self._made(model, batch, trace)
+        value, rate = real.value, torch.zeros_like(real.value)
+        for again in self._traced_again(model, batch, rivals):
+            perfect = again.p_x.log_prob(again.p_x.mean).detach()[0]
+            cost = again.distortion + perfect + self.rival_beta * again.rate
+            value = value - torch.exp(-self.alpha / numel(self.data_shape) * cost) / (len(rivals) * self.alpha)
+            rate = rate + again.rate.detach() / len(rivals)
+        return Bound(value, real.terms | {"made_rate": rate})
+
+    def decode_better(self, model: Coder, batch: HasNamedValues) -> Bound:
+        """What the decoder maximises."""
+        trace = self.trace(model, batch)
+        rivals = self._made(model, batch, trace)
+        rate = torch.stack([again.rate for again in self._traced_again(model, batch, rivals)]).mean(0)
+        value = (-trace.distortion - self.beta * rate) / numel(self.data_shape)
+        return Bound(value, {"decoder_rate": rate.detach()})
+
+    def players(self, model: Any) -> tuple[Player, ...]:
+        inference, generative = tuple(model.inference_parameters()), tuple(model.generative_parameters())
+        return (
+            Player("encoder", inference, lambda batch, progress: self.encode_better(model, batch, progress)),
+            Player("decoder", generative, lambda batch, progress: self.decode_better(model, batch)),
+        )
+
+    def _made(self, model: Coder, batch: HasNamedValues, trace: Trace) -> tuple[Tensor, Tensor]:
+        """New examples, and reconstructions."""
+        z = new_codes(model, batch, self.group)
+        return model.decode(z, **batch.pick(model.conditions)).mean, trace.p_x.mean[0]
+
+    def _traced_again(self, model: Coder, batch: HasNamedValues, made: tuple[Tensor, ...]) -> list[Trace]:
+        named: dict[str, Any] = batch.pick(model.conditions)
+        return [model.trace(x, samples=1, **named) for x in made]

@@ -1,0 +1,87 @@
+"""The game of image tokenizers: an autoencoder whose reconstructions must also pass a critic of patches."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reparam.objectives.common import elbo_terms, penalised, penalty_terms, require_at_least
+from reparam.objectives.games import Game, Units
+from reparam.objectives.rival import CriticSettings, Duel, Rival, critic_settings
+from reparam.shapes import Shape
+from reparam.trace import Bound, HasNamedValues, Model, Progress
+
+MOST = 1e4
+
+
+class ReconstructionGame(Game):
+    r"""An autoencoder whose reconstructions x' also convince a critic, as loudly as the data speak.
+
+    .. math::
+        \max_\mathrm{model}\; \log p(x \mid z) - \beta\, \mathrm{KL}(q(z \mid x) \| p(z))
+        + w \lambda\, V(D(x')), \qquad
+        \lambda = \frac{\| \nabla_W \log p(x \mid z) \|}{\| \nabla_W V(D(x')) \| + 10^{-4}}
+
+    W is the last weight of the decoder, so w = 1 gives critic and likelihood the same say there. The critic tells x'
+    from x, and takes no part before ``critic.start``. With codes from a finite set the KL is what the prior pays for
+    them, and their penalty is added.
+
+    Args:
+        data_shape: Shape of one example.
+        weight: How loud the critic is, w.
+        beta: Weight of the KL.
+        duel: What model and critic maximise.
+        critic: Settings of the critic, see :class:`~reparam.objectives.rival.CriticSettings`.
+        condition_classes: Number of classes the model and the critic are told of; 0 for none.
+        units: ``shift`` and ``scale`` of the data, where they have any.
+    Raises:
+        PartError: if a setting is unknown or makes no sense.
+    Source:
+        Taming transformers for high-resolution image synthesis (Esser et al., 2021), arXiv:2012.09841, eqs. 5 to 7;
+        with a KL: High-resolution image synthesis with latent diffusion models (Rombach et al., 2022),
+        arXiv:2112.10752, appendix G.
+    """
+
+    def __init__(
+        self,
+        data_shape: Shape,
+        weight: float = 0.5,
+        beta: float = 1e-3,
+        duel: Duel = "hinge",
+        critic: CriticSettings | None = None,
+        condition_classes: int = 0,
+        units: Units | None = None,
+    ) -> None:
+        require_at_least("ReconstructionGame", 0, weight=weight, beta=beta)
+        settings = critic_settings(critic)
+        super().__init__(Rival(data_shape, duel, settings, condition_classes, units))
+        self.data_shape, self.critic, self.condition_classes = tuple(data_shape), settings, condition_classes
+        self.weight, self.beta, self.duel, self.units = weight, beta, duel, units
+
+    def forward(self, model: Any, batch: HasNamedValues, progress: Progress) -> Bound:
+        named: dict[str, Any] = batch.pick(model.conditions)
+        trace = model.trace(batch.x, samples=1, **named)
+        value = penalised(-trace.distortion - self.beta * trace.rate, trace)
+        terms = elbo_terms(trace.distortion, trace.rate) | penalty_terms(trace)
+        made = trace.p_x.mean[0]
+        if not self.rival.begun(progress):
+            return Bound(value, self.balance(batch, made, terms))
+        convincing = self.rival.convinced(self.rival(made, self.told(batch)))
+        louder = self._louder(model, trace.distortion, convincing)
+        terms |= {"convincing": convincing.detach(), "critic_weight": louder.expand_as(convincing)}
+        return Bound(value + self.weight * louder * convincing, self.balance(batch, made, terms))
+
+    def makes(self, model: Any, batch: HasNamedValues) -> tuple[Tensor, ...]:
+        """Reconstructions."""
+        return (model.trace(batch.x, samples=1, **batch.pick(model.conditions)).p_x.mean[0],)
+
+    def _louder(self, model: Model, distortion: Tensor, convincing: Tensor) -> Tensor:
+        """lambda, (); 0 where there is no gradient to be compared."""
+        if not distortion.requires_grad:
+            return distortion.new_zeros(())
+        last = [weight for weight in model.generative_parameters() if weight.ndim > 1 and weight.requires_grad][-1]
+        norms = [
+            self.group.mean(torch.autograd.grad(term.mean(), last, retain_graph=True)[0]).norm()
+            for term in (distortion, convincing)
+        ]
+        return (norms[0] / (norms[1] + 1e-4)).clamp_max(MOST).detach()
