@@ -95,7 +95,7 @@ def made(model: Any, classes: int, count: int) -> tuple[Tensor, Tensor]:
         parts = [
             model.sample(len(part), **({"labels": part} if model.conditions else {})) for part in labels.split(BATCH)
         ]
-    return torch.cat(parts).clamp(0, 1), labels
+    return torch.cat(parts).clamp(0, 1).cpu(), labels
 
 
 def within(features: Tensor, labels: Tensor) -> float:
