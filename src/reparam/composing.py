@@ -11,10 +11,17 @@ from reparam.data import DataSpec
 from reparam.distributions import StructuredCodes
 from reparam.errors import PartError
 from reparam.likelihoods import Likelihood, StandardizedLikelihood
-from reparam.model_config import AnyModel, FlatConfig, HierarchicalConfig, ImplicitConfig, Part, SemiSupervisedConfig
-from reparam.models import VAE, Autoencoder, HierarchicalVAE, ImplicitModel, SemiSupervisedVAE
+from reparam.model_config import (
+    AnyModel,
+    FlatConfig,
+    GroupedConfig,
+    HierarchicalConfig,
+    ImplicitConfig,
+    Part,
+    SemiSupervisedConfig,
+)
+from reparam.models import VAE, Autoencoder, GroupedVAE, HierarchicalVAE, ImplicitModel, SemiSupervisedVAE
 from reparam.networks import (
-    ClassCondition,
     Condition,
     ConditionalDecoder,
     ConditionalEncoder,
@@ -35,7 +42,7 @@ from reparam.shapes import numel
 from reparam.weighing import affordable
 
 MOST_AXES = 8
-OneLatent = FlatConfig | SemiSupervisedConfig
+OneLatent = FlatConfig | SemiSupervisedConfig | GroupedConfig
 Decoding = OneLatent | ImplicitConfig
 OF_CODES = ("grid", "codes")  # what a prior over codes takes from the posterior
 
@@ -62,6 +69,7 @@ def build_model(config: AnyModel, spec: DataSpec) -> Autoencoder:
         "hierarchical": _hierarchical,
         "semi-supervised": _semi_supervised,
         "implicit": _implicit,
+        "grouped": _grouped,
     }
     return affordable(lambda: composers[config.kind](config, spec))
 
@@ -113,6 +121,13 @@ def _hierarchical(config: HierarchicalConfig, spec: DataSpec) -> HierarchicalVAE
 
 def _semi_supervised(config: SemiSupervisedConfig, spec: DataSpec) -> SemiSupervisedVAE:
     return SemiSupervisedVAE(_flat(config, spec), _encoder(config.classifier, {}, spec, None), config.alpha)
+
+
+def _grouped(config: GroupedConfig, spec: DataSpec) -> GroupedVAE:
+    if not spec.classes:
+        raise PartError(f"model: a grouped VAE takes the label for the group, and {spec.name} has no labels. Add them.")
+    vae = _flat(config, spec)
+    return GroupedVAE(vae, config.content_dim, len(spec.classes), config.evidence, config.style_dropout)
 
 
 def _implicit(config: ImplicitConfig, spec: DataSpec) -> ImplicitModel:
@@ -207,9 +222,7 @@ def build_objective(part: Part, model: Autoencoder, seed: int) -> AnyObjective:
         PartError: from the constructor.
     """
     context: dict[str, Any] = {"latent_dim": model.latent_dim, "data_shape": model.data_shape}
-    condition = getattr(model, "condition", None)
-    if isinstance(condition, ClassCondition) and condition.name == "labels":
-        context["condition_classes"] = condition.classes
+    context["condition"] = getattr(model, "condition", None)
     if isinstance(model.likelihood, StandardizedLikelihood):
         context["units"] = {"shift": model.likelihood.shift, "scale": model.likelihood.scale}
     if isinstance(getattr(model.prior, "space", None), StructuredCodes):

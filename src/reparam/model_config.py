@@ -132,6 +132,21 @@ class SemiSupervisedConfig(_FlatParts):
     alpha: Annotated[float, Field(ge=0)] = 10.0
 
 
+class GroupedConfig(_FlatParts):
+    """A flat model whose first dimensions are one for all members of a group, which is the label.
+
+    Attributes:
+        content_dim: How many they are.
+        evidence: How the posteriors of the members are put together.
+        style_dropout: Share of training examples whose other dimensions are drawn from the prior.
+    """
+
+    kind: Literal["grouped"] = "grouped"
+    content_dim: Annotated[int, Field(ge=1)] = 10
+    evidence: Literal["product", "mean"] = "product"
+    style_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
+
+
 class HierarchicalConfig(Strict):
     """The parts of a hierarchical model; each is a kind, or a kind with its settings.
 
@@ -179,12 +194,13 @@ class ImplicitConfig(Strict):
         return self.decoder
 
 
-AnyModel = FlatConfig | HierarchicalConfig | SemiSupervisedConfig | ImplicitConfig
+AnyModel = FlatConfig | HierarchicalConfig | SemiSupervisedConfig | ImplicitConfig | GroupedConfig
 MODELS: dict[str, type[AnyModel]] = {
     "flat": FlatConfig,
     "hierarchical": HierarchicalConfig,
     "semi-supervised": SemiSupervisedConfig,
     "implicit": ImplicitConfig,
+    "grouped": GroupedConfig,
 }
 NO_SUCH_MODEL = "no_such_model"
 
@@ -199,6 +215,7 @@ ModelConfig = Annotated[
     Annotated[FlatConfig, Tag("flat")]
     | Annotated[HierarchicalConfig, Tag("hierarchical")]
     | Annotated[SemiSupervisedConfig, Tag("semi-supervised")]
-    | Annotated[ImplicitConfig, Tag("implicit")],
+    | Annotated[ImplicitConfig, Tag("implicit")]
+    | Annotated[GroupedConfig, Tag("grouped")],
     Discriminator(_kind_of, custom_error_type=NO_SUCH_MODEL, custom_error_message="there is no such model"),
 ]

@@ -14,7 +14,7 @@ from reparam.likelihoods import (
     ReconstructionTerm,
     StandardizedLikelihood,
 )
-from reparam.models import VAE, HierarchicalVAE, ImplicitModel, SemiSupervisedVAE
+from reparam.models import VAE, GroupedVAE, HierarchicalVAE, ImplicitModel, SemiSupervisedVAE
 from reparam.networks import (
     ClassCondition,
     ConditionalDecoder,
@@ -104,6 +104,7 @@ PARTS: dict[str, dict[str, type]] = {
         "hierarchical": HierarchicalVAE,
         "semi-supervised": SemiSupervisedVAE,
         "implicit": ImplicitModel,
+        "grouped": GroupedVAE,
     },
     "hierarchy": {"mlp": MLPHierarchy, "conv": ConvHierarchy, "standardized": StandardizedHierarchy},
     "condition": {"classes": ClassCondition, "vector": VectorCondition},
@@ -202,7 +203,7 @@ SECTIONS = {
 }  # arguments that hold a part of a seam with another name
 WRAPPER, CONDITIONAL = "standardized", "conditional"
 WRAPPERS = (WRAPPER, CONDITIONAL)  # put around parts by the build, never asked for by name
-FROM_CONTEXT = ("data_shape", "latent_dim", "out_shape", "in_dim", "condition_classes", "structure", "units", "self")
+FROM_CONTEXT = ("data_shape", "latent_dim", "out_shape", "in_dim", "condition", "structure", "units", "self")
 
 
 def constructor(section: str, kind: str) -> type:

@@ -145,7 +145,8 @@ class TestKindsOfModels:
             (MODEL | {"kind": "flaat"}, "my.yaml: model.kind: there is no model 'flaat'. Did you mean 'flat'?"),
             (
                 MODEL | {"kind": 3},
-                "my.yaml: model.kind: there is no model 3. There are: flat, hierarchical, implicit, semi-supervised.",
+                "my.yaml: model.kind: there is no model 3. There are: flat, grouped, hierarchical, implicit, "
+                "semi-supervised.",
             ),
             (DEEP | {"topp": 1}, "my.yaml: model.topp: there is no such key. Did you mean 'top'?"),
             (DEEP | {"encoder": "mlp"}, "my.yaml: model.encoder: there is no such key. There are: corruption, hier"),
@@ -261,7 +262,7 @@ class TestBuild:
 
     def test_settings_leave_out_what_the_build_fills_in(self) -> None:
         assert list(settings_of("encoder", "mlp")) == ["hidden_dims", "layer"]
-        assert list(settings_of("posterior", "normal")) == []
+        assert list(settings_of("posterior", "normal")) == ["grid"]
         assert list(settings_of("likelihood", "discretized-logistic")) == ["levels", "components"]
 
     def test_levels_come_from_the_data(self) -> None:

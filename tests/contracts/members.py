@@ -12,6 +12,7 @@ from torch.distributions import Distribution, Normal
 
 from reparam.data import Data, DataSpec, Split
 from reparam.distributions import CODES, joint
+from reparam.networks import ClassCondition
 from reparam.objectives import CriticSettings
 from reparam.parts import CONDITIONAL, FROM_CONTEXT, PARTS, WRAPPER, constructor
 from reparam.priors import Prior
@@ -234,7 +235,13 @@ def make(section: str, kind: str, settings: Settings, shape: Shape = (1, 12, 11)
         return constructor(section, kind)(make(section, base, ROWS[section][base][0], shape, latent_dim), **settings)
     if (section, kind) == ("decoder", "map"):  # each position has as many numbers
         latent_dim *= numel(make("encoder", kind, settings, shape).grid)
-    context = {"data_shape": shape, "latent_dim": latent_dim, "out_shape": shape, "in_dim": 6, "condition_classes": 3}
+    context = {
+        "data_shape": shape,
+        "latent_dim": latent_dim,
+        "out_shape": shape,
+        "in_dim": 6,
+        "condition": ClassCondition(3),
+    }
     context["structure"] = (2, 1, 1)
     accepted = inspect.signature(constructor(section, kind)).parameters
     known = {name: context[name] for name in FROM_CONTEXT if name in accepted and name in context}

@@ -108,10 +108,10 @@ class TestGame:
         ("vae-gan", {"gamma": -1.0}, "gamma is -1.0"),
         ("vae-gan", {"sigma": 0.0}, "sigma is 0.0"),
         ("cvae-gan", {"kl_weight": -1.0}, "kl_weight is -1.0"),
-        ("cvae-gan", {"condition_classes": 0}, "told of 0 classes"),
-        ("feature-matching", {"condition_classes": 1}, "told of 1 classes"),
+        ("cvae-gan", {"condition": None}, "told of 0 classes"),
+        ("feature-matching", {"condition": ClassCondition(1)}, "told of 1 classes"),
     ],
 )
 def test_refuses_wrong_settings(kind: str, settings: Settings, sentence: str) -> None:
     with pytest.raises(PartError, match=sentence):
-        constructor("objective", kind)(data_shape=(4,), **({"condition_classes": 3} | dict(settings)))
+        constructor("objective", kind)(data_shape=(4,), **({"condition": ClassCondition(3)} | dict(settings)))

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from reparam.data import Batch, load_data
 from reparam.errors import PartError, RefusedError
-from reparam.networks import Discriminator, Seen, bounded, squared_slope
+from reparam.networks import ClassCondition, Discriminator, Seen, bounded, squared_slope
 from reparam.objectives import (
     CriticSettings,
     CVAEGANGame,
@@ -147,11 +147,11 @@ def test_an_implicit_model_is_trained_by_a_game_that_its_critic_hears() -> None:
 
 def test_a_critic_is_told_the_class_by_projection() -> None:
     reseed(0)
-    critic = Discriminator((4,), classes=CLASSES, hidden_dim=7).double()
+    critic = Discriminator((4,), condition_dim=CLASSES, hidden_dim=7).double()
     x, c = torch.randn(CLASSES, 4).double(), torch.eye(CLASSES).double()
-    assert critic.by_class is not None
+    assert critic.by_condition is not None
     seen = critic(x, c)
-    expected = critic.head(seen.coarse)[:, 0] + (critic.by_class.weight.T * seen.coarse).sum(1)
+    expected = critic.head(seen.coarse)[:, 0] + (critic.by_condition.weight.T * seen.coarse).sum(1)
     assert torch.allclose(seen.outputs[:, 0], expected)
 
 
@@ -246,7 +246,7 @@ def test_before_the_critic_begins_a_vae_gan_is_a_vae() -> None:
 def test_cvae_gan_is_the_sum_of_its_parts() -> None:
     reseed(0)
     weights = {"kl_weight": 3.0, "pair_weight": 2.0, "critic_weight": 0.5, "class_weight": 0.25}
-    game = CVAEGANGame((4,), **weights, critic=NO_PENALTY, condition_classes=CLASSES).double()
+    game = CVAEGANGame((4,), **weights, critic=NO_PENALTY, condition=ClassCondition(CLASSES)).double()
     vae, given = model("cvae-gan"), batch()
     c = F.one_hot(given.named["labels"], CLASSES).double()
     game.matching.learn(given.x, c, Processes())
@@ -277,7 +277,7 @@ def test_cvae_gan_is_the_sum_of_its_parts() -> None:
 def test_feature_matching_needs_no_duel() -> None:
     reseed(0)
     game = FeatureMatchingGame(
-        (4,), critic_weight=1.0, class_weight=0.0, critic=NO_PENALTY, condition_classes=3
+        (4,), critic_weight=1.0, class_weight=0.0, critic=NO_PENALTY, condition=ClassCondition(3)
     ).double()
     generator, given = model("feature-matching"), batch()
     reseed(5)
@@ -292,7 +292,9 @@ def test_info_gan_adds_what_examples_tell() -> None:
     r"""lambda log Q(c|x), for choice and number, beside the duel; the critic's player climbs it too."""
     reseed(0)
     weights = {"choice_weight": 2.0, "number_weight": 0.5}
-    game = InfoGANGame((4,), **weights, critic=NO_PENALTY, structure=(2, 1, 1), condition_classes=CLASSES).double()
+    game = InfoGANGame(
+        (4,), **weights, critic=NO_PENALTY, structure=(2, 1, 1), condition=ClassCondition(CLASSES)
+    ).double()
     generator, given = model("info-gan"), batch()
     reseed(5)
     found = game(generator, given, Progress())
@@ -354,7 +356,7 @@ def test_a_tokenizers_critic_is_as_loud_as_its_data() -> None:
 
 
 def test_unknown_classes_are_all_zeros() -> None:
-    game = GANGame((4,), critic=NO_PENALTY, condition_classes=CLASSES)
+    game = GANGame((4,), critic=NO_PENALTY, condition=ClassCondition(CLASSES))
     told = game.told(Batch(torch.zeros(2, 4), {"labels": torch.tensor([2, -1])}))
     assert told is not None
     assert told.tolist() == [[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]

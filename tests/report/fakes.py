@@ -21,6 +21,8 @@ class TinyModel(nn.Module):
 
     conditions: tuple[str, ...] = ()
     observes: tuple[str, ...] = ()
+    tellable: tuple[str, ...] = ()
+    content_dim = 0
     amortized = True
 
     def __init__(

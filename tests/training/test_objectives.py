@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from reparam.networks import ClassCondition
 from reparam.objectives import (
+    ELBO,
     AdversarialBound,
     AnyObjective,
     CapacityBound,
@@ -69,7 +71,7 @@ RESUMED: dict[str, tuple[str, Callable[[], AnyObjective]]] = {
     "wae-gan": ("wae-gan", adversarial),
     "gan": ("gan", game(GANGame, critic=CRITIC)),
     "introspective": ("intro-vae", game(IntrospectiveBound, rival_beta=2.0)),
-    "cvae-gan": ("cvae-gan", game(CVAEGANGame, critic=CRITIC, condition_classes=3)),
+    "cvae-gan": ("cvae-gan", game(CVAEGANGame, critic=CRITIC, condition=ClassCondition(3))),
 }
 
 
@@ -102,10 +104,11 @@ SHARED: dict[str, tuple[str, Callable[[], AnyObjective]]] = RESUMED | {
     "mmd": ("vae", lambda: DiscrepancyBound(samples=2, alpha=0.5, kernel="rbf")),
     "sliced": ("swae", lambda: SlicedBound(projections=5)),
     "wgan": ("wgan", game(GANGame, duel="wasserstein", critic=OF_LINES)),
-    "fm-cgan": ("fm-cgan", game(FeatureMatchingGame, critic=CRITIC, condition_classes=3)),
+    "fm-cgan": ("fm-cgan", game(FeatureMatchingGame, critic=CRITIC, condition=ClassCondition(3))),
     "vae-gan": ("vae-gan", game(VAEGANGame, gamma=2.0, critic=CRITIC)),
     "info-gan": ("info-gan", game(InfoGANGame, critic=CRITIC, structure=(10, 1, 2))),
     "tokenizer": ("vae", game(ReconstructionGame, critic=CRITIC, beta=0.5)),
+    "groups": ("ml-vae", ELBO),
     "gradient": ("rae-gp", lambda: RegularizedBound(regularization="gradient")),
 }
 

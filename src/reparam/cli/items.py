@@ -139,7 +139,7 @@ def class_number(run: Run, label: str) -> int:
         ConfigError: if the model takes no class.
         DataError: if there is no such class.
     """
-    if "labels" not in (*run.model.conditions, *run.model.observes):
+    if "labels" not in run.model.tellable:
         raise ConfigError(f"--label {label}: this model is not told classes. Train one that is, such as 'cvae'.")
     if label.isdecimal() and label not in run.spec.classes and int(label) < len(run.spec.classes):
         return int(label)

@@ -6,6 +6,7 @@ from reparam.distributions.codes import AutoregressiveCodes, Codebook, CodePoint
 from reparam.distributions.detaching import detached
 from reparam.distributions.energy import Energy
 from reparam.distributions.flow import Flow
+from reparam.distributions.grouped import Evidence, Grouped, Members
 from reparam.distributions.independent import factors, is_density, is_discrete, joint
 from reparam.distributions.kl import has_closed_form, kl_groups
 from reparam.distributions.levels import CategoricalLevels, DiscretizedLogistic
@@ -42,8 +43,11 @@ __all__ = [
     "Codebook",
     "DiscretizedLogistic",
     "Energy",
+    "Evidence",
     "Flow",
+    "Grouped",
     "JointBernoulli",
+    "Members",
     "NormalMixture",
     "OneHot",
     "OneHotVectors",

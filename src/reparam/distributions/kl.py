@@ -6,6 +6,7 @@ from typing import Literal
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal, kl_divergence
 
+from reparam.distributions.grouped import Grouped, kl_grouped
 from reparam.distributions.independent import factors
 from reparam.distributions.normal import kl_normal
 from reparam.distributions.one_hot import OneHot, kl_one_hot
@@ -27,6 +28,7 @@ def _full_normal_from_diagonal(q: MultivariateNormal, p: Independent) -> Tensor:
 _OWN: dict[tuple[type, type, type], Callable[..., Tensor]] = {
     (MultivariateNormal, Independent, Normal): _full_normal_from_diagonal,
     (OneHot, OneHot, type(None)): kl_one_hot,
+    (Grouped, Independent, Normal): kl_grouped,
     (VonMisesFisher, UniformSphere, type(None)): kl_to_uniform,
 }  # each gives (*batch, G)
 

@@ -7,6 +7,7 @@ from reparam.latents.codes import HasLatents, decoded_means, onto_space, posteri
 from reparam.latents.inversion import inverted
 from reparam.latents.paths import PATHS, interpolate
 from reparam.latents.projections import Projection, project
+from reparam.latents.swapping import swap
 from reparam.latents.tiles import by_tiles, reconstruct_by_tiles
 from reparam.latents.walks import grid, traverse
 
@@ -23,5 +24,6 @@ __all__ = [
     "posterior_means",
     "project",
     "reconstruct_by_tiles",
+    "swap",
     "traverse",
 ]

@@ -2,8 +2,9 @@
 
 from reparam.models.base import Autoencoder
 from reparam.models.flat import VAE
+from reparam.models.grouped import GroupedVAE
 from reparam.models.hierarchical import HierarchicalVAE
 from reparam.models.implicit import ImplicitModel
 from reparam.models.semi_supervised import SemiSupervisedVAE
 
-__all__ = ["VAE", "Autoencoder", "HierarchicalVAE", "ImplicitModel", "SemiSupervisedVAE"]
+__all__ = ["VAE", "Autoencoder", "GroupedVAE", "HierarchicalVAE", "ImplicitModel", "SemiSupervisedVAE"]

@@ -31,6 +31,7 @@ class Autoencoder(nn.Module, ABC):
     Attributes:
         conditions: Names of what it must be told of each example beside x.
         observes: Names of what it takes note of in training, where the data have it.
+        content_dim: How many of its first dimensions are what a group has in common; 0 where there are no groups.
         prior: -> p(z), read as ``prior(infer=model.infer)``; None where there is none.
         likelihood: -> p(x|z).
         corruption: Damage done to what q sees in a trace, or None.
@@ -39,6 +40,7 @@ class Autoencoder(nn.Module, ABC):
     """
 
     amortized = True
+    content_dim = 0
     judged_by: tuple[str, ...] = ("elbo", "reconstruction", "nll")
 
     conditions: tuple[str, ...] = ()
@@ -56,6 +58,11 @@ class Autoencoder(nn.Module, ABC):
     @abstractmethod
     def latent_dim(self) -> int:
         """Number of latent dimensions L."""
+
+    @property
+    def tellable(self) -> tuple[str, ...]:
+        """Names of what :meth:`given` takes."""
+        return self.conditions
 
     @property
     def told_each(self) -> bool:

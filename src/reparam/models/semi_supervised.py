@@ -90,6 +90,10 @@ class SemiSupervisedVAE(Autoencoder):
     def generative_parameters(self) -> Iterator[nn.Parameter]:
         return self.vae.generative_parameters()
 
+    @property
+    def tellable(self) -> tuple[str, ...]:
+        return self.vae.conditions
+
     def given(self, **named: Any) -> Autoencoder:
         """The conditional VAE, told the class; the model itself where nothing is given."""
         return self.vae.given(**named) if named else self

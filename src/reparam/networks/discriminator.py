@@ -36,18 +36,19 @@ class Seen(NamedTuple):
 class Discriminator(nn.Module):
     r"""Convolutions (or dense layers, for vectors and tiny pictures), one dense layer h, and linear outputs.
 
-    A critic that is told a class adds the inner product of h and a vector of that class to its one output:
+    A critic that is told c adds the inner product of h and a linear function of c to its one output, which for a class
+    is a vector of that class:
 
-    .. math:: D(x, c) = w^\top h(x) + e_c^\top h(x)
+    .. math:: D(x, c) = w^\top h(x) + (E c)^\top h(x)
 
     With patches it judges each position of the last map by itself, so that it looks at textures and not at the whole.
 
     Shapes:
-        x: (B, *data_shape), labels: (B,)  ->  outputs: (B, outputs), with two layers of features
+        x: (B, *data_shape), c: (B, C)  ->  outputs: (B, outputs), with two layers of features
     Args:
         data_shape: Shape of one example.
         outputs: 1 for a critic, the number of classes for a classifier.
-        classes: Number of classes a critic is told; 0 for one that is told nothing.
+        condition_dim: Length C of what a critic is told; 0 for one that is told nothing.
         channels: Channels of the stages; None doubles from 16 until the longer side is at most 8.
         hidden_dim: Width of the dense layer.
         spectral: Divide each layer's weight by its norm, see :class:`~reparam.networks.Spectral`.
@@ -67,7 +68,7 @@ class Discriminator(nn.Module):
         self,
         data_shape: Shape,
         outputs: int = 1,
-        classes: int = 0,
+        condition_dim: int = 0,
         channels: Sequence[int] | None = None,
         hidden_dim: int = 256,
         spectral: bool = False,
@@ -79,14 +80,14 @@ class Discriminator(nn.Module):
             raise PartError(
                 f"Discriminator: hidden_dim is {hidden_dim}, outputs {outputs}; expected at least 1 of each."
             )
-        self.classes = classes
+        self.condition_dim = condition_dim
         own = None if units is None else (tuple(units["shift"]), tuple(units["scale"]))
         self.units = nn.Identity() if own is None else Units(*own, tuple(data_shape))
         self.body = _body(tuple(data_shape), channels, hidden_dim)
         self.positions = _positions(self.body) if patches else 1
         self.dense = nn.Linear(self.body.out_dim // self.positions, hidden_dim)
         self.head = nn.Linear(hidden_dim, outputs)
-        self.by_class = nn.Linear(classes, hidden_dim, bias=False) if classes else None
+        self.by_condition = nn.Linear(condition_dim, hidden_dim, bias=False) if condition_dim else None
         if spectral:
             spectral_layers(self)
 
@@ -99,10 +100,10 @@ class Discriminator(nn.Module):
         each = F.silu(self.dense(fine.unflatten(1, (self.positions, -1))))
         outputs = full_precision(self.head(each)).flatten(1)
         coarse = each.mean(1)
-        if self.by_class is not None:
+        if self.by_condition is not None:
             if c is None:
-                raise PartError("Discriminator: it must be told the class of each example, and was told nothing.")
-            outputs = outputs + (full_precision(self.by_class(c.to(coarse))) * coarse).sum(-1, keepdim=True)
+                raise PartError("Discriminator: it must be told c of each example, and was told nothing.")
+            outputs = outputs + (full_precision(self.by_condition(c.to(coarse))) * coarse).sum(-1, keepdim=True)
         return Seen(outputs, full_precision(fine), full_precision(coarse))
 
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from reparam.networks import ClassCondition, Condition
 from reparam.objectives.common import elbo_terms, require_at_least, require_noise
 from reparam.objectives.feature_matching import ClassMatching, half_squared, mean_distance
 from reparam.objectives.games import Game, Units
@@ -43,7 +44,7 @@ class VAEGANGame(Game):
         sigma: Standard deviation of features, or ``optimal``.
         duel: What model and critic maximise.
         critic: Settings of the critic, see :class:`~reparam.objectives.rival.CriticSettings`.
-        condition_classes: Number of classes the model and the critic are told of; 0 for none.
+        condition: What model and critic are told of each example; None for nothing.
         units: ``shift`` and ``scale`` of the data, where they have any.
     Raises:
         PartError: if a setting is unknown or makes no sense.
@@ -62,15 +63,15 @@ class VAEGANGame(Game):
         sigma: float | Literal["optimal"] = "optimal",
         duel: Duel = "non-saturating",
         critic: CriticSettings | None = None,
-        condition_classes: int = 0,
+        condition: Condition | None = None,
         units: Units | None = None,
     ) -> None:
         require_at_least("VAEGANGame", 0, gamma=gamma, beta=beta)
         if sigma != "optimal":
             require_at_least("VAEGANGame", 1e-6, sigma=sigma)
         settings = critic_settings(critic)
-        super().__init__(Rival(data_shape, duel, settings, condition_classes, units))
-        self.data_shape, self.critic, self.condition_classes = tuple(data_shape), settings, condition_classes
+        super().__init__(Rival(data_shape, duel, settings, condition, units), condition=condition)
+        self.data_shape, self.critic = tuple(data_shape), settings
         self.gamma, self.beta, self.sigma, self.duel, self.units = gamma, beta, sigma, duel, units
 
     def forward(self, model: Any, batch: HasNamedValues, progress: Progress) -> Bound:
@@ -107,9 +108,10 @@ class VAEGANGame(Game):
 
 
 def _critic_and_classifier(
-    data_shape: Shape, settings: CriticSettings, classes: int, units: Units | None
+    data_shape: Shape, settings: CriticSettings, condition: Condition | None, units: Units | None
 ) -> tuple[Rival, ClassMatching]:
     """Two networks of the same size; the critic is told nothing."""
+    classes = condition.classes if isinstance(condition, ClassCondition) else 0
     matching = ClassMatching(data_shape, classes, settings.network, units)
     return Rival(data_shape, "non-saturating", settings, units=units), matching
 
@@ -119,7 +121,7 @@ def _matched(
 ) -> tuple[Tensor, Tensor]:
     """L_GD and L_GC of new examples, each (), where the critic's features of the real ones are known."""
     of_critic = mean_distance(real, game.rival(made).coarse, game.group)
-    return of_critic, matching.distance(matching(made).coarse, game.one_hot(batch), game.group)
+    return of_critic, matching.distance(matching(made).coarse, game.c(batch), game.group)
 
 
 class FeatureMatchingGame(Game):
@@ -136,7 +138,7 @@ class FeatureMatchingGame(Game):
         critic_weight: lambda_D.
         class_weight: lambda_C.
         critic: Settings of the critic and, for channels and width, of the classifier.
-        condition_classes: Number of classes the model is told of.
+        condition: The classes that the model and the classifier are told.
         units: ``shift`` and ``scale`` of the data, where they have any.
     Raises:
         PartError: if a setting is unknown or makes no sense, or the model is told no class.
@@ -152,13 +154,13 @@ class FeatureMatchingGame(Game):
         critic_weight: float = 1.0,
         class_weight: float = 1.0,
         critic: CriticSettings | None = None,
-        condition_classes: int = 0,
+        condition: Condition | None = None,
         units: Units | None = None,
     ) -> None:
         require_at_least("FeatureMatchingGame", 0, critic_weight=critic_weight, class_weight=class_weight)
         settings = critic_settings(critic)
-        super().__init__(*_critic_and_classifier(data_shape, settings, condition_classes, units))
-        self.data_shape, self.critic, self.condition_classes = tuple(data_shape), settings, condition_classes
+        super().__init__(*_critic_and_classifier(data_shape, settings, condition, units), condition)
+        self.data_shape, self.critic = tuple(data_shape), settings
         self.critic_weight, self.class_weight, self.units = critic_weight, class_weight, units
 
     def forward(self, model: Maker, batch: HasNamedValues, progress: Progress) -> Bound:
@@ -195,7 +197,7 @@ class CVAEGANGame(Game):
         critic_weight: lambda_3.
         class_weight: lambda_4.
         critic: Settings of the critic and, for channels and width, of the classifier.
-        condition_classes: Number of classes the model is told of.
+        condition: The classes that the model and the classifier are told.
         units: ``shift`` and ``scale`` of the data, where they have any.
     Raises:
         PartError: if a setting is unknown or makes no sense, or the model is told no class.
@@ -214,14 +216,14 @@ class CVAEGANGame(Game):
         critic_weight: float = 1e-3,
         class_weight: float = 1e-3,
         critic: CriticSettings | None = None,
-        condition_classes: int = 0,
+        condition: Condition | None = None,
         units: Units | None = None,
     ) -> None:
         weights = {"critic_weight": critic_weight, "class_weight": class_weight}
         require_at_least("CVAEGANGame", 0, kl_weight=kl_weight, pair_weight=pair_weight, **weights)
         settings = critic_settings(critic)
-        super().__init__(*_critic_and_classifier(data_shape, settings, condition_classes, units))
-        self.data_shape, self.critic, self.condition_classes = tuple(data_shape), settings, condition_classes
+        super().__init__(*_critic_and_classifier(data_shape, settings, condition, units), condition)
+        self.data_shape, self.critic = tuple(data_shape), settings
         self.kl_weight, self.pair_weight = kl_weight, pair_weight
         self.critic_weight, self.class_weight, self.units = critic_weight, class_weight, units
 

@@ -81,6 +81,11 @@ def require_draws(owner: str, trace: Trace) -> None:
         RefusedError: if q is a point mass, or has no noise.
     """
     require_noise(owner, trace)
+    if getattr(trace.q, "shared", False):
+        raise RefusedError(
+            f"{owner}: examples of a group share a draw, so the weights of one alone make no bound. Take the objective "
+            "'elbo'."
+        )
     if getattr(trace.q, "noiseless", False):
         raise RefusedError(
             f"{owner}: q(z|x) has no noise, so all draws are the same one and weighing them is pointless. Take the "

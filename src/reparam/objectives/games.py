@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reparam.errors import PartError, RefusedError
-from reparam.networks import ClassCondition
+from reparam.networks import Condition
 from reparam.objectives.common import new_codes
 from reparam.objectives.feature_matching import ClassMatching
 from reparam.objectives.rival import CriticSettings, Duel, Rival, critic_settings
@@ -29,21 +29,15 @@ class Game(nn.Module, ABC):
     Args:
         rival: The critic.
         matching: A classifier, which learns from the real examples as the third player; None for none.
-        labels: What the class of an example is called, where the critic or a classifier is told it.
+        condition: What critic or classifier are told of each example; None for nothing.
     """
 
     judged_by: str | None = None
     noiseless = False
 
-    def __init__(self, rival: Rival, matching: ClassMatching | None = None, labels: str = "labels") -> None:
+    def __init__(self, rival: Rival, matching: ClassMatching | None = None, condition: Condition | None = None) -> None:
         super().__init__()
-        self.rival, self.matching, self.labels = rival, matching, labels
-        self.condition = ClassCondition(self.classes, labels) if self.classes else None
-
-    @property
-    def classes(self) -> int:
-        """Number of classes that somebody here is told; 0 where nobody is."""
-        return self.rival.classes if self.matching is None else self.matching.classes
+        self.rival, self.matching, self.condition = rival, matching, condition
 
     @property
     def group(self) -> Processes:
@@ -78,11 +72,11 @@ class Game(nn.Module, ABC):
         Raises:
             RefusedError: if it does not.
         """
-        unheard = set(model.conditions) - ({self.labels} if self.classes else set())
+        unheard = set(model.conditions) - (set() if self.condition is None else {self.condition.name})
         if unheard:
             raise RefusedError(
                 f"{type(self).__name__}: the model is told {' and '.join(sorted(unheard))}, of which the critic hears "
-                "nothing, so the model need not care. Take a condition of 'classes' on the labels."
+                "nothing, so the model need not care. Build the game with condition=model.condition."
             )
 
     def examiners(self) -> tuple[nn.Parameter, ...]:
@@ -90,13 +84,13 @@ class Game(nn.Module, ABC):
         return tuple(self.rival.parameters())
 
     def told(self, batch: HasNamedValues) -> Float[Tensor, "B C"] | None:
-        """What the critic is told of each example: its class, or nothing."""
-        return self.one_hot(batch) if self.rival.classes else None
+        """What the critic is told of each example, or nothing."""
+        return self.c(batch) if self.rival.told else None
 
-    def one_hot(self, batch: HasNamedValues) -> Float[Tensor, "B C"]:
-        """The class of each example; all zeros where it is not known."""
+    def c(self, batch: HasNamedValues) -> Float[Tensor, "B C"]:
+        """The condition of each example; of a class that is not known, all zeros."""
         assert self.condition is not None
-        c: Tensor = self.condition(batch.pick([self.labels])[self.labels])
+        c: Tensor = self.condition(batch.pick([self.condition.name])[self.condition.name])
         return c.to(batch.x)
 
     def balance(self, batch: HasNamedValues, made: Tensor, known: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -126,7 +120,7 @@ class Game(nn.Module, ABC):
             return pair
 
         def learn(batch: HasNamedValues, progress: Progress) -> Bound:
-            return matching.learn(batch.x, self.one_hot(batch), self.group)
+            return matching.learn(batch.x, self.c(batch), self.group)
 
         return (*pair, Player("classifier", tuple(matching.parameters()), learn))
 
@@ -148,14 +142,14 @@ class GANGame(Game):
         \max_D E_x[\log s(D(x))] + E_{p(z)}[\log(1 - s(D(G(z))))], \qquad \max_G E_{p(z)}[\log s(D(G(z)))]
 
     G(z) is the mean of p(x|z), s the logistic function; other duels and the critic's penalties: see
-    :class:`~reparam.objectives.rival.Rival`. Any model with a prior can play, and q is not trained. A critic of
-    a model that is told a class is told it too.
+    :class:`~reparam.objectives.rival.Rival`. Any model with a prior can play, and q is not trained. The critic is
+    told what the model is told.
 
     Args:
         data_shape: Shape of one example.
         duel: ``non-saturating``, ``saturating``, ``hinge`` or ``wasserstein``.
         critic: Settings of the critic, see :class:`~reparam.objectives.rival.CriticSettings`.
-        condition_classes: Number of classes the model is told of; 0 for none.
+        condition: What model and critic are told of each example; None for nothing.
         units: ``shift`` and ``scale`` of the data, where they have any.
     Raises:
         PartError: if a setting is unknown or makes no sense.
@@ -169,13 +163,13 @@ class GANGame(Game):
         data_shape: Shape,
         duel: Duel = "non-saturating",
         critic: CriticSettings | None = None,
-        condition_classes: int = 0,
+        condition: Condition | None = None,
         units: Units | None = None,
     ) -> None:
         settings = critic_settings(critic)
         require_begun("GANGame", settings)
-        super().__init__(Rival(data_shape, duel, settings, condition_classes, units))
-        self.data_shape, self.critic, self.condition_classes = tuple(data_shape), settings, condition_classes
+        super().__init__(Rival(data_shape, duel, settings, condition, units), condition=condition)
+        self.data_shape, self.critic = tuple(data_shape), settings
         self.duel, self.units = duel, units
 
     def forward(self, model: Maker, batch: HasNamedValues, progress: Progress) -> Bound:

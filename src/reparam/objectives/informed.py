@@ -9,7 +9,7 @@ from torch.distributions import Normal
 from torch.nn import functional as F
 
 from reparam.errors import PartError
-from reparam.networks import bounded, full_precision
+from reparam.networks import Condition, bounded, full_precision
 from reparam.objectives.common import require_at_least
 from reparam.objectives.games import Game, Units, require_begun
 from reparam.objectives.rival import CriticSettings, Duel, Rival, critic_settings
@@ -62,7 +62,7 @@ class InfoGANGame(Game):
         number_weight: lambda of the numbers.
         critic: Settings of the critic, see :class:`~reparam.objectives.rival.CriticSettings`.
         structure: Classes, choices and numbers of the prior.
-        condition_classes: Number of classes the model is told of; 0 for none.
+        condition: What model and critic are told of each example; None for nothing.
         units: ``shift`` and ``scale`` of the data, where they have any.
     Raises:
         PartError: if a setting is unknown or makes no sense, or the prior has no structure.
@@ -79,7 +79,7 @@ class InfoGANGame(Game):
         number_weight: float = 0.1,
         critic: CriticSettings | None = None,
         structure: tuple[int, int, int] | None = None,
-        condition_classes: int = 0,
+        condition: Condition | None = None,
         units: Units | None = None,
     ) -> None:
         require_at_least("InfoGANGame", 0, choice_weight=choice_weight, number_weight=number_weight)
@@ -90,9 +90,9 @@ class InfoGANGame(Game):
             )
         settings = critic_settings(critic)
         require_begun("InfoGANGame", settings)
-        super().__init__(Rival(data_shape, duel, settings, condition_classes, units))
+        super().__init__(Rival(data_shape, duel, settings, condition, units), condition=condition)
         self.recogniser = Recogniser(settings.hidden_dim, *structure)
-        self.data_shape, self.critic, self.condition_classes = tuple(data_shape), settings, condition_classes
+        self.data_shape, self.critic = tuple(data_shape), settings
         self.choice_weight, self.number_weight = choice_weight, number_weight
         self.duel, self.structure, self.units = duel, structure, units
         classes, choices, uniform = structure

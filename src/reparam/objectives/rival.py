@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reparam.errors import PartError, nearest
-from reparam.networks import Discriminator, Seen, squared_slope
+from reparam.networks import Condition, Discriminator, Seen, squared_slope
 from reparam.objectives.common import require_at_least
 from reparam.processes import Processes
 from reparam.rng import per_example
@@ -115,7 +115,7 @@ class Rival(nn.Module):
         data_shape: Shape of one example.
         duel: What both sides maximise.
         settings: How the critic is built and held back.
-        classes: Number of classes it is told; 0 for none.
+        condition: What it is told of each example; None for nothing.
         units: ``shift`` and ``scale`` of the data, where they have any.
     Raises:
         PartError: if a setting makes no sense.
@@ -131,15 +131,17 @@ class Rival(nn.Module):
         data_shape: Shape,
         duel: Duel,
         settings: CriticSettings,
-        classes: int = 0,
+        condition: Condition | None = None,
         units: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if duel not in DUELS:
             raise PartError(f"Rival: duel is {duel!r}. {nearest(duel, DUELS)}")
         self.duel, self.settings, self.relative = DUELS[duel], settings, duel == "wasserstein"
-        self.classes = classes
-        self.network = Discriminator(data_shape, 1, classes, patches=settings.patches, units=units, **settings.network)
+        self.told = 0 if condition is None else condition.dim
+        self.network = Discriminator(
+            data_shape, 1, self.told, patches=settings.patches, units=units, **settings.network
+        )
 
     def forward(self, x: Float[Tensor, "B ..."], c: Float[Tensor, "B C"] | None = None) -> Seen:
         seen: Seen = self.network(x, c)

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reparam.networks import Condition
 from reparam.objectives.common import elbo_terms, penalised, penalty_terms, require_at_least
 from reparam.objectives.games import Game, Units
 from reparam.objectives.rival import CriticSettings, Duel, Rival, critic_settings
@@ -32,7 +33,7 @@ class ReconstructionGame(Game):
         beta: Weight of the KL.
         duel: What model and critic maximise.
         critic: Settings of the critic, see :class:`~reparam.objectives.rival.CriticSettings`.
-        condition_classes: Number of classes the model and the critic are told of; 0 for none.
+        condition: What model and critic are told of each example; None for nothing.
         units: ``shift`` and ``scale`` of the data, where they have any.
     Raises:
         PartError: if a setting is unknown or makes no sense.
@@ -49,13 +50,13 @@ class ReconstructionGame(Game):
         beta: float = 1e-3,
         duel: Duel = "hinge",
         critic: CriticSettings | None = None,
-        condition_classes: int = 0,
+        condition: Condition | None = None,
         units: Units | None = None,
     ) -> None:
         require_at_least("ReconstructionGame", 0, weight=weight, beta=beta)
         settings = critic_settings(critic)
-        super().__init__(Rival(data_shape, duel, settings, condition_classes, units))
-        self.data_shape, self.critic, self.condition_classes = tuple(data_shape), settings, condition_classes
+        super().__init__(Rival(data_shape, duel, settings, condition, units), condition=condition)
+        self.data_shape, self.critic = tuple(data_shape), settings
         self.weight, self.beta, self.duel, self.units = weight, beta, duel, units
 
     def forward(self, model: Any, batch: HasNamedValues, progress: Progress) -> Bound:

@@ -32,6 +32,11 @@ def noise(spec: DataSpec) -> Values:
     return {"kind": "normal", "scale": 0.3 if spec.kind == "real" else 0.1}
 
 
+def told(spec: DataSpec) -> Values:
+    """What a model is told of each example: its attributes, where it has some, or else its class."""
+    return {"kind": "vector" if "attributes" in spec.widths else "classes"}
+
+
 def variational(spec: DataSpec, likelihood: Values) -> Values:
     """A VAE with a Normal posterior and prior, trained by the ELBO; convolutions with decoupled weight decay."""
     kind = network(spec)

@@ -1,7 +1,7 @@
 """VAEs that are told something of each example."""
 
 from reparam.data import DataSpec
-from reparam.recipes.building import Recipe, Values, noise, variational
+from reparam.recipes.building import Recipe, Values, noise, told, variational
 
 
 def cvae(spec: DataSpec) -> Values:
@@ -11,7 +11,7 @@ def cvae(spec: DataSpec) -> Values:
         Learning structured output representation using deep conditional generative models (Sohn et al., 2015).
     """
     values = variational(spec, noise(spec))
-    values["model"]["condition"] = {"kind": "vector" if "attributes" in spec.widths else "classes"}
+    values["model"]["condition"] = told(spec)
     return values
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from reparam.data import DataSpec
-from reparam.recipes.building import Recipe, Values, latent_dim, network, noise, variational
+from reparam.recipes.building import Recipe, Values, latent_dim, network, noise, told, variational
 
 # averaged weights are what is kept, so the rate need not fall; little momentum, for the opponent moves too
 PLAY: Values = {
@@ -62,14 +62,14 @@ def info_gan(spec: DataSpec) -> Values:
 
 
 def cgan(spec: DataSpec) -> Values:
-    """Conditional GAN: generator and critic are told the class.
+    """Conditional GAN: generator and critic are told the class (or attributes).
 
     Source:
         Conditional generative adversarial nets (Mirza & Osindero, 2014), arXiv:1411.1784; critic: Miyato & Koyama
         (2018), arXiv:1802.05637.
     """
     values = gan(spec)
-    values["model"]["condition"] = {"kind": "classes"}
+    values["model"]["condition"] = told(spec)
     return values
 
 
@@ -79,7 +79,9 @@ def fm_cgan(spec: DataSpec) -> Values:
     Source:
         CVAE-GAN (Bao et al., 2017), arXiv:1703.10155, section 3.2.
     """
-    return cgan(spec) | {"objective": {"kind": "feature-matching"}}
+    values = gan(spec)
+    values["model"]["condition"] = {"kind": "classes"}
+    return values | {"objective": {"kind": "feature-matching"}}
 
 
 def vae_gan(spec: DataSpec) -> Values:

@@ -5,6 +5,7 @@ from reparam.recipes.basic import BASIC
 from reparam.recipes.building import Recipe
 from reparam.recipes.conditions import CONDITIONS
 from reparam.recipes.games import GAMES
+from reparam.recipes.groups import GROUPS
 from reparam.recipes.hierarchies import HIERARCHIES
 from reparam.recipes.latents import LATENTS
 from reparam.recipes.objectives import OBJECTIVES
@@ -13,7 +14,7 @@ from reparam.recipes.quantised import QUANTISED
 from reparam.recipes.tokenizers import TOKENIZERS
 
 RECIPES: dict[str, Recipe] = (
-    BASIC | OBJECTIVES | LATENTS | QUANTISED | HIERARCHIES | CONDITIONS | GAMES | PERCEPTUAL | TOKENIZERS
+    BASIC | OBJECTIVES | LATENTS | QUANTISED | HIERARCHIES | CONDITIONS | GROUPS | GAMES | PERCEPTUAL | TOKENIZERS
 )
 
 BY_HAND = "custom"  # what config.yaml calls a model that no recipe made

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from reparam.errors import MissingExtraError, RefusedError
-from reparam.latents import grid, interpolate, project, traverse
+from reparam.latents import grid, interpolate, project, swap, traverse
 from reparam.report.numbers import series
 from reparam.report.plots import Line, Panel, bars, calm_limits, line_panels, scatter_by_class, thinned
 from reparam.report.subject import Subject
@@ -25,6 +25,7 @@ _WALK_STEPS = 13
 _BARS = 64
 _FRAMES = 10
 _COPIED, _SEARCHED = 64, 12
+_SWAPPED = 8
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ def _samples(story: Story) -> list[Figure]:
 def _classes(story: Story) -> list[Figure]:
     """New items of each class, where the model is told the class: the same z in each column."""
     subject = story.subject
-    if "labels" not in (*subject.model.conditions, *subject.model.observes) or not subject.spec.classes:
+    if "labels" not in subject.model.tellable or not subject.spec.classes:
         return []
     names = subject.spec.classes[:_TRAVERSED]
     rows = []
@@ -255,6 +256,35 @@ def _traversals(story: Story) -> list[Figure]:
         caption += f" The first {len(dims)} of {subject.model.latent_dim} dimensions are shown."
     drawings = story.view.walks([subject.dim_label(dim) for dim in dims], pictures, marks)
     return _figures("traversals", "What each latent dimension does", caption, drawings)
+
+
+def _swaps(story: Story) -> list[Figure]:
+    """Content of some items with the style of others, where the model keeps them apart."""
+    subject = story.subject
+    if not subject.model.content_dim:
+        return []
+    columns = subject.items[_one_of_each(subject)]
+    others = subject.items[: min(_SWAPPED, len(subject.items))]
+    made = swap(subject.model, columns, others)
+    caption = (
+        "The top row and the left column are test items. Between them, each picture has the content of the item above "
+        "it and the style of the item to its left: columns should keep the class, rows the manner."
+    )
+    corner = torch.full_like(columns[:1], float(columns.max()))
+    whole = torch.cat([torch.cat([corner, columns])[None], torch.cat([others[:, None], made], 1)])
+    names = ["content", *(f"style {number + 1}" for number in range(len(others)))]
+    return _figures("swaps", "Content and style, swapped", caption, story.view.walks(names, whole, [], "style"))
+
+
+def _one_of_each(subject: Subject) -> list[int]:
+    """Numbers of up to some items, of as many classes as there are where these are known."""
+    labels = subject.item_labels
+    if labels is None:
+        return list(range(min(_SWAPPED, len(subject.items))))
+    first: dict[int, int] = {}
+    for number, label in enumerate(labels.tolist()):
+        first.setdefault(label, number)
+    return [first[label] for label in sorted(first)][:_WALK_STEPS]
 
 
 def _latent_map(story: Story) -> list[Figure]:
@@ -357,7 +387,7 @@ _SECTIONS: tuple[tuple[str, str, str, tuple[_Draw, ...]], ...] = (
         (_reconstructions,),
     ),
     ("samples", "Samples", "What the model makes up on its own.", (_samples, _classes, _filmstrip)),
-    ("traversals", "Traversals", "What a single number of the code controls.", (_traversals,)),
+    ("traversals", "Traversals", "What a single number of the code controls.", (_traversals, _swaps)),
     (
         "latent-space",
         "Latent space",

@@ -34,6 +34,7 @@ class Subject:
         kl: (L,) KL of each latent dimension in nats, or None where it does not split into dimensions.
         seed: Seeds every draw a figure makes.
         told: What the model must be told of each of the items, by name.
+        item_labels: (n,) class numbers of the items, or None.
         binarized: True where the items are binary draws or thresholds of stored grey values.
     """
 
@@ -46,6 +47,7 @@ class Subject:
     seed: int
     binarized: bool = False
     told: Mapping[str, Tensor] = field(default_factory=dict)
+    item_labels: Tensor | None = None
 
     def model_for(self, chosen: slice | int | Tensor) -> Any:
         """The model, told what it must be told of some of the items: of each of several, or of one for all."""
@@ -108,7 +110,8 @@ def look_at(model: Any, data: Data, evaluation: Mapping[str, Any], seed: int = 0
     kl = _kl_per_dim(model, split, evaluation, device, seed)
     binarized = data.spec.binarize != "none"
     named = shown.pick(model.conditions)
-    return Subject(model, split.spec, shown.x.to(device), codes.float(), labels, kl, seed, binarized, named)
+    of_items = None if labels is None else labels[chosen]
+    return Subject(model, split.spec, shown.x.to(device), codes.float(), labels, kl, seed, binarized, named, of_items)
 
 
 def _kl_per_dim(

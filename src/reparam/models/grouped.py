@@ -1,0 +1,150 @@
+"""The grouped graphical model: what the members of a group have in common, and what each has for itself."""
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import Distribution, Normal
+
+from reparam.distributions import Evidence, Grouped, Members, factors
+from reparam.errors import PartError, nearest
+from reparam.likelihoods import Likelihood
+from reparam.models.base import Autoencoder
+from reparam.models.flat import VAE
+from reparam.networks import ClassCondition
+from reparam.processes import Processes, current
+from reparam.rng import per_example
+from reparam.trace import Trace
+
+
+class GroupedVAE(Autoencoder):
+    r"""A VAE whose first dimensions, the content, are one for all members of a group (ML-VAE, GVAE).
+
+    .. math::
+        c_G \sim p(c), \quad s_i \sim p(s), \quad x_i \sim p(x \mid c_G, s_i), \qquad
+        q(c_G \mid X_G) \propto \prod_{i \in G} q(c \mid x_i)
+
+    and the bound of a group is
+
+    .. math::
+        \sum_{i \in G} \left\{ E[\log p(x_i \mid c_G, s_i)] - \mathrm{KL}(q(s_i \mid x_i) \| p(s)) \right\}
+        - \mathrm{KL}(q(c_G \mid X_G) \| p(c))
+
+    In training the members of a group are those that are in the batch: where groups are larger than that, the KL of the
+    content counts once for each batch that a group is in, and its posterior sees part of the evidence, so the bound is
+    that of the parts as groups. Where groups are not told, each example is one by itself, as in a plain VAE.
+
+    A decoder that reads all it needs from s ignores c. So in a share of training examples s is drawn from its prior:
+    q(s) = p(s) is a posterior like any other, its bound is valid, and there c alone can explain x.
+
+    Shapes:
+        z: (K, B, L), content beside style
+    Args:
+        vae: The VAE of single examples, with Normal posterior and prior.
+        content_dim: Dimensions of the content; the others are the style.
+        groups: Number of groups that there are.
+        evidence: ``product`` of the members' posteriors (ML-VAE), or their ``mean`` (GVAE).
+        style_dropout: Share of training examples whose style is drawn from the prior.
+    Raises:
+        PartError: if the parts or the numbers make no sense.
+    Source:
+        Multi-level variational autoencoder (Bouchacourt et al., 2018), arXiv:1705.08841, eqs. 2 to 5 and algorithm 1;
+        mean: Group-based learning of disentangled representations (Hosoya, 2019), arXiv:1809.02383.
+        The dropout of styles is ours.
+    """
+
+    observes = ("labels",)
+
+    def __init__(
+        self,
+        vae: VAE,
+        content_dim: int,
+        groups: int,
+        evidence: Evidence = "product",
+        style_dropout: float = 0.25,
+    ) -> None:
+        super().__init__(vae.kl)
+        dims = factors(vae.p_z()) if vae.prior is not None and not vae.conditions else None
+        if type(dims) is not Normal or vae.posterior.refines or not vae.posterior.needs_prior:
+            raise PartError(
+                "GroupedVAE: the posteriors of a group are put together as Normals, beside a Normal prior, and it is "
+                "told nothing else. Take a VAE with posterior and prior 'normal', and no condition."
+            )
+        if not 0 < content_dim < vae.latent_dim:
+            raise PartError(
+                f"GroupedVAE: content_dim is {content_dim} of {vae.latent_dim} dimensions, expected at least 1, "
+                "and one left for the style."
+            )
+        if evidence not in get_args(Evidence):
+            raise PartError(f"GroupedVAE: evidence is {evidence!r}. {nearest(evidence, get_args(Evidence))}")
+        if not 0 <= style_dropout < 1:
+            raise PartError(f"GroupedVAE: style_dropout is {style_dropout}, expected a share below 1.")
+        self.vae, self.content_dim, self.groups = vae, content_dim, groups
+        self.evidence: Evidence = evidence
+        self.style_dropout = style_dropout
+        self.membership = ClassCondition(groups)
+        self.corruption = vae.corruption
+
+    @property
+    def likelihood(self) -> Likelihood:  # type: ignore[override]
+        """p(x|c, s)."""
+        return self.vae.likelihood
+
+    @property
+    def prior(self) -> Any:
+        """p(c) p(s)."""
+        return self.vae.prior
+
+    @property
+    def latent_dim(self) -> int:
+        return self.vae.latent_dim
+
+    def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
+        self.vae.start(x)
+
+    def inference_parameters(self) -> Iterator[nn.Parameter]:
+        return self.vae.inference_parameters()
+
+    def generative_parameters(self) -> Iterator[nn.Parameter]:
+        return self.vae.generative_parameters()
+
+    def infer(self, x: Float[Tensor, "..."], labels: Tensor | None = None, **named: Any) -> Distribution:
+        """q(c, s|x) of each example by itself, or, where the group of each is told, with the evidence of all of it."""
+        q = self.vae.infer(x)
+        if labels is None or x.ndim == len(self.data_shape):
+            return q
+        dims = factors(q)
+        if not isinstance(dims, Normal):
+            raise PartError("GroupedVAE: the posterior of one example is no product of Normals. Take 'normal'.")
+        group = current() if self.training else Processes()
+        members = Members(self.membership(torch.as_tensor(labels)).to(dims.loc), group)
+        content = Normal(dims.loc[:, : self.content_dim], dims.scale[:, : self.content_dim], validate_args=False)
+        content = members.gathered(content, self.evidence)
+        base = Normal(
+            torch.cat([content.loc, dims.loc[:, self.content_dim :]], 1),
+            torch.cat([content.scale, dims.scale[:, self.content_dim :]], 1),
+            validate_args=False,
+        )
+        return Grouped(base, self.content_dim, members)
+
+    def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
+        return self.vae.decode(z)
+
+    def trace(
+        self,
+        x: Float[Tensor, "..."],
+        samples: int = 1,
+        *,
+        q: Distribution | None = None,
+        p_z: Distribution | None = None,
+        fixed_q: bool = False,
+        **named: Any,
+    ) -> Trace:
+        x, q = self._inferred(x, q, **named)
+        if self.training and self.style_dropout and isinstance(q, Grouped):
+            with per_example(0):
+                dropped = torch.rand(len(x), 1).to(x).lt(self.style_dropout).to(x)
+            q = q.unstyled(dropped)
+        return self.vae.trace(x, samples, q=q, p_z=p_z, fixed_q=fixed_q)

@@ -1,0 +1,198 @@
+"""The grouped model: its posterior, its bound, and what it refuses."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+
+from reparam.data import load_data
+from reparam.distributions import Grouped, Members
+from reparam.errors import PartError, RefusedError
+from reparam.latents import swap
+from reparam.likelihoods import NormalLikelihood
+from reparam.models import VAE, GroupedVAE
+from reparam.networks import MLPDecoder, MLPEncoder
+from reparam.objectives import ELBO, ImportanceBound
+from reparam.posteriors import FullNormalPosterior, NormalPosterior
+from reparam.priors import LaplacePrior, NormalPrior
+from reparam.processes import Processes
+from reparam.recipes import build
+from reparam.report.figures import draw_sections
+from reparam.report.subject import look_at
+from reparam.rng import reseed
+from reparam.runs import train
+from tests.contracts.members import seeded_, tiny_data
+
+D, L, CONTENT = 6, 5, 2
+LABELS = torch.tensor([0, 1, 0, 2, 0, -1, 1])
+
+
+def model(evidence: str = "product", dropout: float = 0.0) -> GroupedVAE:
+    reseed(0)
+    vae = VAE(
+        MLPEncoder((D,), (7,)), NormalPosterior(7, L), NormalPrior(L), MLPDecoder(L, (D,), (7,)), NormalLikelihood((D,))
+    )
+    found = GroupedVAE(vae, CONTENT, 3, evidence, dropout)  # type: ignore[arg-type]
+    return seeded_(found).double()  # type: ignore[return-value]
+
+
+def items() -> Tensor:
+    reseed(1)
+    return torch.randn(len(LABELS), D, dtype=torch.float64)
+
+
+def test_content_of_a_group_is_the_normalised_product_of_its_members() -> None:
+    grouped, x = model(), items()
+    q, alone = grouped.infer(x, labels=LABELS), grouped.vae.infer(x).base_dist
+    assert isinstance(q, Grouped)
+    c = torch.linspace(-3, 3, 601, dtype=torch.float64)
+    for label in (0, 1):
+        members = label == LABELS
+        for dim in range(CONTENT):
+            logs = Normal(alone.loc[members, dim], alone.scale[members, dim]).log_prob(c[:, None]).sum(1)
+            first = members.nonzero()[0, 0]
+            found = Normal(q.mean[first, dim], q.stddev[first, dim]).log_prob(c)
+            constant = found - logs
+            assert torch.allclose(constant, constant[0].expand_as(constant), atol=1e-9)  # float64
+            assert q.mean[members, dim].unique().numel() == 1
+    for kept in (LABELS == 2, LABELS == -1):  # a group of one, and an example of no known group
+        assert torch.allclose(q.mean[kept], alone.loc[kept])
+        assert torch.allclose(q.stddev[kept], alone.scale[kept])
+    assert torch.equal(q.mean[:, CONTENT:], alone.loc[:, CONTENT:])
+
+
+def test_content_may_be_the_mean_of_the_members() -> None:
+    grouped, x = model("mean"), items()
+    q, alone = grouped.infer(x, labels=LABELS), grouped.vae.infer(x).base_dist
+    members = LABELS == 0
+    assert torch.allclose(q.mean[0, :CONTENT], alone.loc[members, :CONTENT].mean(0))
+    assert torch.allclose(q.variance[0, :CONTENT], alone.variance[members, :CONTENT].mean(0))
+
+
+def test_one_member_for_each_group_is_a_plain_vae() -> None:
+    grouped, x = model().train(), items()[:3]
+    reseed(3)
+    trace = grouped.trace(x, 4, labels=torch.tensor([2, 0, 1]))
+    reseed(3)
+    plain = grouped.vae.trace(x, 4)
+    assert torch.allclose(trace.elbo, plain.elbo)
+    assert torch.allclose(trace.log_q, plain.log_q)
+
+
+def test_the_bound_of_a_group_counts_its_content_once() -> None:
+    grouped, x = model().train(), items()
+    trace = grouped.trace(x, 1, labels=LABELS)
+    q = trace.q
+    total = torch.zeros((), dtype=torch.float64)
+    prior = Normal(0.0, 1.0)
+    for label in (0, 1, 2, -1):
+        first = (label == LABELS).nonzero()[0, 0]
+        own = torch.distributions.kl_divergence(Normal(q.mean, q.stddev), prior)[first, :CONTENT].sum()
+        total = total + own
+    style = torch.distributions.kl_divergence(Normal(q.mean, q.stddev), prior)[:, CONTENT:].sum()
+    assert torch.allclose(trace.rate.sum(), total + style)
+    assert trace.kl_dims is not None
+    assert trace.kl_dims.shape == (1, len(x), L)
+
+
+def test_members_share_one_draw_of_the_content() -> None:
+    grouped, x = model(), items()
+    q = grouped.infer(x, labels=LABELS)
+    reseed(2)
+    z = q.rsample(torch.Size([20_000]))
+    assert torch.equal(z[:, 0, :CONTENT], z[:, 2, :CONTENT])
+    noise = (z - q.mean) / q.stddev
+    # standard Normal in every dimension: four standard errors of mean and variance
+    assert noise.mean(0).abs().max() < 4 / 20_000**0.5
+    assert (noise.var(0) - 1).abs().max() < 4 * (2 / 20_000) ** 0.5
+    across = torch.corrcoef(torch.stack([noise[:, 0, 0], noise[:, 1, 0], noise[:, 0, 3], noise[:, 2, 3]]))
+    assert (across - torch.eye(4)).abs().max() < 5 / 20_000**0.5
+
+
+def test_dropped_styles_are_those_of_the_prior() -> None:
+    grouped, x = model(dropout=0.5).train(), items()
+    reseed(4)
+    q = grouped.trace(x, 1, labels=LABELS).q
+    dropped = (q.mean[:, CONTENT:] == 0).all(1)
+    assert 0 < dropped.sum() < len(x)
+    assert torch.equal(q.stddev[dropped, CONTENT:], torch.ones_like(q.stddev[dropped, CONTENT:]))
+    assert torch.equal(grouped.eval().trace(x, 1, labels=LABELS).q.mean, grouped.infer(x, labels=LABELS).mean)
+
+
+def test_unknown_members_are_alone() -> None:
+    members = Members(torch.eye(3)[[0, 0, 1]] * torch.tensor([[1.0], [1.0], [0.0]]), Processes())
+    assert members.sizes.flatten().tolist() == [2.0, 2.0, 1.0]
+    assert members.sum(torch.tensor([[1.0], [2.0], [5.0]])).flatten().tolist() == [3.0, 3.0, 5.0]
+
+
+def test_trains_by_labels_and_is_judged_without() -> None:
+    data = tiny_data("unit", (4,))
+    settings = {"train": {"epochs": 2, "batch_size": 8, "validations": 1, "tensorboard": False}}
+    settings["model"] = {"latent_dim": 4, "content_dim": 2}
+    run = train("ml-vae", settings, data=data, device="cpu")
+    x = data.test.batch(slice(None)).x
+    assert type(run.model.infer(x)) is not Grouped
+    found = run.evaluate("test", ["elbo", "nll"], samples=5)
+    assert found["nll"] <= -found["elbo"] + 1.0  # of few samples and items
+    contents = run.model.infer(x, labels=data.test.labels).mean[:, :2]
+    assert len(contents.unique(dim=0)) == 3
+
+
+def test_swapped_items_keep_what_they_are_told_to() -> None:
+    grouped, x = model().eval(), items()
+    made = swap(grouped, x[:2], x[2:5])
+    assert made.shape == (3, 2, D)
+    z = grouped.infer(x).mean
+    own = grouped.decode(torch.cat([z[1, :CONTENT], z[4, CONTENT:]])[None]).mean[0]
+    assert torch.allclose(made[2, 1], own)
+    with pytest.raises(RefusedError, match="no content apart from style"):
+        swap(build("vae", torch.rand(9, 4)).eval(), torch.rand(1, 4), torch.rand(1, 4))
+
+
+def test_the_report_shows_swaps() -> None:
+    data = tiny_data("unit", (1, 5, 4))
+    grouped = build("ml-vae", data, latent_dim=4, content_dim=2).eval()
+    sections = {section.name: section for section in draw_sections(look_at(grouped, data, {}), [])}
+    shown = {figure.name: figure for figure in sections["traversals"].figures}
+    assert shown["swaps"].title == "Content and style, swapped"
+    assert "traversals" in shown
+    plain = draw_sections(look_at(build("vae", data).eval(), data, {}), [])
+    assert "swaps" not in {figure.name for section in plain for figure in section.figures}
+
+
+def test_refuses_what_is_no_bound() -> None:
+    grouped, x = model().train(), items()
+    with pytest.raises(RefusedError, match="examples of a group share a draw"):
+        ImportanceBound(3).bound(grouped.trace(x, 3, labels=LABELS), None)  # type: ignore[arg-type]
+    assert ELBO().bound(grouped.trace(x, labels=LABELS), None) is not None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"content_dim": 0}, "content_dim is 0 of 5 dimensions"),
+        ({"content_dim": 5}, "content_dim is 5 of 5 dimensions"),
+        ({"evidence": "sum"}, "evidence is 'sum'"),
+        ({"style_dropout": 1.0}, "style_dropout is 1.0"),
+        ({"prior": LaplacePrior(L)}, "Take a VAE with posterior and prior 'normal'"),
+    ],
+)
+def test_refuses_parts_that_do_not_fit(changed: dict[str, object], sentence: str) -> None:
+    given = {"content_dim": 2, "evidence": "product", "style_dropout": 0.0, "prior": NormalPrior(L)} | changed
+    prior = given.pop("prior")
+    vae = VAE(MLPEncoder((D,), (7,)), NormalPosterior(7, L), prior, MLPDecoder(L, (D,)), NormalLikelihood((D,)))  # type: ignore[arg-type]
+    with pytest.raises(PartError, match=sentence):
+        GroupedVAE(vae, groups=3, **given)  # type: ignore[arg-type]
+
+
+def test_a_posterior_that_is_no_product_is_refused_where_groups_are_told() -> None:
+    vae = VAE(
+        MLPEncoder((D,), (7,)), FullNormalPosterior(7, L), NormalPrior(L), MLPDecoder(L, (D,)), NormalLikelihood((D,))
+    )
+    with pytest.raises(PartError, match="is no product of Normals"):
+        GroupedVAE(vae, CONTENT, 3).infer(items().float(), labels=LABELS)
+
+
+def test_data_without_labels_are_refused() -> None:
+    with pytest.raises(PartError, match="takes the label for the group"):
+        build("ml-vae", load_data(torch.rand(20, 4)))
