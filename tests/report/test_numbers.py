@@ -7,11 +7,22 @@ import pytest
 
 from reparam.report import compare_rows, compare_table
 from reparam.report.measured import BESIDE, COMPARED, MEASURED
-from reparam.report.numbers import duration, headline_numbers, refusals, series
+from reparam.report.numbers import balance, duration, headline_numbers, refusals, series
 from tests.report.fakes import evaluation_of
 
 MINUS = "\N{MINUS SIGN}"
 FIDS = [("a", 5.0, "conv"), ("b", 4.0, "conv"), ("c", 1.0, "random")]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "said"), [(0.99, "The critic is winning: it tells 99%"), (0.5, "The critic is losing"), (0.8, "")]
+)
+def test_an_unbalanced_game_is_reported(accuracy: float, said: str) -> None:
+    rows = [{"split": "train", "step": step, "critic_accuracy": 0.7} for step in range(90)]
+    rows += [{"split": "train", "step": 90 + step, "critic_accuracy": accuracy} for step in range(10)]
+    assert balance(rows).startswith(said)
+    assert bool(balance(rows)) == bool(said)
+    assert balance([]) == ""
 
 
 def test_log_p_x_comes_first_with_its_error_samples_and_effective_size() -> None:

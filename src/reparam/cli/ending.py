@@ -10,7 +10,7 @@ from reparam.cli.options import Reporting
 from reparam.cli.progress import CountingProgress
 from reparam.launch import speaks
 from reparam.report import write_report
-from reparam.report.numbers import headline_numbers, refusals
+from reparam.report.numbers import balance, headline_numbers, refusals
 from reparam.runs import Run
 
 SAMPLES, LIMIT = 100, 1000
@@ -30,6 +30,8 @@ def conclude(run: Run, folder: Path, common: Reporting, report: bool = True) -> 
     if run.spec.binarize != "none":
         say(f"grey values are made binary ({run.spec.binarize}) for this likelihood")
     each = f", {SAMPLES} samples each for log p(x)" if "nll" in run.model.judged_by else ""
+    if unbalanced := balance(run.metrics):
+        say(unbalanced)
     say(f"judging on the test split (at most {LIMIT:,} items{each})")
     with CountingProgress() as progress:
         evaluation = run.evaluate(samples=SAMPLES, limit=LIMIT, seed=common.draws, progress=progress)

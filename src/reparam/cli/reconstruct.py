@@ -43,6 +43,8 @@ def reconstruct(
     opened = open_run(run, common.device)
     path = item_file(out, run, "reconstructions", opened.spec)
     items = read_large(opened, source, common.draws) if tiles else read_split(opened, source, common.draws, split)
+    if path.suffix.lower() == ".png" and not opened.model.amortized:  # each code is searched for
+        items = items.subset(n, common.draws, "pairs")
     x, x_hat, mse = reconstructions(opened.model, items, overlap)
     write_pairs(path, x, x_hat, items.spec, n, common.draws)
     mean = mse.mean().item()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,11 @@ from torch import Tensor
 
 from reparam.errors import MissingExtraError, RefusedError
 from reparam.latents import grid, interpolate, project, swap, traverse
-from reparam.report.numbers import series
-from reparam.report.plots import Line, Panel, bars, calm_limits, line_panels, scatter_by_class, thinned
+from reparam.report.curves import training_curves
+from reparam.report.plots import bars, scatter_by_class
+from reparam.report.story import Figure, NothingToDrawError, Section, Story, figures_of
 from reparam.report.subject import Subject
-from reparam.report.theme import Picture
-from reparam.report.views import Drawing, View, view_of
+from reparam.report.views import view_of
 from reparam.rng import seeded
 
 _TRAVERSED = 16
@@ -26,38 +25,6 @@ _BARS = 64
 _FRAMES = 10
 _COPIED, _SEARCHED = 64, 12
 _SWAPPED = 8
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One picture of a report: ``name`` is its file name without ending."""
-
-    name: str
-    title: str
-    caption: str
-    alt: str
-    picture: Picture
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of a report: a heading, what it is about, its figures, and a sentence on what is missing."""
-
-    name: str
-    title: str
-    intro: str
-    figures: tuple[Figure, ...] = ()
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Story:
-    """All that figures are drawn from."""
-
-    subject: Subject
-    view: View
-    metrics: Sequence[Mapping[str, Any]]
-    film: tuple[list[int], Tensor] | None = None
 
 
 def draw_sections(
@@ -78,102 +45,10 @@ def draw_sections(
         for draw in draws:
             try:
                 figures += draw(story)
-            except (MissingExtraError, RefusedError, _NothingError) as reason:
+            except (MissingExtraError, RefusedError, NothingToDrawError) as reason:
                 notes.append(str(reason))
         sections.append(Section(name, title, intro, tuple(figures), " ".join(notes)))
     return sections
-
-
-class _NothingError(Exception):
-    """There is nothing to draw; the message says why."""
-
-
-def _figures(name: str, title: str, caption: str, drawings: Sequence[Drawing]) -> list[Figure]:
-    figures = []
-    for drawing in drawings:
-        full = f"{name}-{drawing.suffix}" if drawing.suffix else name
-        heading = drawing.title or title
-        text = drawing.reading if drawing.title else f"{caption} {drawing.reading}"
-        figures.append(Figure(full, heading, text, f"{heading}. {drawing.reading}", drawing.picture))
-    return figures
-
-
-_CURVES = (
-    (
-        "elbo",
-        "ELBO",
-        "nats per example",
-        "The bound on log p(x) that training pushes up: \N{MINUS SIGN}distortion \N{MINUS SIGN} rate.",
-    ),
-    ("distortion", "Distortion", "nats per example", "How badly codes explain x: falls as reconstructions get better."),
-    ("rate", "Rate", "nats per example", "How much the codes tell about x: KL(q(z|x) || p(z))."),
-    ("learning_rate", "Learning rate", "", "The step size of the optimiser."),
-)
-_CURVES_OF_GAMES = (
-    ("loss", "The model's loss", "", "What the model pushes down, while its opponent moves: it need not fall."),
-    (
-        "critic_accuracy",
-        "Accuracy of the critic",
-        "share told rightly",
-        "At 0.5 the critic cannot tell made items from real ones; near 1 it tells all, and teaches little.",
-    ),
-    ("loss_critic", "The critic's loss", "", "What the critic pushes down."),
-    ("convincing", "How convincing", "", "What the critic thinks of made items, as the model maximises it."),
-    ("style", "Distance in features", "per feature", "Standard deviation of features between x and reconstruction."),
-    (
-        "pairs",
-        "Distance of pairs",
-        "per example",
-        "Half squared distances of x and reconstruction, in pixels and features.",
-    ),
-    ("critic_features", "Means in the critic's features", "", "Half squared distance of real and made items' means."),
-    (
-        "class_features",
-        "Means in the classifier's features",
-        "",
-        "The same class by class, in the classifier's features.",
-    ),
-    ("classifier_accuracy", "Accuracy of the classifier", "share", "On real training items."),
-    *_CURVES[2:],
-)
-
-
-_CURVES_WITHOUT_BOUND = (
-    ("distortion", "Reconstruction loss", "per example", "How badly codes explain x: what training pushes down."),
-    _CURVES[-1],
-)
-
-
-def _training(story: Story) -> list[Figure]:
-    bounded = story.subject.model.prior is not None
-    game = any("critic_accuracy" in row for row in story.metrics)
-    wanted = _CURVES_OF_GAMES if game else _CURVES if bounded else _CURVES_WITHOUT_BOUND
-    note = " Both start from corrupted copies." if story.subject.model.denoising else ""
-    figures = [
-        figure
-        for key, title, unit, caption in wanted
-        if (figure := _curve(story.metrics, key, title, unit, caption + (note if key == "distortion" else "")))
-    ]
-    if not figures:
-        raise _NothingError("No training steps were recorded.")
-    return figures
-
-
-def _curve(metrics: Sequence[Mapping[str, Any]], key: str, title: str, unit: str, caption: str) -> Figure | None:
-    lines, ends, all_values = [], [], []
-    for split, color, marker in (("train", "accent", ""), ("validation", "second", ".")):
-        x, y = map(np.asarray, series(metrics, split, key))
-        if not np.isfinite(y).any():
-            continue
-        thin_x, thin_y = thinned(x, y)
-        lines.append(Line(thin_y, thin_x, split, color, marker=marker if len(thin_x) <= 40 else ""))
-        all_values.append(y)
-        ends.append(f"{split} ends at {y[-1]:.4g}")
-    if not lines:
-        return None
-    picture = line_panels([Panel(lines, "", "step", unit, calm_limits(all_values))])
-    alt = f"{title} over the training steps: {', '.join(ends)}."
-    return Figure(f"curve-{key.replace('_', '-')}", title, caption, alt, picture)
 
 
 def _reconstructions(story: Story) -> list[Figure]:
@@ -191,7 +66,7 @@ def _reconstructions(story: Story) -> list[Figure]:
         rows = [("original", x), ("reconstruction", model.reconstruct(x))]
     if story.subject.binarized:
         caption += " The originals are shown as the model sees them, made binary."
-    return _figures("reconstructions", title, caption, story.view.copies(rows))
+    return figures_of("reconstructions", title, caption, story.view.copies(rows))
 
 
 def _samples(story: Story) -> list[Figure]:
@@ -202,7 +77,7 @@ def _samples(story: Story) -> list[Figure]:
     caption = "New items: codes z drawn from the prior p(z), then decoded. None of them is in the data."
     if subject.told:
         caption += f" The model is told the {' and the '.join(subject.told)} of test items."
-    return _figures("samples", "Samples from the prior", caption, story.view.samples(new, subject.items))
+    return figures_of("samples", "Samples from the prior", caption, story.view.samples(new, subject.items))
 
 
 def _classes(story: Story) -> list[Figure]:
@@ -223,7 +98,7 @@ def _classes(story: Story) -> list[Figure]:
         caption += f" The first {len(names)} of {len(subject.spec.classes)} classes are shown."
     columns = [str(column + 1) for column in range(_WALK_STEPS)]
     drawings = story.view.walks(names, torch.stack(rows), columns, "class")
-    return _figures("classes", "Samples of each class", caption, drawings)
+    return figures_of("classes", "Samples of each class", caption, drawings)
 
 
 def _filmstrip(story: Story) -> list[Figure]:
@@ -234,7 +109,7 @@ def _filmstrip(story: Story) -> list[Figure]:
     shown = np.unique(np.linspace(0, len(steps) - 1, min(_FRAMES, len(steps))).round().astype(int)).tolist()
     caption = "The same codes, decoded as the training went on; figures/film.gif shows more of the steps."
     drawings = story.view.walks([f"step {steps[i]:,}" for i in shown], pictures[shown], [], "step of the training")
-    return _figures("film", "Samples over the training", caption, drawings)
+    return figures_of("film", "Samples over the training", caption, drawings)
 
 
 def _traversals(story: Story) -> list[Figure]:
@@ -255,7 +130,7 @@ def _traversals(story: Story) -> list[Figure]:
     if len(dims) < subject.model.latent_dim:
         caption += f" The first {len(dims)} of {subject.model.latent_dim} dimensions are shown."
     drawings = story.view.walks([subject.dim_label(dim) for dim in dims], pictures, marks)
-    return _figures("traversals", "What each latent dimension does", caption, drawings)
+    return figures_of("traversals", "What each latent dimension does", caption, drawings)
 
 
 def _swaps(story: Story) -> list[Figure]:
@@ -273,7 +148,7 @@ def _swaps(story: Story) -> list[Figure]:
     corner = torch.full_like(columns[:1], float(columns.max()))
     whole = torch.cat([torch.cat([corner, columns])[None], torch.cat([others[:, None], made], 1)])
     names = ["content", *(f"style {number + 1}" for number in range(len(others)))]
-    return _figures("swaps", "Content and style, swapped", caption, story.view.walks(names, whole, [], "style"))
+    return figures_of("swaps", "Content and style, swapped", caption, story.view.walks(names, whole, [], "style"))
 
 
 def _one_of_each(subject: Subject) -> list[int]:
@@ -314,14 +189,16 @@ def _decoded_plane(story: Story) -> list[Figure]:
     drawings = story.view.plane(grid(story.subject.model_for(0), codes=codes))
     mass = "prior probability" if codes is None else "share of the codes"
     caption = f"The whole latent plane, decoded: between two neighbours lies always the same {mass}."
-    return _figures("latent-plane", "The decoded latent plane", caption, drawings)
+    return figures_of("latent-plane", "The decoded latent plane", caption, drawings)
 
 
 def _interpolations(story: Story) -> list[Figure]:
     subject, items = story.subject, story.subject.items
     pairs = _pairs(subject)
     if not pairs:
-        raise _NothingError("An interpolation needs two test items, alike in what the model is told; there is one.")
+        raise NothingToDrawError(
+            "An interpolation needs two test items, alike in what the model is told; there is one."
+        )
     ways = [interpolate(subject.model_for(a), items[a], items[b], steps=10) for a, b in pairs]
     caption = (
         "On the straight line between the codes of two test items. In a good latent space each step looks like data."
@@ -330,7 +207,7 @@ def _interpolations(story: Story) -> list[Figure]:
         caption += f" Both items have the same {' and the same '.join(subject.told)}."
     starts, ends = ([pair[side] for pair in pairs] for side in (0, 1))
     drawings = story.view.paths(items[starts], torch.stack(ways), items[ends])
-    return _figures("interpolations", "Interpolations between test items", caption, drawings)
+    return figures_of("interpolations", "Interpolations between test items", caption, drawings)
 
 
 def _pairs(subject: Subject) -> list[tuple[int, int]]:
@@ -352,9 +229,9 @@ def _pairs(subject: Subject) -> list[tuple[int, int]]:
 def _kl_bars(story: Story) -> list[Figure]:
     subject = story.subject
     if subject.model.prior is None:
-        raise _NothingError("This model has no prior, so there is no KL to it.")
+        raise NothingToDrawError("This model has no prior, so there is no KL to it.")
     if subject.kl is None:
-        raise _NothingError("The KL of this posterior and prior does not split into one term for each dimension.")
+        raise NothingToDrawError("The KL of this posterior and prior does not split into one term for each dimension.")
     dims = subject.order[:_BARS]
     active = int(subject.active.sum())
     caption = (
@@ -378,7 +255,7 @@ _SECTIONS: tuple[tuple[str, str, str, tuple[_Draw, ...]], ...] = (
         "Training",
         "How training went. Where the validation curve gets worse while the training curve still gets better, the "
         "model overfits. The first wild steps may run out of the picture.",
-        (_training,),
+        (training_curves,),
     ),
     (
         "reconstructions",

@@ -216,6 +216,27 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def balance(metrics: Sequence[Mapping[str, Any]]) -> str:
+    """Who is winning a game, in a sentence, where one side is far ahead at the end; else nothing.
+
+    The mean of the critic's accuracy over the last tenth of the training counts.
+    """
+    found = series(metrics, "train", "critic_accuracy")[1]
+    last = found[-max(1, len(found) // 10) :]
+    mean = sum(last) / len(last) if last else 0.75
+    if mean > 0.95:
+        return (
+            f"The critic is winning: it tells {mean:.0%} rightly, and so teaches little. Let it rest "
+            "(--objective.critic.rest_above 0.9), raise its penalty_weight, or make it smaller."
+        )
+    if mean < 0.55:
+        return (
+            f"The critic is losing: it tells {mean:.0%} rightly, no better than by chance. Where samples look poor, "
+            "make it larger, or lower its penalty_weight."
+        )
+    return ""
+
+
 def series(metrics: Sequence[Mapping[str, Any]], split: str, key: str) -> tuple[list[float], list[float]]:
     """Steps and values of one quantity on one split, where it was written down."""
     rows = [row for row in metrics if row.get("split") == split and is_number(row.get("step"))]

@@ -12,8 +12,8 @@ from string import Template
 
 from PIL import Image
 
-from reparam.report.figures import Figure, Section
 from reparam.report.numbers import Number
+from reparam.report.story import Figure, Section
 
 _WIDE = 520  # CSS pixels; on a phone a wider picture scrolls sideways instead of shrinking to a stamp
 _HEAVY = 150_000  # bytes; a heavier picture goes into the page as JPEG

@@ -17,11 +17,12 @@ from reparam.errors import MissingExtraError, RunError
 from reparam.evaluation import evaluating
 from reparam.files import replacing
 from reparam.launch import speaks
-from reparam.report.figures import Section, draw_sections
+from reparam.report.figures import draw_sections
 from reparam.report.images import animated
 from reparam.report.numbers import duration, headline_numbers, is_number, refusals
 from reparam.report.page import Page, render
 from reparam.report.plots import require_matplotlib
+from reparam.report.story import Section
 from reparam.report.subject import look_at
 from reparam.runs import Run, frames
 from reparam.shapes import readable

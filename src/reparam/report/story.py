@@ -1,0 +1,60 @@
+"""What a report is told in: figures, sections, and what figures are drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from reparam.report.subject import Subject
+from reparam.report.theme import Picture
+from reparam.report.views import Drawing, View
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One picture of a report: ``name`` is its file name without ending."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report: a heading, what it is about, its figures, and a sentence on what is missing."""
+
+    name: str
+    title: str
+    intro: str
+    figures: tuple[Figure, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that figures are drawn from."""
+
+    subject: Subject
+    view: View
+    metrics: Sequence[Mapping[str, Any]]
+    film: tuple[list[int], Tensor] | None = None
+
+
+class NothingToDrawError(Exception):
+    """There is nothing to draw; the message says why."""
+
+
+def figures_of(name: str, title: str, caption: str, drawings: Sequence[Drawing]) -> list[Figure]:
+    """A figure of each drawing; a second one has a name and a title of its own."""
+    figures = []
+    for drawing in drawings:
+        full = f"{name}-{drawing.suffix}" if drawing.suffix else name
+        heading = drawing.title or title
+        text = drawing.reading if drawing.title else f"{caption} {drawing.reading}"
+        figures.append(Figure(full, heading, text, f"{heading}. {drawing.reading}", drawing.picture))
+    return figures
