@@ -1,9 +1,9 @@
 """Faces at 64x64: how sharp, how like what was asked for, how near in the features of a network.
 
-    python benchmarks/faces.py --archive utkface64.tar.gz --minutes 30 --json faces.json
+    python benchmarks/faces.py --minutes 30 --json faces.json
 
-The archive holds train/ and test/ with AGE_GENDER_ETHNICITY_DATE.jpg. Models are told age and gender, but for those
-that are told nothing; each trains for as long. On the test split:
+The data are ``utkface64``, below ``$REPARAM_DATA``. Models are told age and gender, but for those that are told nothing
+or the gender alone; each trains for as long. On the test split:
 
 - sharpness: the variance of the Laplacian of new pictures, and of reconstructions, as shares of that of real ones;
 - attribute similarity, after table 1 of VAE-GAN (Larsen et al., 2016): a regressor, trained on the training split,
@@ -13,17 +13,13 @@ that are told nothing; each trains for as long. On the test split:
 """
 
 import argparse
-import io
 import json
 import sys
-import tarfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from games import BATCH, laplacian
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -45,24 +41,6 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "tokenizer": ("autoencoder-kl", {}),
     "tokenizer without critic": ("autoencoder-kl", NO_CRITIC),
 }
-
-
-def faces(archive: Path) -> Data:
-    """The pictures with gender as the label, and age and gender as attributes."""
-    found: dict[str, list[Any]] = {
-        f"{name}_{split}": [] for split in ("train", "test") for name in ("x", "y", "attributes")
-    }
-    with tarfile.open(archive) as files:
-        for item in sorted(files.getmembers(), key=lambda item: item.name):
-            path = Path(item.name)
-            stream = files.extractfile(item) if item.isfile() and path.suffix == ".jpg" else None
-            if stream is None:
-                continue
-            age, gender = path.stem.split("_")[:2]
-            found[f"x_{path.parent.name}"].append(np.asarray(Image.open(io.BytesIO(stream.read())).convert("RGB")))
-            found[f"y_{path.parent.name}"].append(int(gender))
-            found[f"attributes_{path.parent.name}"].append((float(age), float(gender)))
-    return reparam.load_data({name: np.stack(values) for name, values in found.items()})
 
 
 def everything(split: Split) -> tuple[Tensor, Tensor]:
@@ -153,7 +131,6 @@ COLUMNS = ("sharpness", "sharpness_reconstructed", "cosine", "attribute_mse", "p
 def main() -> None:
     """Trains the regressor and the models, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--archive", type=Path, required=True)
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=0)
@@ -162,7 +139,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder of the runs")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    data = faces(given.archive)
+    data = reparam.load_data("utkface64")
     regressor = Regressor(data, given.regressor_epochs)
     x, attributes = everything(data.test)
     real = laplacian(x)

@@ -1,9 +1,9 @@
 """Games, perceptual VAEs and tokenizers on a GPU: the tables of ``games.py`` and ``faces.py`` at full size.
 
-    python benchmarks/gpu_games.py --archive utkface64.tar.gz [--scale 1] [--folder DIR]
+    python benchmarks/gpu_games.py [--scale 1] [--folder DIR]
 
-``REPARAM_DATA`` names the folder where MNIST and Fashion-MNIST lie. ``--scale 0.01`` shrinks the time, the networks and
-the numbers of pictures, to see on any machine that it runs.
+``REPARAM_DATA`` names the folder where MNIST, Fashion-MNIST and utkface64 lie. ``--scale 0.01`` shrinks the time, the
+networks and the numbers of pictures, to see on any machine that it runs.
 """
 
 import argparse
@@ -19,7 +19,6 @@ RECIPES = "cvae,cgan,fm-cgan,cvae-gan,gan,vae-gan,info-gan,intro-vae"
 def main() -> None:
     """Runs the tables one after the other; what they print is theirs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--archive", type=Path, help="faces; without them those tables are left out")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--folder", type=Path, default=Path("runs/gpu-games"))
     given = parser.parse_args()
@@ -32,9 +31,8 @@ def main() -> None:
         words = ["games.py", "--data", data, "--recipes", RECIPES, "--seeds", "0,1,2" if full else "0"]
         words += ["--minutes", str(10 * given.scale), "--count", str(count), "--reader-epochs", str(epochs)]
         tables.append([*words, "--set", json.dumps({"model": {"network": network}})])
-    if given.archive:
-        words = ["faces.py", "--archive", str(given.archive), "--minutes", str(20 * given.scale)]
-        tables.append([*words, "--regressor-epochs", str(epochs)])
+    words = ["faces.py", "--minutes", str(20 * given.scale), "--regressor-epochs", str(epochs)]
+    tables.append(words)
     for number, words in enumerate(tables):
         print(f"\n## {' '.join(words)}\n", flush=True)
         out = given.folder / f"table-{number}.json"

@@ -21,6 +21,9 @@ EXPECTED = {
     "caltech101-silhouettes": ((1, 28, 28), "binary", (4_100, 2_264, 2_307), 101, "none"),
     "frey-faces": ((1, 28, 20), "levels", (1_565, 200, 200), 0, "none"),
     "cifar10": ((3, 32, 32), "levels", (18_000, 2_000, 5_000), 10, "none"),
+    "coil20": ((1, 32, 32), "levels", (960, 240, 240), 20, "none"),
+    "olivetti-faces": ((1, 64, 64), "levels", (280, 40, 80), 40, "none"),
+    "utkface64": ((3, 64, 64), "levels", (6_300, 700, 1_000), 2, "none"),
     "cifar10-exact": ((3, 32, 32), "levels", (3_200, 400, 400), 10, "none"),
 }
 
@@ -73,6 +76,25 @@ def test_objects_of_caltech_are_bright_and_upright() -> None:
     assert faces[14, 14] > 0.9
     assert faces[0, 0] < 0.5
     assert train.stored[:, :, 0].float().mean() < train.stored[:, :, 14].float().mean()
+
+
+@pytest.mark.data
+@needs_data[1]
+def test_people_and_objects_are_upright_and_rightly_named() -> None:
+    """An object in its first pose is like its next pose, a person like him- or herself, ages are those of the files."""
+    coil = load_data("coil20").train  # 48 poses of each object
+    x = coil.stored.float().flatten(1)
+    assert coil.spec.classes[int(coil.labels[47])] == "object 1"
+    assert (x[1] - x[0]).norm() < 0.5 * (x[48] - x[0]).norm()
+    assert coil.named["factors"][49].tolist() == [1, 2]
+    faces = load_data("olivetti-faces").train
+    mean = faces.stored.float().mean(0)[0]
+    assert mean[20:28].mean() > mean[52:].mean()  # a forehead is brighter than a neck
+    people = load_data("utkface64")
+    ages, genders = people.train.named["attributes"].T
+    assert 0 <= ages.min() < 5 < 80 < ages.max() < 120
+    names = [people.spec.classes[label] for label in people.train.labels.tolist()]
+    assert all((name == "female") == bool(gender) for name, gender in zip(names, genders, strict=True))
 
 
 @pytest.mark.data

@@ -21,6 +21,7 @@ from reparam.data.generated import GENERATED
 from reparam.data.limits import opened, read_exactly
 from reparam.data.matlab import mat_arrays
 from reparam.data.numpy_files import npz_arrays
+from reparam.data.photographs import read_coil, read_olivetti, read_utkface
 from reparam.data.raw import BINARY, BYTES, SPLITS, Array, Part, Raw, Scale, Wanted, whole
 from reparam.data.records import Binarize
 from reparam.errors import DataError
@@ -248,6 +249,9 @@ CALTECH = File(
 FREY = File("frey_faces.npz", "1db9f7ae1031695bbe9b3a207d68832783a5ef1a838b82b39c7de87acd4b25e4")
 CIFAR_JPEGS = File("cifar10_jpeg_25k.tar.gz", "9a50d1c7139e498e89aca89dc743dc6f2403625c244007b2b6c32e3176f73f89")
 CIFAR_EXACT = File("data_batch_1_first4000.bin.gz", "0bb145d179ecb2a750190e62493390eeb7162bf39f48bbe8e48630dd27a8a1ba")
+COIL = File("COIL20.mat", "b22b9beb0668f707990eda2b5f922384fd3e6d63d6df7ede3a3b5e2319c4e397")
+OLIVETTI = File("olivettifaces.mat", "b1988d02c72fe5b8ee82b5ef3bb7982eafc74f1e1ff0ae0ade35061ad0af534d")
+UTKFACE = File("utkface64.tar.gz", "ee1b3dd58e7f78195d5fefbbc26bafdc70d03a09de2b5ec11969447eae3a962a")
 
 ROWS = (
     Dataset(
@@ -312,6 +316,24 @@ ROWS = (
         "4,000 small colour photographs, 3x32x32, exact (for likelihoods)",
         "not stated",
         (Bundle((CIFAR_EXACT,), read_cifar_records),),
+    ),
+    Dataset(
+        "coil20",
+        "1,440 pictures of 20 objects in 72 poses, 32x32 grey (groups)",
+        "Columbia University, for research",
+        (Bundle((COIL,), read_coil),),
+    ),
+    Dataset(
+        "olivetti-faces",
+        "400 faces of 40 people, 64x64 grey (groups)",
+        "AT&T Laboratories Cambridge, for research",
+        (Bundle((OLIVETTI,), read_olivetti),),
+    ),
+    Dataset(
+        "utkface64",
+        "8,000 faces with age and gender, 3x64x64 (attributes)",
+        "for research that is not commercial",
+        (Bundle((UTKFACE,), read_utkface),),
     ),
 )
 DATASETS = {row.name: row for row in ROWS}

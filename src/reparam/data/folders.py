@@ -129,6 +129,15 @@ def unpacked(archive: zipfile.ZipFile, item: zipfile.ZipInfo, path: str) -> byte
 
 def read_tar(path: Path, wanted: Wanted) -> Raw:
     """Pictures in a .tar, .tar.gz or .tgz file, without unpacking it to disk."""
+    return arranged(str(path), path.name.split(".")[0], tar_pictures(path), wanted, path.stat().st_size)
+
+
+def tar_pictures(path: Path) -> list[Picture]:
+    """The pictures in a .tar, .tar.gz or .tgz file, not yet decoded.
+
+    Raises:
+        DataError: if it is damaged, holds links, or unpacks to unreasonably much.
+    """
     pictures = []
     stored = path.stat().st_size
     if path.suffix == ".tar" and not ends_with_zeros(path, 2 * tarfile.BLOCKSIZE):
@@ -150,7 +159,7 @@ def read_tar(path: Path, wanted: Wanted) -> Raw:
         if isinstance(error, DataError):
             raise
         raise truncated(str(path), error) from None
-    return arranged(str(path), path.name.split(".")[0], pictures, wanted, stored)
+    return pictures
 
 
 def header_class(stored: int, path: str) -> type[tarfile.TarInfo]:
