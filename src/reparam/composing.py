@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, astuple, is_dataclass
+from dataclasses import asdict, astuple, is_dataclass, replace
 from typing import Any
 
 from torch import nn
@@ -19,8 +19,17 @@ from reparam.model_config import (
     ImplicitConfig,
     Part,
     SemiSupervisedConfig,
+    SequentialConfig,
 )
-from reparam.models import VAE, Autoencoder, GroupedVAE, HierarchicalVAE, ImplicitModel, SemiSupervisedVAE
+from reparam.models import (
+    VAE,
+    Autoencoder,
+    GroupedVAE,
+    HierarchicalVAE,
+    ImplicitModel,
+    SemiSupervisedVAE,
+    SequentialVAE,
+)
 from reparam.networks import (
     Condition,
     ConditionalDecoder,
@@ -70,6 +79,7 @@ def build_model(config: AnyModel, spec: DataSpec) -> Autoencoder:
         "semi-supervised": _semi_supervised,
         "implicit": _implicit,
         "grouped": _grouped,
+        "sequential": _sequential,
     }
     return affordable(lambda: composers[config.kind](config, spec))
 
@@ -128,6 +138,24 @@ def _grouped(config: GroupedConfig, spec: DataSpec) -> GroupedVAE:
         raise PartError(f"model: a grouped VAE takes the label for the group, and {spec.name} has no labels. Add them.")
     vae = _flat(config, spec)
     return GroupedVAE(vae, config.content_dim, len(spec.classes), config.evidence, config.style_dropout)
+
+
+def _sequential(config: SequentialConfig, spec: DataSpec) -> SequentialVAE:
+    if len(spec.shape) != 2:
+        raise PartError(
+            f"model: a sequential VAE reads sequences (D, T), {spec.name} has examples of {spec.shape}. Take "
+            "sequences, or another recipe."
+        )
+    one = replace(spec, shape=spec.shape[:1])
+    likelihood, context = _context(config, one)
+    encoder = _encoder(config.encoder, context, one, None)
+    context["feature_dim"] = encoder.out_dim
+    dynamics = build_part("dynamics", config.dynamics, context)
+    if spec.kind == "real":
+        likelihood = StandardizedLikelihood(likelihood, **_units(spec))
+    context["latent_dim"] = dynamics.step_dim + dynamics.memory_dim
+    decoder = build_part("decoder", config.decoder, context)
+    return SequentialVAE(encoder, dynamics, decoder, likelihood, spec.shape[1], "lengths" in spec.widths)
 
 
 def _implicit(config: ImplicitConfig, spec: DataSpec) -> ImplicitModel:

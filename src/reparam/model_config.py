@@ -172,6 +172,28 @@ class HierarchicalConfig(Strict):
         return self.hierarchy
 
 
+class SequentialConfig(Strict):
+    """The parts of a model of sequences; each is a kind, or a kind with its settings.
+
+    Attributes:
+        dynamics: Memory, and how the code of a step is distributed.
+        encoder: The network of one value.
+    """
+
+    kind: Literal["sequential"] = "sequential"
+    encoder: Part
+    dynamics: Part
+    decoder: Part
+    likelihood: Part
+
+    _parts = field_validator("*", mode="before")(_checked)
+
+    @property
+    def network(self) -> Part:
+        """The network that sees x."""
+        return self.encoder
+
+
 class ImplicitConfig(Strict):
     """The parts of a model that makes examples and has no encoder; each is a kind, or a kind with its settings.
 
@@ -194,13 +216,14 @@ class ImplicitConfig(Strict):
         return self.decoder
 
 
-AnyModel = FlatConfig | HierarchicalConfig | SemiSupervisedConfig | ImplicitConfig | GroupedConfig
+AnyModel = FlatConfig | HierarchicalConfig | SemiSupervisedConfig | ImplicitConfig | GroupedConfig | SequentialConfig
 MODELS: dict[str, type[AnyModel]] = {
     "flat": FlatConfig,
     "hierarchical": HierarchicalConfig,
     "semi-supervised": SemiSupervisedConfig,
     "implicit": ImplicitConfig,
     "grouped": GroupedConfig,
+    "sequential": SequentialConfig,
 }
 NO_SUCH_MODEL = "no_such_model"
 
@@ -216,6 +239,7 @@ ModelConfig = Annotated[
     | Annotated[HierarchicalConfig, Tag("hierarchical")]
     | Annotated[SemiSupervisedConfig, Tag("semi-supervised")]
     | Annotated[ImplicitConfig, Tag("implicit")]
-    | Annotated[GroupedConfig, Tag("grouped")],
+    | Annotated[GroupedConfig, Tag("grouped")]
+    | Annotated[SequentialConfig, Tag("sequential")],
     Discriminator(_kind_of, custom_error_type=NO_SUCH_MODEL, custom_error_message="there is no such model"),
 ]

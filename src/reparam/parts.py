@@ -14,7 +14,7 @@ from reparam.likelihoods import (
     ReconstructionTerm,
     StandardizedLikelihood,
 )
-from reparam.models import VAE, GroupedVAE, HierarchicalVAE, ImplicitModel, SemiSupervisedVAE
+from reparam.models import VAE, GroupedVAE, HierarchicalVAE, ImplicitModel, SemiSupervisedVAE, SequentialVAE
 from reparam.networks import (
     ClassCondition,
     ConditionalDecoder,
@@ -22,6 +22,7 @@ from reparam.networks import (
     ConvDecoder,
     ConvEncoder,
     ConvHierarchy,
+    Dynamics,
     GaussianNoise,
     MapDecoder,
     MapEncoder,
@@ -46,6 +47,7 @@ from reparam.objectives import (
     DoublyReparameterizedBound,
     FactorBound,
     FeatureMatchingGame,
+    FilteringBound,
     GANGame,
     ImportanceBound,
     InfoGANGame,
@@ -105,8 +107,10 @@ PARTS: dict[str, dict[str, type]] = {
         "semi-supervised": SemiSupervisedVAE,
         "implicit": ImplicitModel,
         "grouped": GroupedVAE,
+        "sequential": SequentialVAE,
     },
     "hierarchy": {"mlp": MLPHierarchy, "conv": ConvHierarchy, "standardized": StandardizedHierarchy},
+    "dynamics": {"recurrent": Dynamics},
     "condition": {"classes": ClassCondition, "vector": VectorCondition},
     "encoder": {
         "mlp": MLPEncoder,
@@ -176,6 +180,7 @@ PARTS: dict[str, dict[str, type]] = {
         "piwae": PartialImportanceBound,
         "dreg": DoublyReparameterizedBound,
         "stl": StickingTheLandingBound,
+        "fivo": FilteringBound,
         "renyi": RenyiBound,
         "capacity": CapacityBound,
         "geco": ReconstructionConstraint,
@@ -203,7 +208,17 @@ SECTIONS = {
 }  # arguments that hold a part of a seam with another name
 WRAPPER, CONDITIONAL = "standardized", "conditional"
 WRAPPERS = (WRAPPER, CONDITIONAL)  # put around parts by the build, never asked for by name
-FROM_CONTEXT = ("data_shape", "latent_dim", "out_shape", "in_dim", "condition", "structure", "units", "self")
+FROM_CONTEXT = (
+    "data_shape",
+    "latent_dim",
+    "out_shape",
+    "in_dim",
+    "feature_dim",
+    "condition",
+    "structure",
+    "units",
+    "self",
+)
 
 
 def constructor(section: str, kind: str) -> type:

@@ -146,7 +146,7 @@ class TestKindsOfModels:
             (
                 MODEL | {"kind": 3},
                 "my.yaml: model.kind: there is no model 3. There are: flat, grouped, hierarchical, implicit, "
-                "semi-supervised.",
+                "semi-supervised, sequential.",
             ),
             (DEEP | {"topp": 1}, "my.yaml: model.topp: there is no such key. Did you mean 'top'?"),
             (DEEP | {"encoder": "mlp"}, "my.yaml: model.encoder: there is no such key. There are: corruption, hier"),

@@ -24,6 +24,7 @@ PICTURES: tuple[Shape, ...] = ((1, 8, 8), (1, 28, 28), (3, 64, 48), (1, 28, 20),
 SIGNALS: tuple[Shape, ...] = ((4, 33),)
 VECTORS: tuple[Shape, ...] = ((17,), (1,))
 SHAPES = PICTURES + SIGNALS + VECTORS
+OF_SEQUENCES = ("vrnn", "srnn", "dmm")
 OF_PICTURES = ("perceptual-vae", "autoencoder-kl", "vq-gan")  # recipes that have no answer for other data
 
 CONV: tuple[Settings, ...] = (
@@ -79,6 +80,13 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
         CONDITIONAL: ({"condition_dim": 2},),
     },
     "hierarchy": HIERARCHY,
+    "dynamics": {
+        "recurrent": (
+            {"step_dim": 2, "hidden_dim": 5},
+            {"step_dim": 3, "hidden_dim": 4, "memory": ("x",), "markov": True, "smoothing": True},
+            {"step_dim": 2, "hidden_dim": 6, "memory": (), "markov": True},
+        ),
+    },
     "posterior": {
         "normal": ({}, {"grid": (3, 1)}),
         "full-normal": ({},),
@@ -159,6 +167,7 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
         "piwae": ({"samples": 6, "groups": 2},),
         "dreg": ({}, {"samples": 1}),
         "stl": ({}, {"samples": 3, "beta": 2.0, "warmup": 0.5}),
+        "fivo": ({}, {"particles": 3, "resample_below": 0.0}),
         "renyi": ({}, {"samples": 4, "alpha": -1.5}, {"alpha": 1.0}, {"alpha": 3.0}, {"alpha": "max"}),
         "capacity": ({}, {"gamma": 5.0, "capacity": 0.5, "warmup": 1.0, "samples": 2}),
         "geco": ({}, {"tau": -0.5, "samples": 2, "speed": 0.1, "decay": 0.5}),
@@ -242,7 +251,7 @@ def make(section: str, kind: str, settings: Settings, shape: Shape = (1, 12, 11)
         "in_dim": 6,
         "condition": ClassCondition(3),
     }
-    context["structure"] = (2, 1, 1)
+    context |= {"structure": (2, 1, 1), "feature_dim": 6}
     accepted = inspect.signature(constructor(section, kind)).parameters
     known = {name: context[name] for name in FROM_CONTEXT if name in accepted and name in context}
     return constructor(section, kind)(**known, **settings)

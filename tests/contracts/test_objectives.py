@@ -101,6 +101,7 @@ class TestObjective:
         class Watched(torch.nn.Module):
             conditions = observes = ()
             generative_parameters = watched.generative_parameters
+            filtered = watched.filtered
 
             def trace(self, x: Tensor, samples: int = 1, **named: Any) -> Any:
                 asked.append(samples)

@@ -18,7 +18,7 @@ from reparam.rng import reseed
 from reparam.runs import Run, train
 from reparam.shapes import Shape
 from reparam.store import load, load_with_spec, save
-from tests.contracts.members import OF_PICTURES, tiny_data
+from tests.contracts.members import OF_PICTURES, OF_SEQUENCES, tiny_data
 
 DATA: dict[str, tuple[str, Shape]] = {
     "binary-image": ("binary", (1, 9, 8)),
@@ -31,11 +31,18 @@ DATA: dict[str, tuple[str, Shape]] = {
     "binary-table": ("binary", (6,)),
 }
 FEW = ("binary-image", "real-image", "vector")
+
+
+def fitting(recipe: str, turn: int) -> str:
+    """Data that a recipe can be trained on."""
+    return "signal" if recipe in OF_SEQUENCES else FEW[0 if recipe in OF_PICTURES else turn % len(FEW)]
+
+
 # the basic ones show that every kind of data works; the others take turns, for their parts have contracts of their own
 PAIRS = [
     (recipe, name)
     for turn, recipe in enumerate(RECIPES)
-    for name in (DATA if recipe in BASIC else (FEW[0 if recipe in OF_PICTURES else turn % len(FEW)],))
+    for name in (DATA if recipe in BASIC else (fitting(recipe, turn),))
 ]
 SETTINGS = {"train": {"batch_size": 8, "epochs": 1, "validations": 1, "tensorboard": False}, "seed": 3}
 

@@ -24,6 +24,10 @@ EXPECTED = {
     "coil20": ((1, 32, 32), "levels", (960, 240, 240), 20, "none"),
     "olivetti-faces": ((1, 64, 64), "levels", (280, 40, 80), 40, "none"),
     "utkface64": ((3, 64, 64), "levels", (6_300, 700, 1_000), 2, "none"),
+    "jsb-chorales": ((88, 160), "binary", (229, 76, 77), 0, "none"),
+    "nottingham": ((88, 1_793), "binary", (694, 173, 170), 0, "none"),
+    "piano-midi": ((88, 3_857), "binary", (87, 12, 25), 0, "none"),
+    "muse-data": ((88, 4_273), "binary", (524, 135, 124), 0, "none"),
     "cifar10-exact": ((3, 32, 32), "levels", (3_200, 400, 400), 10, "none"),
 }
 

@@ -29,7 +29,7 @@ from reparam.recipes.basic import BASIC
 from reparam.rng import reseed
 from reparam.runs import Run, choose_device, fit, open_run, resume, train
 from reparam.trace import Bound, Progress, Trace
-from tests.contracts.members import OF_PICTURES, tiny_data
+from tests.contracts.members import OF_PICTURES, OF_SEQUENCES, tiny_data
 from tests.training.trained import equal, timeless, weights
 
 TRAIN = {"batch_size": 8, "epochs": 2, "validations": 2, "tensorboard": False}
@@ -289,7 +289,8 @@ class TestFit:
     )
     def test_very_few_examples(self, recipes: dict[str, Any], counts: tuple[int, int, int]) -> None:
         for recipe in recipes:
-            kind, shape = ("unit", (1, 2, 2)) if recipe in OF_PICTURES else ("real", (4,))
+            shape = (1, 2, 2) if recipe in OF_PICTURES else (4, 3) if recipe in OF_SEQUENCES else (4,)
+            kind = "unit" if recipe in OF_PICTURES else "real"
             done = run(recipe=recipe, data=tiny_data(kind, shape, counts))
             assert done.evaluate(samples=3)["n"] == counts[2]
 

@@ -20,6 +20,7 @@ from reparam.data.formats import amat_array, idx_array
 from reparam.data.generated import GENERATED
 from reparam.data.limits import opened, read_exactly
 from reparam.data.matlab import mat_arrays
+from reparam.data.music import read_music
 from reparam.data.numpy_files import npz_arrays
 from reparam.data.photographs import read_coil, read_olivetti, read_utkface
 from reparam.data.raw import BINARY, BYTES, SPLITS, Array, Part, Raw, Scale, Wanted, whole
@@ -51,17 +52,19 @@ class Dataset:
         about: One line.
         licence: As its owners state it.
         bundles: The forms in which it comes; the first one at hand is read.
+        within: The folder that it shares with others; empty for one of its own.
     """
 
     name: str
     about: str
     licence: str
     bundles: tuple[Bundle, ...]
+    within: str = ""
 
     @property
     def folder(self) -> str:
         """Name of its folder below $REPARAM_DATA and in the cache."""
-        return self.name.removesuffix("-exact").replace("-", "_")
+        return self.within or self.name.removesuffix("-exact").replace("-", "_")
 
     @property
     def at_hand(self) -> bool:
@@ -252,6 +255,12 @@ CIFAR_EXACT = File("data_batch_1_first4000.bin.gz", "0bb145d179ecb2a750190e62493
 COIL = File("COIL20.mat", "b22b9beb0668f707990eda2b5f922384fd3e6d63d6df7ede3a3b5e2319c4e397")
 OLIVETTI = File("olivettifaces.mat", "b1988d02c72fe5b8ee82b5ef3bb7982eafc74f1e1ff0ae0ade35061ad0af534d")
 UTKFACE = File("utkface64.tar.gz", "ee1b3dd58e7f78195d5fefbbc26bafdc70d03a09de2b5ec11969447eae3a962a")
+MUSIC = {
+    "jsb-chorales": ("382 chorales by Bach", "64e3edff74e6dc537c245df1153f749af80b4bfac689176dd2f3f3a6fa68e4a7"),
+    "nottingham": ("1,037 folk tunes", "828c12674d956c6d9bd64abecd012474ca6f2d63bb15c3581af69dae9fae73ee"),
+    "piano-midi": ("124 piano pieces", "aa2e6a2ab85aff4bc4e7b10785c42e7b4471f7ae23b53f5aac0382e79da2f37f"),
+    "muse-data": ("783 classical pieces", "8c9f8eecbc6398c27e5d5f51c1f30c14d25bc4aad140bf37782829c5eb307a91"),
+}
 
 ROWS = (
     Dataset(
@@ -334,6 +343,16 @@ ROWS = (
         "8,000 faces with age and gender, 3x64x64 (attributes)",
         "for research that is not commercial",
         (Bundle((UTKFACE,), read_utkface),),
+    ),
+    *(
+        Dataset(
+            name,
+            f"{about} as piano rolls of 88 keys (sequences of different lengths)",
+            "not stated (Boulanger-Lewandowski et al., 2012)",
+            (Bundle((File(f"{name.replace('-', '_')}.npz", checksum),), read_music),),
+            "polyphonic_music",
+        )
+        for name, (about, checksum) in MUSIC.items()
     ),
 )
 DATASETS = {row.name: row for row in ROWS}

@@ -93,7 +93,7 @@ def from_splits(splits: Mapping[str, Split | StreamedSplit]) -> Raw:
         )
     parts = {}
     for name, split in loaded.items():
-        roles = [role for role in ("labels", "factors", "attributes") if role in split.named]
+        roles = [role for role in ("labels", "factors", "attributes", "lengths") if role in split.named]
         named = {role: split.named[role].cpu().numpy() for role in roles}
         parts[name] = Part(split.examples(slice(None)).cpu().numpy(), **named)
     scale = Scale(spec.kind, spec.levels, spec.divisor)
@@ -156,7 +156,7 @@ def from_items(name: str, items: Iterator[Any], wanted: Wanted) -> Raw:
     """The examples of a Dataset or a list, each x or (x, label) or a dict.
 
     Raises:
-        DataError: if there are none, they differ in shape, or they do not end.
+        DataError: if there are none, they differ in shape and are no sequences (D, T_i), or they do not end.
     """
     xs: list[Array] = []
     labels = []
@@ -173,22 +173,46 @@ def from_items(name: str, items: Iterator[Any], wanted: Wanted) -> Raw:
     if not xs:
         raise DataError(f"The {name} has no items.")
     found = None if any(label is None for label in labels) else np.array(labels)
+    if len({x.shape for x in xs}) > 1:
+        x, lengths = padded(xs)
+        return Raw(name, {"all": Part(x, found, lengths=lengths)})
     return whole(name, np.stack(xs), found)
 
 
+def padded(sequences: list[Array]) -> tuple[Array, Array]:
+    """Sequences (D, T_i) as one array (N, D, T) with zeros behind their ends, and their lengths.
+
+    Raises:
+        DataError: if they take more than the memory, all of them as long as the longest.
+    """
+    lengths = np.array([one.shape[1] for one in sequences])
+    size = len(sequences) * sequences[0].shape[0] * int(lengths.max()) * sequences[0].itemsize
+    if size > MEMORY_BYTES:
+        raise DataError(
+            f"The {len(sequences)} sequences, all as long as the longest, take {readable_bytes(size)}. Cut the longest."
+        )
+    x = np.zeros((len(sequences), sequences[0].shape[0], lengths.max()), np.result_type(*sequences))
+    for row, one in zip(x, sequences, strict=True):
+        row[:, : one.shape[1]] = one
+    return x, lengths
+
+
 def alike(xs: list[Array], i: int) -> list[Array]:
-    """Gives grey pictures three channels where the others have colour.
+    """Gives grey pictures three channels where the others have colour; leaves sequences of several lengths alone.
 
     Raises:
         DataError: if the shapes differ in another way.
     """
     shapes = {x.shape for x in (xs[0], xs[-1])}
+    signals = all(x.ndim == 2 and x.dtype != np.uint8 for x in (xs[0], xs[-1]))
+    if signals and len({shape[0] for shape in shapes}) == 1 and min(shape[1] for shape in shapes) > 0:
+        return xs
     mixed = len({shape[:2] for shape in shapes}) == 1 and {shape[2:] for shape in shapes} == {(), (3,)}
     if mixed and all(x.dtype == np.uint8 for x in xs):
         return [np.repeat(x[..., None], 3, -1) if x.ndim == 2 else x for x in xs]
     raise DataError(
         f"Items differ in shape: item 0 is {xs[0].shape}, item {i} is {xs[-1].shape}. Make them one shape "
-        "(pictures: --data.size 64, or size=64 in Python)."
+        "(pictures: --data.size 64, or size=64 in Python; sequences: (D, T) of numbers, with one D)."
     )
 
 

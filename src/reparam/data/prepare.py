@@ -18,7 +18,12 @@ from reparam.rng import generator
 from reparam.shapes import readable
 
 UNKNOWN = -1
-TABLES = {"factors": ("biu", "whole numbers", np.int64), "attributes": ("biuf", "numbers", np.float32)}
+TABLES = {
+    "factors": ("biu", "whole numbers", np.int64),
+    "attributes": ("biuf", "numbers", np.float32),
+    "lengths": ("biu", "whole numbers", np.int64),
+}
+ONE_COLUMN = ("attributes", "lengths")
 
 
 def checked(raw: Raw) -> Raw:
@@ -37,6 +42,8 @@ def checked(raw: Raw) -> Raw:
         if not x.size:
             raise DataError(f"{named} has shape {x.shape}: examples without features.")
         require_finite(x, named, raw.columns)
+    if raw.declared.axes == "auto" and all(part.lengths is not None for part in raw.parts.values()):
+        return replace(raw, declared=replace(raw.declared, axes="NCT"))  # what has lengths are sequences
     return raw
 
 
@@ -186,7 +193,7 @@ def natural(name: str) -> tuple[bool, int, str]:
 
 
 def tables(raw: Raw) -> dict[str, Array]:
-    """Ground-truth factors (N, F), int64, and attributes (N, A), float32, of all examples, where every part has them.
+    """Factors (N, F), int64, attributes (N, A), float32, and lengths (N, 1), int64, where every part has them.
 
     Raises:
         DataError: if they are not numbers, the same for each part, and one row for each example.
@@ -196,7 +203,7 @@ def tables(raw: Raw) -> dict[str, Array]:
         parts = [getattr(part, role) for part in raw.parts.values()]
         if any(table is None for table in parts):
             continue
-        if role == "attributes":
+        if role in ONE_COLUMN:
             parts = [table[:, None] if table.ndim == 1 else table for table in parts]
         fitting = [
             table.ndim == 2 and table.dtype.kind in kinds and table.shape == (len(part.x), *parts[0].shape[1:])
@@ -209,7 +216,25 @@ def tables(raw: Raw) -> dict[str, Array]:
             )
         require_finite(np.concatenate(parts), f"The {role} of {raw.name}")
         found[role] = np.concatenate(parts).astype(dtype)
+    if "lengths" in found:
+        require_lengths(found["lengths"], raw)
     return found
+
+
+def require_lengths(lengths: Array, raw: Raw) -> None:
+    """Checks that lengths are those of steps that there are.
+
+    Raises:
+        DataError: if they are not.
+    """
+    shape = next(iter(raw.parts.values())).x.shape[1:]
+    if len(shape) != 2:
+        raise DataError(f"{raw.name} has lengths, but examples of shape {readable(shape)}; expected sequences (D, T).")
+    if lengths.shape[1] != 1 or lengths.min() < 1 or lengths.max() > shape[1]:
+        raise DataError(
+            f"The lengths of {raw.name} run from {lengths.min()} to {lengths.max()}; expected one number for each "
+            f"sequence, from 1 to {shape[1]}."
+        )
 
 
 def label_names(raw: Raw, split: str) -> list[str] | None:
@@ -249,9 +274,19 @@ def moments(x: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(shift.tolist()), tuple(np.where(constant, 1.0, scale).tolist())
 
 
+def steps_there(raw: Raw, x: Array, index: Array) -> Array:
+    """The examples with these numbers; of sequences with lengths, the steps that there are, (1, D, steps)."""
+    parts = [part.lengths for part in raw.parts.values()]
+    if any(lengths is None for lengths in parts):
+        return x[index]
+    lengths = np.concatenate([own.ravel() for own in parts if own is not None])[index]
+    there = np.arange(x.shape[2]) < lengths[:, None]
+    return np.ascontiguousarray(x[index].transpose(0, 2, 1)[there].T[None])
+
+
 def described(raw: Raw, scale: Scale, x: Array, train: Array) -> DataSpec:
     """What a model must know of these data, apart from the names of the classes."""
-    shift, spread = moments(x[train]) if scale.kind == "real" else ((), ())
+    shift, spread = moments(steps_there(raw, x, train)) if scale.kind == "real" else ((), ())
     return DataSpec(
         name=raw.name,
         shape=tuple(x.shape[1:]),

@@ -41,12 +41,14 @@ class Part:
         labels: (N,), numbers or names.
         factors: Ground-truth factors, (N, F), whole numbers.
         attributes: Numbers that describe each example, (N, A).
+        lengths: How many steps of each sequence there are, (N,); what lies behind them is nothing.
     """
 
     x: Array
     labels: Array | None = None
     factors: Array | None = None
     attributes: Array | None = None
+    lengths: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ X_WORDS = {"x", "data", "image", "images", "img", "pixels", "pixel_values", "sam
 LABEL_WORDS = {"y", "label", "labels", "class", "target", "targets"}
 FACTOR_WORDS = {"factor", "factors"}
 ATTRIBUTE_WORDS = {"attribute", "attributes", "attrs", "condition", "conditions"}
+LENGTH_WORDS = {"length", "lengths"}
 CLASS_WORDS = {"classes", "classnames", "class_names", "label_names"}
 
 Role = tuple[str, str]
@@ -44,6 +45,8 @@ def role_of(key: str) -> Role | None:
         return split, "factors"
     if rest in ATTRIBUTE_WORDS:
         return split, "attributes"
+    if rest in LENGTH_WORDS:
+        return split, "lengths"
     return ("all", "classes") if rest in CLASS_WORDS and not named else None
 
 
@@ -77,7 +80,7 @@ def parts_of(name: str, found: Mapping[Role, Array]) -> dict[str, Part]:
     """The parts that the roles describe.
 
     Raises:
-        DataError: if there are splits and a whole, or labels, factors or attributes without examples.
+        DataError: if there are splits and a whole, or labels, factors, attributes or lengths without examples.
     """
     splits = [split for split, role in found if role == "x"]
     if "all" in splits and len(splits) > 1:
@@ -89,7 +92,9 @@ def parts_of(name: str, found: Mapping[Role, Array]) -> dict[str, Part]:
         split, role = orphans[0]
         raise DataError(f"{name} has {role} of {split!r} but no examples of it. Add them or remove the {role}.")
     return {
-        split: Part(found[split, "x"], *(found.get((split, role)) for role in ("labels", "factors", "attributes")))
+        split: Part(
+            found[split, "x"], *(found.get((split, role)) for role in ("labels", "factors", "attributes", "lengths"))
+        )
         for split in ("all", *SPLITS)
         if split in splits
     }

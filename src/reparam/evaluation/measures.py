@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reparam.data import Batch
 from reparam.distributions import is_density, is_discrete, ssim
 from reparam.evaluation.code_use import CodeUse
 from reparam.evaluation.judged import Judged
@@ -69,11 +70,11 @@ def reconstruction(judged: Judged) -> dict[str, Any]:
             x = batch.x
             given = model.corrupt(x)
             x_hat = model.decode(model.infer(given, **batch.named).mean, **batch.named).mean
-            clean["mse"].append(_mse(x, x_hat))
+            clean["mse"].append(_mse(x, x_hat, batch))
             if pictures:
                 clean["ssim"].append(ssim(x, x_hat))
             if model.denoising:
-                damaged.append(_mse(x, given))
+                damaged.append(_mse(x, given, batch))
     mse = torch.cat(clean["mse"]).mean().item()
     result = {"mse": mse}
     if pictures:
@@ -83,12 +84,15 @@ def reconstruction(judged: Judged) -> dict[str, Any]:
     return result
 
 
-def _mse(x: Tensor, x_hat: Tensor) -> Tensor:
-    return (x - x_hat).square().flatten(1).mean(1)
+def _mse(x: Tensor, x_hat: Tensor, batch: Batch) -> Tensor:
+    """Mean squared error of each example, over the values that there are."""
+    mean = (x - x_hat).square().flatten(1).mean(1)
+    lengths = batch.named.get("lengths")
+    return mean if lengths is None else mean * x.shape[-1] / lengths.flatten()
 
 
 def nll(judged: Judged) -> dict[str, Any]:
-    """-log p(x) by importance weighting, with its errors; bits per dimension where x is discrete.
+    """-log p(x) by importance weighting, with its errors; bits per dimension where x is discrete, nats per step.
 
     Raises:
         RefusedError: if the model has no density.
@@ -105,6 +109,11 @@ def nll(judged: Judged) -> dict[str, Any]:
     result: dict[str, Any] = {"nll": values.mean().item(), "nll_stderr": standard_error(values)}
     result["nll_mc_stderr"] = (found.stderr.square().sum().sqrt() / len(values)).item()
     result |= {"nll_samples": judged.samples, "nll_n": len(values), "nll_ess": found.ess.mean().item()}
+    size: float = numel(split.spec.shape)
+    if "lengths" in split.named:
+        steps = split.named["lengths"].double().mean().item()
+        result["nll_per_step"] = result["nll"] / steps  # over all steps of all sequences
+        size *= steps / split.spec.shape[-1]
     if split.spec.kind in ("binary", "levels") and is_discrete(judged.example_p_x):
-        result["bits_per_dim"] = result["nll"] / (math.log(2) * numel(split.spec.shape))
+        result["bits_per_dim"] = result["nll"] / (math.log(2) * size)
     return result

@@ -6,5 +6,6 @@ from reparam.models.grouped import GroupedVAE
 from reparam.models.hierarchical import HierarchicalVAE
 from reparam.models.implicit import ImplicitModel
 from reparam.models.semi_supervised import SemiSupervisedVAE
+from reparam.models.sequential import SequentialVAE
 
-__all__ = ["VAE", "Autoencoder", "GroupedVAE", "HierarchicalVAE", "ImplicitModel", "SemiSupervisedVAE"]
+__all__ = ["VAE", "Autoencoder", "GroupedVAE", "HierarchicalVAE", "ImplicitModel", "SemiSupervisedVAE", "SequentialVAE"]

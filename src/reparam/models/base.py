@@ -1,6 +1,7 @@
 """What every model with a code z for each x is: what it takes, how it codes, and how it makes new examples."""
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from operator import index
@@ -102,6 +103,12 @@ class Autoencoder(nn.Module, ABC):
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
         """p(x|z): batch (*N), event ``data_shape``."""
 
+    def filtered(
+        self, x: Float[Tensor, "B ..."], particles: int, resample_below: float = 0.5, **named: Any
+    ) -> Float[Tensor, " B"]:
+        """Log of an unbiased estimate of p(x) by particles, nats; without steps that is the importance-weighted one."""
+        return self.trace(x, particles, **named).log_w.logsumexp(0) - math.log(particles)
+
     def p_z(self, **named: Any) -> Distribution:
         """The prior p(z): batch () or, where the prior depends on what is told of N examples, (N,).
 
@@ -152,9 +159,10 @@ class Autoencoder(nn.Module, ABC):
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         """The parameters that q alone depends on."""
 
-    @abstractmethod
     def generative_parameters(self) -> Iterator[nn.Parameter]:
-        """All others: those of p(x, z)."""
+        """All others: those of p(x, z), and what q reads of it."""
+        own = {id(parameter) for parameter in self.inference_parameters()}
+        return (parameter for parameter in self.parameters() if id(parameter) not in own)
 
     @property
     def space(self) -> Space:

@@ -187,11 +187,6 @@ class HierarchicalVAE(Autoencoder):
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         return self.hierarchy.inference()
 
-    def generative_parameters(self) -> Iterator[nn.Parameter]:
-        """All others: those of p, which q reads too on its way down."""
-        own = {id(parameter) for parameter in self.inference_parameters()}
-        return (parameter for parameter in self.parameters() if id(parameter) not in own)
-
 
 def _side_by_side(latent_dim: int, first: Tensor, below: Tensor) -> Float[Tensor, "K B L"] | None:
     """The KL of each dimension, where that of the top group splits."""

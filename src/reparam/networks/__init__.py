@@ -24,6 +24,7 @@ from reparam.networks.corruption import (
     StandardizedCorruption,
 )
 from reparam.networks.discriminator import Discriminator, Seen, squared_slope
+from reparam.networks.dynamics import Dynamics, Memory, State
 from reparam.networks.feature_networks import FeatureName, FeatureNetwork
 from reparam.networks.hierarchy import BottomUp, Features, Hierarchy, Path, StandardizedHierarchy
 from reparam.networks.hyperbolic import ExponentialMap, from_tangent, require_curvature
@@ -53,6 +54,7 @@ __all__ = [
     "Decoder",
     "Direction",
     "Discriminator",
+    "Dynamics",
     "Encoder",
     "ExponentialMap",
     "FeatureName",
@@ -70,6 +72,7 @@ __all__ = [
     "MapDecoder",
     "MapEncoder",
     "MaskingNoise",
+    "Memory",
     "Metric",
     "Norm",
     "Path",
@@ -87,6 +90,7 @@ __all__ = [
     "StandardizedCorruption",
     "StandardizedEncoder",
     "StandardizedHierarchy",
+    "State",
     "Units",
     "VectorCondition",
     "VectorQuantiser",

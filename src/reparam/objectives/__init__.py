@@ -5,6 +5,7 @@ from reparam.objectives.balanced import BalancedELBO
 from reparam.objectives.base import Objective
 from reparam.objectives.coded_games import CVAEGANGame, FeatureMatchingGame, VAEGANGame
 from reparam.objectives.elbo import ELBO
+from reparam.objectives.filtering import FilteringBound
 from reparam.objectives.games import Game, GANGame
 from reparam.objectives.importance import ImportanceBound, PartialImportanceBound
 from reparam.objectives.informed import InfoGANGame
@@ -35,6 +36,7 @@ __all__ = [
     "DoublyReparameterizedBound",
     "FactorBound",
     "FeatureMatchingGame",
+    "FilteringBound",
     "GANGame",
     "Game",
     "ImportanceBound",

@@ -11,10 +11,21 @@ from reparam.recipes.latents import LATENTS
 from reparam.recipes.objectives import OBJECTIVES
 from reparam.recipes.perceptual import PERCEPTUAL
 from reparam.recipes.quantised import QUANTISED
+from reparam.recipes.sequences import SEQUENCES
 from reparam.recipes.tokenizers import TOKENIZERS
 
 RECIPES: dict[str, Recipe] = (
-    BASIC | OBJECTIVES | LATENTS | QUANTISED | HIERARCHIES | CONDITIONS | GROUPS | GAMES | PERCEPTUAL | TOKENIZERS
+    BASIC
+    | OBJECTIVES
+    | LATENTS
+    | QUANTISED
+    | HIERARCHIES
+    | CONDITIONS
+    | GROUPS
+    | GAMES
+    | PERCEPTUAL
+    | TOKENIZERS
+    | SEQUENCES
 )
 
 BY_HAND = "custom"  # what config.yaml calls a model that no recipe made

@@ -24,7 +24,7 @@ _WALK_STEPS = 13
 _BARS = 64
 _FRAMES = 10
 _COPIED, _SEARCHED = 64, 12
-_SWAPPED = 8
+_SWAPPED, _CONTINUED = 8, 4
 
 
 def draw_sections(
@@ -162,6 +162,26 @@ def _one_of_each(subject: Subject) -> list[int]:
     return [first[label] for label in sorted(first)][:_WALK_STEPS]
 
 
+def _continuations(story: Story) -> list[Figure]:
+    """What may follow the first half of some test sequences."""
+    subject = story.subject
+    going_on = getattr(subject.model, "continued", None)
+    if going_on is None:
+        return []
+    some = torch.arange(min(_CONTINUED, len(subject.items)))
+    if "lengths" in subject.told:
+        some = subject.told["lengths"].flatten().cpu().argsort(descending=True)[:_CONTINUED]
+    x, named = subject.items[some], {name: values[some] for name, values in subject.told.items()}
+    steps = int(named["lengths"].min()) if named else x.shape[-1]
+    if steps < 2:
+        return []
+    with seeded(subject.seed, "report continuations"):
+        ways = going_on(x, steps // 2, 3, **named)
+    caption = f"Test sequences, and three ways in which the model goes on after their first {steps // 2} steps."
+    rows = [("original", x), *((f"continued {number + 1}", way) for number, way in enumerate(ways))]
+    return figures_of("continuations", "Continuations", caption, story.view.copies(rows))
+
+
 def _latent_map(story: Story) -> list[Figure]:
     subject = story.subject
     shown = project(subject.codes, subject.seed)
@@ -263,7 +283,7 @@ _SECTIONS: tuple[tuple[str, str, str, tuple[_Draw, ...]], ...] = (
         "What is left of an item after it went through the code.",
         (_reconstructions,),
     ),
-    ("samples", "Samples", "What the model makes up on its own.", (_samples, _classes, _filmstrip)),
+    ("samples", "Samples", "What the model makes up on its own.", (_samples, _continuations, _classes, _filmstrip)),
     ("traversals", "Traversals", "What a single number of the code controls.", (_traversals, _swaps)),
     (
         "latent-space",

@@ -1,6 +1,11 @@
 """What the numbers of samples, codes and the latent space are called: name, unit and meaning of each key."""
 
 MEASURED: dict[str, tuple[str, str, str]] = {
+    "nll_per_step": (
+        "\N{MINUS SIGN}log p(x) of a step",
+        "nats per step",
+        "What is left to guess at each step of a sequence, all sequences together. Lower is better.",
+    ),
     "mutual_information": (
         "Mutual information of x and z",
         "nats",

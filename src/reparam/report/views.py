@@ -24,6 +24,7 @@ from reparam.shapes import is_image
 _MOST_COLUMNS = 16
 DIM = "latent dimension"
 _NONE = np.empty(0)
+_ROLLS, _WIDE = 6, 640
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ def view_of(spec: DataSpec, items: Tensor) -> View:
     """The view that fits these data."""
     if is_image(spec.shape):
         return ImageView(*_grey_range(spec, items))
+    if len(spec.shape) == 2 and spec.kind == "binary":
+        return RollView()
     return LineView(spec)
 
 
@@ -117,6 +120,43 @@ class ImageView:
     def plane(self, pictures: Tensor) -> list[Drawing]:
         picture = image_grid(pictures, low=self.low, high=self.high, width=760, tile=36)
         return [Drawing(picture, "The first latent dimension grows to the right, the second upwards.")]
+
+
+class RollView:
+    """Shows sequences (D, T) of values that are on or off as rolls: time to the right, the last channel on top."""
+
+    noisy = True
+
+    def __init__(self) -> None:
+        self.images = ImageView()
+
+    def _rolls(self, x: Tensor) -> Tensor:
+        """(..., D, T) as pictures (..., 1, D, T), dark on light."""
+        return 1 - x.flip(-2).unsqueeze(-3)
+
+    def copies(self, rows: Sequence[tuple[str, Tensor]]) -> list[Drawing]:
+        pictures = torch.stack([self._rolls(x[:_ROLLS]) for _, x in rows], 1)
+        names = [name for _ in range(len(pictures)) for name, _ in rows]
+        picture = image_grid(pictures.flatten(0, 1).unsqueeze(1), Labels(rows=names), tile=_WIDE)
+        return [Drawing(picture, f"From top to bottom, again and again: {', '.join(name for name, _ in rows)}.")]
+
+    def samples(self, new: Tensor, data: Tensor) -> list[Drawing]:
+        pictures = self._rolls(torch.stack([new[:_ROLLS], data[:_ROLLS]], 1)).flatten(0, 1)
+        names = [f"{name} {number + 1}" for number in range(len(pictures) // 2) for name in ("sample", "test item")]
+        picture = image_grid(pictures.unsqueeze(1), Labels(rows=names), tile=_WIDE)
+        return [Drawing(picture, "Samples, each over a test item.")]
+
+    def walks(self, names: Sequence[str], pictures: Tensor, marks: Sequence[str], of: str = DIM) -> list[Drawing]:
+        shown = pictures[:, :: max(1, pictures.shape[1] // 4)]
+        return self.images.walks(names, self._rolls(shown), marks[:: max(1, pictures.shape[1] // 4)], of)
+
+    def paths(self, starts: Tensor, pictures: Tensor, ends: Tensor) -> list[Drawing]:
+        rows = torch.cat([starts[:, None], pictures[:, :: max(1, pictures.shape[1] // 3)], ends[:, None]], 1)
+        picture = image_grid(self._rolls(rows), tile=_WIDE // 3)
+        return [Drawing(picture, "The first and the last of each row are test items; those between are decoded.")]
+
+    def plane(self, pictures: Tensor) -> list[Drawing]:
+        return []
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,224 @@
+"""Distributions over sequences, walked step by step: q of the noise of all steps, and p of the values given it."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Size, Tensor
+from torch.distributions import Distribution, Normal, constraints
+from torch.types import _size
+
+from reparam.distributions import is_density, is_discrete
+from reparam.likelihoods import Likelihood
+from reparam.networks import Decoder, Dynamics, Encoder
+
+
+class Rooms(NamedTuple):
+    """The networks of a sequential model."""
+
+    encoder: Encoder
+    dynamics: Dynamics
+    decoder: Decoder
+    likelihood: Likelihood
+
+    def decoded(self, inputs: Float[Tensor, "*N C"]) -> Distribution:
+        """p(x_t|...) for what the decoder reads, code and memory."""
+        rows: Tensor = self.decoder(inputs.reshape(-1, inputs.shape[-1]))
+        found: Distribution = self.likelihood(rows.unflatten(0, inputs.shape[:-1]))
+        return found
+
+    def features(self, values: Float[Tensor, "*N D"]) -> Float[Tensor, "*N F"]:
+        """What memory and q read of values."""
+        rows: Tensor = self.encoder(values.reshape(-1, *self.likelihood.data_shape))
+        return rows.unflatten(0, values.shape[:-1])
+
+
+class Walk(NamedTuple):
+    """One pass through sequences.
+
+    Attributes:
+        noise: (K, B, T, L), that in z_t = mu_p + sigma_p noise_t.
+        q: Normals of the noise, given x and the path, (K, B, T, L).
+        inputs: (K, B, T, L + H), what the decoder reads.
+    """
+
+    noise: Tensor
+    q: Normal
+    inputs: Tensor
+
+
+class Trajectory(Distribution):
+    r"""q of the noise of all steps, each given those before it and x.
+
+    .. math:: \epsilon_t = \frac{z_t - \mu_p}{\sigma_p}, \qquad
+              q(\epsilon_t \mid \epsilon_{<t}, x) = \mathcal{N}\left(\frac{\mu_q - \mu_p}{\sigma_p},
+              \frac{\sigma_q^2}{\sigma_p^2}\right)
+
+    ``mean`` and ``variance`` are those along the path of conditional means. Steps beyond the end of a sequence have the
+    noise of the prior and no density.
+
+    Shapes:
+        batch (B,) or (), event (T L,)
+    Args:
+        rooms: The networks.
+        values: (B, T, D).
+        phi: (B, T, F), features of the values.
+        mask: (B, T), 1 at the steps that there are.
+        batch_shape: (B,), or () for one single item.
+    """
+
+    has_rsample = True
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+    support = constraints.real_vector
+
+    def __init__(self, rooms: Rooms, values: Tensor, phi: Tensor, mask: Tensor, batch_shape: Size) -> None:
+        self.rooms, self.values, self.phi, self.mask = rooms, values, phi, mask
+        self.seen = rooms.dynamics.seen(phi, mask)
+        super().__init__(batch_shape, Size([mask.shape[1] * rooms.dynamics.step_dim]), validate_args=False)
+
+    def walk(self, samples: int, drawn: bool = True, noise: Float[Tensor, "K B T L"] | None = None) -> Walk:
+        """K passes: of draws, along the conditional means, or through given noise."""
+        dynamics, size = self.rooms.dynamics, self.rooms.dynamics.step_dim
+        rows = samples * len(self.mask)
+        state, contexts, codes, found = dynamics.begin(rows, self.phi), [], [], []
+        for t in range(self.mask.shape[1]):
+            context = dynamics.context(state)
+            q = dynamics.posterior(self._rows(self.seen[:, t], samples), context)
+            if noise is None:
+                draws = self.phi.new_zeros(samples, len(self.mask), size)
+                z = q.loc + q.scale * (draws.normal_() if drawn else draws).reshape(rows, size)
+            else:
+                p = dynamics.prior(context)
+                z = p.loc + p.scale * noise[:, :, t].reshape(rows, size)
+            contexts.append(context)
+            codes.append(torch.cat([z, state.h], -1))
+            found.append(torch.cat([q.loc, q.scale], -1))
+            state = dynamics.advance(state, self._rows(self.phi[:, t], samples), z)
+        inputs = self._stacked(codes, samples)
+        p = dynamics.prior(self._stacked(contexts, samples))
+        loc, scale = self._stacked(found, samples).chunk(2, -1)
+        there = self.mask.unsqueeze(-1)
+        own = Normal((loc - p.loc) / p.scale * there, torch.where(there > 0, scale / p.scale, 1.0), validate_args=False)
+        return Walk((inputs[..., :size] - p.loc) / p.scale * there, own, inputs)
+
+    def _rows(self, values: Float[Tensor, "B F"], samples: int) -> Float[Tensor, "N F"]:
+        return values.expand(samples, *values.shape).reshape(-1, values.shape[-1])
+
+    def _stacked(self, steps: list[Tensor], samples: int) -> Float[Tensor, "K B T F"]:
+        return torch.stack(steps, 1).unflatten(0, (samples, len(self.mask)))
+
+    def _laid_out(self, values: Float[Tensor, "K B T L"], sample_shape: _size) -> Tensor:
+        return values.flatten(-2).reshape(*sample_shape, *self.batch_shape, -1)
+
+    def rsample(self, sample_shape: _size = Size()) -> Tensor:
+        return self._laid_out(self.walk(Size(sample_shape).numel()).noise, sample_shape)
+
+    @property
+    def mean(self) -> Tensor:
+        return self._laid_out(self.walk(1, drawn=False).q.loc, Size())
+
+    @property
+    def variance(self) -> Tensor:
+        return self._laid_out(self.walk(1, drawn=False).q.variance, Size())
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        size = self.rooms.dynamics.step_dim
+        lead = value.shape[: value.ndim - 1 - len(self.batch_shape)]
+        noise = value.reshape(-1, len(self.mask), self.mask.shape[1], size)
+        each = self.walk(len(noise), noise=noise).q.log_prob(noise) * self.mask.unsqueeze(-1)
+        return each.sum((-2, -1)).reshape(*lead, *self.batch_shape)
+
+    def expand(self, batch_shape: _size, _instance: Distribution | None = None) -> "Trajectory":
+        """The same as a batch of one; there is no other way to expand it."""
+        return Trajectory(self.rooms, self.values, self.phi, self.mask, Size(batch_shape))
+
+
+class Unrolled(Distribution):
+    r"""p(x|z): each value given the noise so far and the values before it, which are fed back.
+
+    .. math:: p(x \mid \epsilon) = \prod_t p(x_t \mid \epsilon_{\le t}, x_{<t})
+
+    ``mean`` feeds back means (of binary values the more probable one), ``sample`` draws. Steps beyond the end of a
+    sequence are 0.
+
+    Shapes:
+        z: (*batch, T L)  ->  batch (*batch), event (D, T)
+    Args:
+        rooms: The networks.
+        z: Noise of all steps.
+        mask: (T) or (*batch, T), 1 at the steps that there are; broadcasts to the batch.
+        given: (*batch, D, S), values of the first S steps, to be continued.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+    support = constraints.real
+
+    def __init__(self, rooms: Rooms, z: Tensor, mask: Tensor, given: Tensor | None = None) -> None:
+        self.rooms, self.z, self.mask, self.given = rooms, z, mask, given
+        event = Size([*rooms.likelihood.data_shape, mask.shape[-1]])
+        super().__init__(z.shape[:-1], event, validate_args=False)
+
+    @property
+    def normalized(self) -> bool:
+        """False where the likelihood of a step is a distance and no density."""
+        return is_density(self._first)
+
+    @property
+    def discrete(self) -> bool:
+        """True where p(x_t|...) is a probability."""
+        return is_discrete(self._first)
+
+    @property
+    def _first(self) -> Distribution:
+        """p of one step, of the same kind as all."""
+        return self.rooms.decoded(self.z.new_zeros(1, self.rooms.decoder.latent_dim))
+
+    @property
+    def mean(self) -> Tensor:
+        binary = self.rooms.likelihood.binary
+        return self._rolled(lambda p: p.mean, (lambda x: x.round()) if binary else (lambda x: x))
+
+    @torch.no_grad()
+    def sample(self, sample_shape: _size = Size()) -> Tensor:
+        if sample_shape:
+            return torch.stack([self.sample() for _ in range(Size(sample_shape).numel())]).unflatten(0, sample_shape)
+        return self._rolled(lambda p: p.sample(), lambda x: x)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """At values (*batch, D, T), whose own past is fed back."""
+        steps = value.movedim(-1, -2)
+        dynamics = self.rooms.dynamics
+        noise, lead = self._noise(), self.z.shape[:-1]
+        phi = self.rooms.features(steps)
+        phi = phi.expand(*lead, *phi.shape[-2:]).reshape(-1, *phi.shape[-2:])
+        state, inputs = dynamics.begin(len(noise), noise), []
+        for t in range(noise.shape[1]):
+            p = dynamics.prior(dynamics.context(state))
+            z = p.loc + p.scale * noise[:, t]
+            inputs.append(torch.cat([z, state.h], -1))
+            state = dynamics.advance(state, phi[:, t], z)
+        read = torch.stack(inputs, 1)
+        p_x = self.rooms.decoded(read.reshape(*lead, *read.shape[1:]))
+        return (p_x.log_prob(steps) * self.mask).sum(-1)
+
+    def expand(self, batch_shape: _size, _instance: Distribution | None = None) -> "Unrolled":
+        return Unrolled(self.rooms, self.z.expand(*batch_shape, -1), self.mask)
+
+    def _noise(self) -> Float[Tensor, "N T L"]:
+        return self.z.reshape(-1, self.mask.shape[-1], self.rooms.dynamics.step_dim)
+
+    def _rolled(self, pick: Callable[[Distribution], Tensor], feed: Callable[[Tensor], Tensor]) -> Tensor:
+        dynamics, noise = self.rooms.dynamics, self._noise()
+        known = None if self.given is None else self.given.expand(*self.z.shape[:-1], -1, -1).flatten(0, -3)
+        state, values = dynamics.begin(len(noise), noise), []
+        for t in range(noise.shape[1]):
+            p = dynamics.prior(dynamics.context(state))
+            z = p.loc + p.scale * noise[:, t]
+            if known is not None and t < known.shape[-1]:
+                values.append(known[..., t])
+            else:
+                values.append(pick(self.rooms.decoded(torch.cat([z, state.h], -1))))
+            state = dynamics.advance(state, self.rooms.features(feed(values[-1])), z)
+        found = torch.stack(values, -1).reshape(*self.z.shape[:-1], *self.event_shape)
+        return found * self.mask.unsqueeze(-2)

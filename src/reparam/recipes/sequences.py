@@ -1,0 +1,49 @@
+"""VAEs of sequences: a latent for each step, and a memory of those before."""
+
+from typing import Any
+
+from reparam.data import DataSpec
+from reparam.recipes.building import Recipe, Values, noise
+
+
+def vrnn(spec: DataSpec) -> Values:
+    """Variational RNN: a memory of values and codes, and a code for each step.
+
+    Source:
+        A recurrent latent variable model for sequential data (Chung et al., 2015), arXiv:1506.02216.
+    """
+    return _sequential(spec)
+
+
+def srnn(spec: DataSpec) -> Values:
+    """Stochastic RNN: a memory of values beside a chain of codes, and a posterior that looks ahead.
+
+    Source:
+        Sequential neural models with stochastic layers (Fraccaro et al., 2016), arXiv:1605.07571.
+    """
+    return _sequential(spec, memory=["x"], markov=True, smoothing=True)
+
+
+def dmm(spec: DataSpec) -> Values:
+    """Deep Markov model: a chain of codes without any other memory, and a posterior that looks ahead.
+
+    Source:
+        Structured inference networks for nonlinear state space models (Krishnan et al., 2017), arXiv:1609.09869.
+    """
+    return _sequential(spec, memory=[], markov=True, smoothing=True)
+
+
+def _sequential(spec: DataSpec, **dynamics: Any) -> Values:
+    network = {"kind": "mlp", "hidden_dims": [128]}
+    model = {
+        "kind": "sequential",
+        "encoder": network,
+        "dynamics": {"kind": "recurrent", "step_dim": 16, "hidden_dim": 128} | dynamics,
+        "decoder": network,
+        "likelihood": noise(spec),
+    }
+    train = {"batch_size": 16, "learning_rate": 1e-3, "clip": 1.0}
+    return {"model": model, "objective": {"kind": "elbo", "warmup": 0.2}, "train": train}
+
+
+SEQUENCES: dict[str, Recipe] = {"vrnn": vrnn, "srnn": srnn, "dmm": dmm}
