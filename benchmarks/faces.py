@@ -2,8 +2,9 @@
 
     python benchmarks/faces.py --minutes 30 --json faces.json
 
-The data are ``utkface64``, below ``$REPARAM_DATA``. Models are told age and gender, but for those that are told nothing
-or the gender alone; each trains for as long. On the test split:
+The data are ``utkface64`` below ``$REPARAM_DATA``, where SqueezeNet's weights lie too, in ``pretrained``. Models are
+told age and gender, but for those that are told nothing or the gender alone; each trains for as long. On the test
+split:
 
 - sharpness: the variance of the Laplacian of new pictures, and of reconstructions, as shares of that of real ones;
 - attribute similarity, after table 1 of VAE-GAN (Larsen et al., 2016): a regressor, trained on the training split,
@@ -155,8 +156,8 @@ def main() -> None:
         run = train(recipe, over, data=data, out=out)
         rows.append({"model": name} | row(run, data, regressor, real))
         print(json.dumps(rows[-1], default=str), file=sys.stderr, flush=True)
-    if given.json:
-        given.json.write_text(json.dumps({"minutes": given.minutes, "rows": rows}, indent=1, default=str) + "\n")
+        if given.json:
+            given.json.write_text(json.dumps({"minutes": given.minutes, "rows": rows}, indent=1, default=str) + "\n")
     print("| model | " + " | ".join(COLUMNS) + " |")
     print("|---" * (len(COLUMNS) + 1) + "|")
     for one in rows:

@@ -2,8 +2,8 @@
 
     python benchmarks/gpu_games.py [--scale 1] [--folder DIR]
 
-``REPARAM_DATA`` names the folder where MNIST, Fashion-MNIST and utkface64 lie. ``--scale 0.01`` shrinks the time, the
-networks and the numbers of pictures, to see on any machine that it runs.
+``REPARAM_DATA`` names the folder where MNIST, Fashion-MNIST, utkface64 and SqueezeNet's weights lie. ``--scale 0.01``
+shrinks the time, the networks and the numbers of pictures, to see on any machine that it runs.
 """
 
 import argparse

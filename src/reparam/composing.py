@@ -177,7 +177,7 @@ def _flat(config: OneLatent, spec: DataSpec) -> VAE:
     context["in_dim"] = encoder.out_dim
     if spec.kind == "real":
         likelihood = StandardizedLikelihood(likelihood, **_units(spec))
-    posterior = build_part("posterior", config.posterior, context)
+    posterior = build_part("posterior", config.posterior, _of_map(config, context))
     context |= {name: getattr(posterior, name) for name in OF_CODES if getattr(posterior, name, None) is not None}
     return VAE(
         encoder=encoder,
@@ -189,6 +189,14 @@ def _flat(config: OneLatent, spec: DataSpec) -> VAE:
         corruption=_corruption(config, spec),
         condition=condition,
     )
+
+
+def _of_map(config: OneLatent, context: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The context of the posterior: a grid where the decoder reads one too, or where there is no posterior without."""
+    accepted = inspect.signature(constructor("posterior", config.posterior.kind)).parameters
+    if "grid" not in accepted or accepted["grid"].default is not None or config.decoder.kind == "map":
+        return context
+    return {name: value for name, value in context.items() if name != "grid"}
 
 
 def _condition(part: Part, spec: DataSpec) -> Condition:

@@ -307,8 +307,9 @@ def test_reconstruct_by_tiles(invoke: Invoke, ae: Path, tmp_path: Path) -> None:
     assert answer["mse"] > 0
     assert invoke("reconstruct", ae, large, "--tiles", "--out", tmp_path / "r.png").code == 0
     refused = invoke("reconstruct", ae, large, "--tiles", "--overlap", 0.8)
-    assert refused.code == 1
-    assert "overlap is 0.8, expected a share from 0 to 0.5" in refused.err
+    assert refused.code == 2
+    assert "--overlap 0.8: expected a share from 0 to 0.5" in refused.err
+    assert "Leave one of them out" in invoke("reconstruct", ae, large, "--tiles", "--split", "test").err
 
 
 def test_reconstruct_table(invoke: Invoke, table: tuple[Path, Path], tmp_path: Path) -> None:

@@ -154,9 +154,8 @@ def parts(posterior: Member, prior: Member) -> tuple[Posterior, Prior]:
 def of_codes(posterior: nn.Module, prior: str) -> dict[str, Any]:
     """The posterior's grid and number of codes, for a prior that is built for them."""
     accepted = inspect.signature(constructor("prior", prior)).parameters
-    return {
-        name: getattr(posterior, name) for name in ("grid", "codes") if name in accepted and hasattr(posterior, name)
-    }
+    found = {name: getattr(posterior, name, None) for name in ("grid", "codes") if name in accepted}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def mixable(q: Distribution) -> bool:

@@ -11,6 +11,7 @@ from reparam.distributions import PointMass
 from reparam.errors import PartError, RefusedError, ShapeError, UnknownNameError
 from reparam.latents import decoded_means, grid, interpolate, posterior_means, project, traverse
 from reparam.priors import LaplacePrior, NormalPrior
+from reparam.recipes import build
 
 
 class Rulers(nn.Module):
@@ -43,6 +44,25 @@ def items(count: int) -> Tensor:
 
 def codes_of(pictures: Tensor, latent_dim: int) -> Tensor:
     return pictures.flatten(-3)[..., :latent_dim]
+
+
+def test_classes_of_a_structured_code_are_walked_as_classes() -> None:
+    """Past 1 the class is chosen; numbers keep to their range, and the class stays what it was."""
+    model = build("info-gan", torch.rand(20, 4), latent_dim=6, prior={"kind": "structured", "classes": 3, "uniform": 1})
+    seen: list[Tensor] = []
+    decode = model.decode
+
+    def watched(z: Tensor) -> Distribution:
+        seen.append(z)
+        return decode(z)
+
+    model.decode = watched  # type: ignore[method-assign, assignment]
+    assert traverse(model, dims=[2, 3], span=2.0, steps=5).shape == (2, 5, 4)
+    of_class, of_number = torch.cat(seen).unflatten(0, (2, 5))
+    assert of_class[:, :3].argmax(1).tolist() == [0, 0, 0, 0, 2]
+    assert set(of_class[:, :3].flatten().tolist()) == {0.0, 1.0}
+    assert of_number[:, :3].argmax(1).tolist() == [0] * 5
+    assert of_number[:, 3].tolist() == pytest.approx([-1, -(3**-0.5), 0, 3**-0.5, 1])
 
 
 def test_posterior_means_take_one_item_any_batch_and_other_dtypes() -> None:

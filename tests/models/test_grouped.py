@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from reparam.data import load_data
-from reparam.distributions import Grouped, Members
-from reparam.errors import PartError, RefusedError
+from reparam.distributions import Grouped, Members, kl_groups
+from reparam.errors import PartError, RefusedError, ShapeError
 from reparam.latents import swap
 from reparam.likelihoods import NormalLikelihood
 from reparam.models import VAE, GroupedVAE
@@ -20,7 +20,7 @@ from reparam.recipes import build
 from reparam.report.figures import draw_sections
 from reparam.report.subject import look_at
 from reparam.rng import reseed
-from reparam.runs import train
+from reparam.runs import fit, train
 from tests.contracts.members import seeded_, tiny_data
 
 D, L, CONTENT = 6, 5, 2
@@ -95,6 +95,15 @@ def test_the_bound_of_a_group_counts_its_content_once() -> None:
     assert trace.kl_dims.shape == (1, len(x), L)
 
 
+def test_sampled_kl_is_on_average_the_closed_one() -> None:
+    grouped, x = model().train(), items()
+    trace = grouped.trace(x, 20_000, labels=LABELS)
+    sampled = kl_groups(trace.q, grouped.p_z(), trace.z, "sampled").sum(-1)
+    assert torch.allclose(sampled, trace.log_q - trace.log_p_z)
+    # four standard errors
+    assert ((sampled.mean(0) - trace.rate).abs() < 4 * sampled.std(0) / 20_000**0.5).all()
+
+
 def test_members_share_one_draw_of_the_content() -> None:
     grouped, x = model(), items()
     q = grouped.infer(x, labels=LABELS)
@@ -149,8 +158,9 @@ def test_swapped_items_keep_what_they_are_told_to() -> None:
         swap(build("vae", torch.rand(9, 4)).eval(), torch.rand(1, 4), torch.rand(1, 4))
 
 
-def test_the_report_shows_swaps() -> None:
-    data = tiny_data("unit", (1, 5, 4))
+@pytest.mark.parametrize("shape", [(1, 5, 4), (3, 20), (4,)])
+def test_the_report_shows_swaps(shape: tuple[int, ...]) -> None:
+    data = tiny_data("unit", shape)
     grouped = build("ml-vae", data, latent_dim=4, content_dim=2).eval()
     sections = {section.name: section for section in draw_sections(look_at(grouped, data, {}), [])}
     shown = {figure.name: figure for figure in sections["traversals"].figures}
@@ -185,12 +195,27 @@ def test_refuses_parts_that_do_not_fit(changed: dict[str, object], sentence: str
         GroupedVAE(vae, groups=3, **given)  # type: ignore[arg-type]
 
 
-def test_a_posterior_that_is_no_product_is_refused_where_groups_are_told() -> None:
+def test_a_posterior_that_is_no_product_of_normals_is_refused() -> None:
     vae = VAE(
         MLPEncoder((D,), (7,)), FullNormalPosterior(7, L), NormalPrior(L), MLPDecoder(L, (D,)), NormalLikelihood((D,))
     )
-    with pytest.raises(PartError, match="is no product of Normals"):
-        GroupedVAE(vae, CONTENT, 3).infer(items().float(), labels=LABELS)
+    with pytest.raises(PartError, match="Take a VAE with posterior and prior 'normal'"):
+        GroupedVAE(vae, CONTENT, 3)
+
+
+def test_one_item_is_a_group_and_labels_are_one_for_each() -> None:
+    grouped, x = model().train(), items()
+    assert grouped.trace(x[0], labels=torch.tensor(1)).z.shape == (1, 1, L)
+    assert swap(grouped.eval(), x[0], x[1]).shape == (1, 1, D)
+    with pytest.raises(ShapeError, match="got 3 labels for 7 examples"):
+        grouped.infer(x, labels=LABELS[:3])
+
+
+@pytest.mark.parametrize("kind", ["introspective", "vae-gan", "reconstruction-gan"])
+@pytest.mark.parametrize("recipe", ["ml-vae", "m2"])
+def test_games_refuse_what_learns_from_labels(kind: str, recipe: str) -> None:
+    with pytest.raises(RefusedError, match="the model learns from labels"):
+        fit(build(recipe, tiny_data("unit", (4,))), tiny_data("unit", (4,)), {"kind": kind}, epochs=1, device="cpu")
 
 
 def test_data_without_labels_are_refused() -> None:

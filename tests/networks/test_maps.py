@@ -5,10 +5,21 @@ import torch
 
 from reparam.errors import PartError
 from reparam.networks import MapDecoder, MapEncoder, map_grid
+from reparam.recipes import build
 from reparam.rng import reseed
 from reparam.shapes import Shape
 
 SMALL = {"channels": (3, 4), "blocks": 1, "block": "plain"}
+
+
+def test_a_vector_posterior_behind_a_map_encoder_reads_all_of_it() -> None:
+    """Each position has a code of its own only where the decoder reads a map too."""
+    x = torch.rand(9, 3, 16, 16)
+    whole = build("vae", x, encoder={"kind": "map"})
+    assert whole.latent_dim == 40
+    assert whole.posterior.grid is None
+    by_place = build("vae", x, encoder={"kind": "map"}, decoder={"kind": "map"}, latent_dim=128)
+    assert by_place.posterior.grid == (8, 8)
 
 
 @pytest.mark.parametrize(

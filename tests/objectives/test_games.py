@@ -355,6 +355,16 @@ def test_a_tokenizers_critic_is_as_loud_as_its_data() -> None:
     assert torch.allclose(early(vae, given, Progress(1, 10)).value, -trace.distortion - 0.1 * trace.rate)
 
 
+def test_the_last_weight_of_the_decoder_is_meant_though_a_prior_follows() -> None:
+    """Where the last parameters are those of a learned prior."""
+    data = tiny_data("unit", (4,))
+    settings = {"train": {"epochs": 1, "batch_size": 8, "validations": 1, "tensorboard": False}}
+    settings |= {"objective": {"kind": "reconstruction-gan"}, "model": {"top": {"kind": "mixture", "components": 3}}}
+    run = train("hvae", settings, data=data, device="cpu")
+    weights = [row["critic_weight"] for row in run.metrics if row["split"] == "train"]
+    assert min(weights) > 0
+
+
 def test_unknown_classes_are_all_zeros() -> None:
     game = GANGame((4,), critic=NO_PENALTY, condition=ClassCondition(CLASSES))
     told = game.told(Batch(torch.zeros(2, 4), {"labels": torch.tensor([2, -1])}))

@@ -18,11 +18,17 @@ FIDS = [("a", 5.0, "conv"), ("b", 4.0, "conv"), ("c", 1.0, "random")]
     ("accuracy", "said"), [(0.99, "The critic is winning: it tells 99%"), (0.5, "The critic is losing"), (0.8, "")]
 )
 def test_an_unbalanced_game_is_reported(accuracy: float, said: str) -> None:
-    rows = [{"split": "train", "step": step, "critic_accuracy": 0.7} for step in range(90)]
-    rows += [{"split": "train", "step": 90 + step, "critic_accuracy": accuracy} for step in range(10)]
-    assert balance(rows).startswith(said)
-    assert bool(balance(rows)) == bool(said)
-    assert balance([]) == ""
+    each = [0.7] * 90 + [accuracy] * 10
+    rows = [
+        {"split": "train", "step": step, "critic_accuracy": one, "convincing": 0.0} for step, one in enumerate(each)
+    ]
+    config = {"objective": {"kind": "gan", "duel": "hinge"}}
+    assert balance(rows, config).startswith(said)
+    assert bool(balance(rows, config)) == bool(said)
+    assert balance([], config) == ""
+    assert balance(rows, {"objective": {"duel": "wasserstein"}}) == ""  # there a critic is meant to be ahead
+    unheard = [{name: value for name, value in row.items() if name != "convincing"} for row in rows]
+    assert balance(unheard, config) == ""
 
 
 def test_log_p_x_comes_first_with_its_error_samples_and_effective_size() -> None:

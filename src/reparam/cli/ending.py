@@ -30,7 +30,7 @@ def conclude(run: Run, folder: Path, common: Reporting, report: bool = True) -> 
     if run.spec.binarize != "none":
         say(f"grey values are made binary ({run.spec.binarize}) for this likelihood")
     each = f", {SAMPLES} samples each for log p(x)" if "nll" in run.model.judged_by else ""
-    if unbalanced := balance(run.metrics):
+    if unbalanced := balance(run.metrics, run.config.model_dump()):
         say(unbalanced)
     say(f"judging on the test split (at most {LIMIT:,} items{each})")
     with CountingProgress() as progress:

@@ -17,7 +17,17 @@ from reparam.cli.console import COMMAND, log_console
 from reparam.runs.record import LOG
 
 _QUIET_S = 10.0
-OF_GAMES = ("rate", "style", "pairs", "critic_features", "class_features", "convincing", "critic_accuracy")
+OF_GAMES = (
+    "distortion",
+    "rate",
+    "information",
+    "style",
+    "pairs",
+    "critic_features",
+    "class_features",
+    "convincing",
+    "critic_accuracy",
+)
 
 
 class TrainingProgress:

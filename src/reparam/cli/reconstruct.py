@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from reparam.cli.console import print_json, print_line
 from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, SplitName, Whole, require_positive
+from reparam.errors import ConfigError
 
 
 def reconstruct(
@@ -28,8 +29,8 @@ def reconstruct(
         run: A run folder, or a model folder.
         source: A data name, or a path.
         n: How many items a picture shows, chosen at random; files of numbers hold all of them.
-        tiles: Keep pictures in their own size, and put large ones together from
-            tiles of the model's.
+        tiles: Keep pictures, all of one size, in that size, and put large
+            ones together from tiles of the model's.
         overlap: Least share of a tile's side that its neighbour covers too.
         out: F.png, F.npz (x, x_hat, mse) or F.csv; without it,
             reconstructions.png or .npz in the run folder.
@@ -40,6 +41,10 @@ def reconstruct(
     from reparam.runs import open_run
 
     require_positive("-n", n)
+    if tiles and split != "all":
+        raise ConfigError(f"--tiles takes all pictures of a source, and --split is {split!r}. Leave one of them out.")
+    if not 0 <= overlap <= 0.5:
+        raise ConfigError(f"--overlap {overlap}: expected a share from 0 to 0.5.")
     opened = open_run(run, common.device)
     path = item_file(out, run, "reconstructions", opened.spec)
     items = read_large(opened, source, common.draws) if tiles else read_split(opened, source, common.draws, split)

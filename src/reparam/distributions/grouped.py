@@ -32,8 +32,9 @@ class Members:
 
     def sum(self, values: Float[Tensor, "*K B L"]) -> Float[Tensor, "*K B L"]:
         """For each example the sum over its group."""
-        sums = self.group.mean(self.c.mT @ values) * self.group.world
-        return self.c @ sums + self.alone * values
+        with torch.autocast(values.device.type, enabled=False):
+            sums = self.group.mean(self.c.mT @ values) * self.group.world
+            return self.c @ sums + self.alone * values
 
     def gathered(self, q: Normal, evidence: Evidence) -> Normal:
         r"""The posterior of what a group has in common, from those of its members; the same for each of them.
@@ -110,6 +111,11 @@ class Grouped(Distribution):
         loc = torch.cat([content_loc, style_loc * (1 - which)], -1)
         scale = torch.cat([content_scale, style_scale.lerp(torch.ones_like(style_scale), which)], -1)
         return Grouped(Normal(loc, scale, validate_args=False), self.content_dim, self.members)
+
+
+def kl_grouped_at(q: Grouped, p: Independent, z: Float[Tensor, "K B L"]) -> Float[Tensor, "K B L"]:
+    """The same by Monte Carlo, at draws."""
+    return q.shares * (q.base.log_prob(z) - p.base_dist.log_prob(z))
 
 
 def kl_grouped(q: Grouped, p: Independent) -> Float[Tensor, "B L"]:

@@ -6,7 +6,7 @@ from typing import Literal
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal, kl_divergence
 
-from reparam.distributions.grouped import Grouped, kl_grouped
+from reparam.distributions.grouped import Grouped, kl_grouped, kl_grouped_at
 from reparam.distributions.independent import factors
 from reparam.distributions.normal import kl_normal
 from reparam.distributions.one_hot import OneHot, kl_one_hot
@@ -79,6 +79,8 @@ def kl_groups(q: Distribution, p: Distribution, z: Tensor, method: KLMethod = "a
     if method == "closed":
         names = f"{_name(q)} and {_name(p)}"
         raise PartError(f"KL: {names} have no closed form. Use kl='sampled' (Monte Carlo) or kl='auto'.")
+    if isinstance(q, Grouped) and isinstance(p, Independent):
+        return kl_grouped_at(q, p, z)
     each = _factors(q, p)
     if each:
         return each[0].log_prob(z) - each[1].log_prob(z)

@@ -17,6 +17,9 @@ EDGE = 1e-5
 class Space(ABC):
     """Where codes z lie, and against which measure their densities are taken. Two equal spaces are the same one."""
 
+    one_hot_dims = 0  # how many of the first dimensions are choices among classes, apart from all others
+    named_dims = 0  # how many of the first dimensions are meant to mean something, apart from noise
+
     @abstractmethod
     def nearest(self, z: Float[Tensor, "... L"]) -> Float[Tensor, "... L"]:
         """A point of the space near z, for tools that walk along straight lines."""
@@ -112,6 +115,16 @@ class StructuredCodes(Space):
     choices: int
     uniform: int
 
+    @property
+    def one_hot_dims(self) -> int:  # type: ignore[override]
+        """Dimensions of the choices."""
+        return self.choices * self.classes
+
+    @property
+    def named_dims(self) -> int:  # type: ignore[override]
+        """Dimensions of choices and numbers."""
+        return self.one_hot_dims + self.uniform
+
     def __str__(self) -> str:
         return f"{self.choices} one-hot vectors of {self.classes} classes, {self.uniform} numbers in [-1, 1] and noise"
 
@@ -120,8 +133,11 @@ class StructuredCodes(Space):
         return z[..., :one_hot], z[..., one_hot : one_hot + self.uniform], z[..., one_hot + self.uniform :]
 
     def nearest(self, z: Float[Tensor, "... L"]) -> Float[Tensor, "... L"]:
+        """Each choice as the class with the largest value: what lies between two classes has no meaning."""
         choice, numbers, noise = self._split(z)
-        return torch.cat([OneHotVectors(self.classes).nearest(choice), numbers.clamp(-1, 1), noise], -1)
+        largest = choice.unflatten(-1, (self.choices, self.classes)).argmax(-1)
+        one_hot = F.one_hot(largest, self.classes).to(z).flatten(-2)
+        return torch.cat([one_hot, numbers.clamp(-1, 1), noise], -1)
 
     def varied(self, z: Float[Tensor, "S L"]) -> Float[Tensor, "S L"]:
         return OneHotVectors(self.classes).varied(z)

@@ -47,6 +47,13 @@ class Structured(Distribution):
         return torch.cat([self._choice.variance, uniform, torch.ones_like(self._noise)], -1)
 
     @property
+    def plain(self) -> Tensor:
+        """A code to begin from, (*batch, L): the first class of each choice, and zeros."""
+        one_hot = torch.zeros_like(self._choice.mean).unflatten(-1, (self.choices, self.classes))
+        one_hot[..., 0] = 1
+        return torch.cat([one_hot.flatten(-2), self.zero[..., self._split[0] :]], -1)
+
+    @property
     def spread(self) -> Tensor:
         """How far each dimension reaches, (*batch, L): 1 for a class, the standard deviation of a number."""
         return torch.cat([torch.ones_like(self._choice.mean), self.variance[..., self._split[0] :].sqrt()], -1)

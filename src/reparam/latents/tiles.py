@@ -1,12 +1,13 @@
 """Pictures larger than those a model was built for, tile by tile."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import Parameter
 
 from reparam.errors import PartError, ShapeError
 from reparam.shapes import Shape, is_image
@@ -21,6 +22,8 @@ class Reconstructs(Protocol):
     def data_shape(self) -> Shape: ...
 
     def reconstruct(self, x: Tensor) -> Tensor: ...
+
+    def parameters(self) -> Iterator[Parameter]: ...
 
 
 def by_tiles(
@@ -88,7 +91,12 @@ def reconstruct_by_tiles(model: Reconstructs, x: Float[Tensor, "..."], overlap: 
         )
     if x.ndim == 4:
         return torch.stack([reconstruct_by_tiles(model, one, overlap) for one in x]) if len(x) else x
-    return by_tiles(model.reconstruct, x, (shape[1], shape[2]), overlap)
+    device = next(model.parameters()).device
+
+    def function(tiles: Tensor) -> Tensor:
+        return model.reconstruct(tiles.to(device)).to(tiles)
+
+    return by_tiles(function, x, (shape[1], shape[2]), overlap)
 
 
 def _starts(whole: int, side: int, overlap: float) -> list[int]:

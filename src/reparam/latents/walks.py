@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from reparam.distributions import Structured
+from reparam.distributions import EUCLIDEAN, Structured
 from reparam.errors import PartError, RefusedError
 from reparam.latents.codes import HasLatents, decoded_means, home, onto_space, posterior_means
 from reparam.rng import seeded
@@ -32,7 +32,7 @@ def traverse(
     This is for a standard Normal prior; values run over the mean +- span standard deviations of another Normal, such as
     p(z|c) of a model that was told c. With ``codes`` they run over those of these codes in that dimension: the choice
     for a model without a prior, whose codes have no agreed scale. On a sphere, in a ball or among one-hot vectors, each
-    z is replaced by the nearest code.
+    z is replaced by the nearest code; in a structured code the class that is moved is chosen once it is above 1.
 
     Shapes:
         anchor: (*data_shape)  ->  (dims, steps, *data_shape)
@@ -58,11 +58,12 @@ def traverse(
     if not chosen:
         raise PartError("traverse: got no dimensions, expected at least one.")
     middle, scale = _middle(model) if codes is None else _moments(codes.to(home(model)))
+    classes = getattr(model, "space", EUCLIDEAN).one_hot_dims
     start = middle if anchor is None else posterior_means(model, anchor)
     way = torch.linspace(-span, span, steps, dtype=middle.dtype, device=middle.device)
     z = start.expand(len(chosen), steps, -1).clone()
     for row, dim in enumerate(chosen):
-        z[row, :, dim] = middle[dim] + scale[dim] * way
+        z[row, :, dim] = (0.0 if dim < classes else middle[dim]) + scale[dim] * way
     return decoded_means(model, onto_space(model, z))
 
 
@@ -78,7 +79,7 @@ def _middle(model: HasLatents) -> tuple[Float[Tensor, " L"], Float[Tensor, " L"]
     zero = home(model)
     p_z = None if model.prior is None else model.p_z()
     if isinstance(p_z, Structured):
-        return zero, p_z.spread
+        return p_z.plain, p_z.spread
     if isinstance(p_z, Independent) and type(p_z.base_dist) is Normal:
         own = p_z.base_dist
         return own.loc.reshape(-1, len(zero))[0], own.scale.reshape(-1, len(zero))[0]

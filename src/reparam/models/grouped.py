@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from reparam.distributions import Evidence, Grouped, Members, factors
-from reparam.errors import PartError, nearest
+from reparam.errors import PartError, ShapeError, nearest
 from reparam.likelihoods import Likelihood
 from reparam.models.base import Autoencoder
 from reparam.models.flat import VAE
@@ -67,7 +67,8 @@ class GroupedVAE(Autoencoder):
     ) -> None:
         super().__init__(vae.kl)
         dims = factors(vae.p_z()) if vae.prior is not None and not vae.conditions else None
-        if type(dims) is not Normal or vae.posterior.refines or not vae.posterior.needs_prior:
+        probe = factors(vae.posterior(torch.zeros(1, vae.posterior.in_dim)))
+        if type(dims) is not Normal or type(probe) is not Normal or vae.posterior.refines:
             raise PartError(
                 "GroupedVAE: the posteriors of a group are put together as Normals, beside a Normal prior, and it is "
                 "told nothing else. Take a VAE with posterior and prior 'normal', and no condition."
@@ -111,15 +112,21 @@ class GroupedVAE(Autoencoder):
         return self.vae.generative_parameters()
 
     def infer(self, x: Float[Tensor, "..."], labels: Tensor | None = None, **named: Any) -> Distribution:
-        """q(c, s|x) of each example by itself, or, where the group of each is told, with the evidence of all of it."""
+        """q(c, s|x) of each example by itself, or, where the group of each is told, with the evidence of all of it.
+
+        Raises:
+            ShapeError: if there are not as many labels as examples.
+        """
         q = self.vae.infer(x)
-        if labels is None or x.ndim == len(self.data_shape):
+        if labels is None or x.ndim == len(self.data_shape):  # one single item is a group of its own
             return q
         dims = factors(q)
-        if not isinstance(dims, Normal):
-            raise PartError("GroupedVAE: the posterior of one example is no product of Normals. Take 'normal'.")
+        assert isinstance(dims, Normal)
+        labels = torch.as_tensor(labels).to(dims.loc.device).reshape(-1)
+        if len(labels) != len(dims.loc):
+            raise ShapeError(f"GroupedVAE: got {len(labels)} labels for {len(dims.loc)} examples, expected one each.")
         group = current() if self.training else Processes()
-        members = Members(self.membership(torch.as_tensor(labels)).to(dims.loc), group)
+        members = Members(self.membership(labels).to(dims.loc), group)
         content = Normal(dims.loc[:, : self.content_dim], dims.scale[:, : self.content_dim], validate_args=False)
         content = members.gathered(content, self.evidence)
         base = Normal(
@@ -147,4 +154,18 @@ class GroupedVAE(Autoencoder):
             with per_example(0):
                 dropped = torch.rand(len(x), 1).to(x).lt(self.style_dropout).to(x)
             q = q.unstyled(dropped)
-        return self.vae.trace(x, samples, q=q, p_z=p_z, fixed_q=fixed_q)
+        found = self.vae.trace(x, samples, q=q, p_z=p_z, fixed_q=fixed_q)
+        prior = None if found.p_z is None else factors(found.p_z)
+        if not isinstance(q, Grouped) or prior is None:
+            return found
+        return Trace(
+            found.z,
+            q,
+            found.p_z,
+            found.p_x,
+            kl=lambda: found.kl,
+            log_q=lambda: found.log_q,
+            log_p_z=lambda: (q.shares * prior.log_prob(found.z)).sum(-1),  # what they share counts once here too
+            log_p_x=lambda: found.log_p_x,
+            penalty=found.penalty,
+        )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from reparam.networks import ClassCondition, Condition
-from reparam.objectives.common import elbo_terms, require_at_least, require_noise
+from reparam.objectives.common import elbo_terms, require_at_least, require_noise, told_in_games
 from reparam.objectives.feature_matching import ClassMatching, half_squared, mean_distance
 from reparam.objectives.games import Game, Units
 from reparam.objectives.rival import CriticSettings, Duel, Rival, critic_settings
@@ -15,7 +15,7 @@ from reparam.trace import Bound, HasNamedValues, Maker, Model, Progress, Trace
 
 
 def _traced(owner: str, model: Model, batch: HasNamedValues) -> Trace:
-    named: dict[str, Any] = batch.pick(model.conditions)
+    named: dict[str, Any] = told_in_games(owner, model, batch)
     trace = model.trace(batch.x, samples=1, **named)
     require_noise(owner, trace)
     return trace

@@ -1,16 +1,19 @@
 """What objectives share: the terms they show, and what they ask of a trace."""
 
 import math
+from typing import Any
 
 from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
-from reparam.distributions import factors, is_density
+from reparam.distributions import OptimalScale, factors, is_density
 from reparam.errors import PartError, RefusedError
 from reparam.processes import Processes, current
 from reparam.rng import per_example
-from reparam.trace import HasNamedValues, Maker, Trace
+from reparam.trace import HasNamedValues, Maker, Model, Trace
+
+_SHARED = "{}: examples of a group share a draw, so densities of one alone make no bound. Take the objective 'elbo'."
 
 
 def elbo_terms(distortion: Float[Tensor, " B"], rate: Float[Tensor, " B"]) -> dict[str, Tensor]:
@@ -82,14 +85,26 @@ def require_draws(owner: str, trace: Trace) -> None:
     """
     require_noise(owner, trace)
     if getattr(trace.q, "shared", False):
-        raise RefusedError(
-            f"{owner}: examples of a group share a draw, so the weights of one alone make no bound. Take the objective "
-            "'elbo'."
-        )
+        raise RefusedError(_SHARED.format(owner))
     if getattr(trace.q, "noiseless", False):
         raise RefusedError(
             f"{owner}: q(z|x) has no noise, so all draws are the same one and weighing them is pointless. Take the "
             "objective 'elbo', or a posterior with noise, such as 'normal'."
+        )
+
+
+def require_fixed_scale(owner: str, trace: Trace) -> None:
+    """Checks that p(x|z) has a scale of its own, and not the one that suits the examples which it is asked for.
+
+    Raises:
+        RefusedError: if it has not.
+    """
+    p_x: Any = trace.p_x
+    while (inner := getattr(p_x, "base_dist", getattr(p_x, "base", None))) is not None:
+        p_x = inner
+    if isinstance(p_x, OptimalScale):
+        raise RefusedError(
+            f"{owner}: the scale 'optimal' would be that of made examples too. Take 'learned', or a number."
         )
 
 
@@ -99,6 +114,8 @@ def require_factors(owner: str, trace: Trace) -> Distribution:
     Raises:
         RefusedError: if q does not factorise.
     """
+    if getattr(trace.q, "shared", False):
+        raise RefusedError(_SHARED.format(owner))
     found = factors(trace.q)
     if found is None or found.event_shape:
         raise RefusedError(
@@ -143,6 +160,20 @@ def part_of(whole: Float[Tensor, "K N L"], group: Processes) -> Float[Tensor, "K
     """This process's examples of what is alike in all processes."""
     own = whole.shape[1] // group.world
     return whole.narrow(1, group.rank * own, own)
+
+
+def told_in_games(owner: str, model: Model, batch: HasNamedValues) -> dict[str, Tensor]:
+    """What the model must be told of a batch, where that is all that it learns from beside x.
+
+    Raises:
+        RefusedError: if it learns from more, which nobody passes on to what it makes.
+    """
+    if model.observes:
+        raise RefusedError(
+            f"{owner}: the model learns from {' and '.join(model.observes)} where the data have them, which made "
+            "examples have not. Take the objective 'elbo', or a model that is told them (model.condition)."
+        )
+    return batch.pick(model.conditions)
 
 
 def new_codes(model: Maker, batch: HasNamedValues, group: Processes) -> Float[Tensor, "B L"]:

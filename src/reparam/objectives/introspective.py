@@ -6,7 +6,15 @@ import torch
 from torch import Tensor
 
 from reparam.objectives.base import Objective
-from reparam.objectives.common import elbo_terms, new_codes, require_at_least, require_noise, require_prior
+from reparam.objectives.common import (
+    elbo_terms,
+    new_codes,
+    require_at_least,
+    require_fixed_scale,
+    require_noise,
+    require_prior,
+    told_in_games,
+)
 from reparam.shapes import Shape, numel
 from reparam.trace import Bound, HasNamedValues, Maker, Model, Player, Progress, Trace
 
@@ -22,21 +30,23 @@ class IntrospectiveBound(Objective):
     distortion d counted from that of the reconstruction itself,
 
     .. math::
-        \text{encoder:} &\quad \tfrac1D \mathrm{ELBO}(x) - \tfrac1\alpha \exp\left(-\tfrac{\alpha}{D}
+        \text{encoder:} &\quad \tfrac1D \left[\log p(x \mid z) - \beta\, \mathrm{KL}(q(z \mid x) \| p(z))\right]
+        - \tfrac1\alpha \exp\left(-\tfrac{\alpha}{D}
         \left[d(\tilde x) + \beta_- \mathrm{KL}(q(z \mid \tilde x) \| p(z))\right]\right) \\
-        \text{decoder:} &\quad \tfrac1D \log p(x \mid z) - \tfrac1D\, \mathrm{KL}(q(z \mid \tilde x) \| p(z))
+        \text{decoder:} &\quad \tfrac1D \log p(x \mid z) - \tfrac{\beta}{D}\, \mathrm{KL}(q(z \mid \tilde x) \| p(z))
 
     is what each maximises. There is no further network. No term on the validation split says which weights are best, so
     the newest ones are kept.
 
     Args:
         data_shape: Shape of one example.
-        beta: Weight of the KL of real examples.
+        beta: Weight of the KL of real examples for the encoder, and of made ones for the decoder.
         rival_beta: Weight beta_- of the KL of made examples, for the encoder.
         alpha: Sharpness of the exponential.
     Raises:
         PartError: if a number is negative, or alpha zero.
-        RefusedError: if q is a point mass, or there is no prior.
+        RefusedError: if q is a point mass, there is no prior, the scale of p(x|z) is optimal for each batch, or the
+            model learns from labels.
     Source:
         Soft-IntroVAE (Daniel & Tamar, 2021), arXiv:2012.13253, eq. 5 and appendix 10, where beta_- = 256 and alpha = 2.
         The decoder's term in the reconstruction of made examples, of weight 1e-8 there, is left out.
@@ -58,7 +68,7 @@ class IntrospectiveBound(Objective):
 
     def encode_better(self, model: Coder, batch: HasNamedValues, progress: Progress) -> Bound:
         """What the encoder maximises."""
-        trace = self.trace(model, batch)
+        trace = self._traced(model, batch)
         real = self.bound(trace, progress)
         with torch.no_grad():
             rivals = self._made(model, batch, trace)
@@ -72,7 +82,7 @@ class IntrospectiveBound(Objective):
 
     def decode_better(self, model: Coder, batch: HasNamedValues) -> Bound:
         """What the decoder maximises."""
-        trace = self.trace(model, batch)
+        trace = self._traced(model, batch)
         rivals = self._made(model, batch, trace)
         rate = torch.stack([again.rate for again in self._traced_again(model, batch, rivals)]).mean(0)
         value = (-trace.distortion - self.beta * rate) / numel(self.data_shape)
@@ -84,6 +94,12 @@ class IntrospectiveBound(Objective):
             Player("encoder", inference, lambda batch, progress: self.encode_better(model, batch, progress)),
             Player("decoder", generative, lambda batch, progress: self.decode_better(model, batch)),
         )
+
+    def _traced(self, model: Coder, batch: HasNamedValues) -> Trace:
+        told_in_games("IntrospectiveBound", model, batch)
+        trace = self.trace(model, batch)
+        require_fixed_scale("IntrospectiveBound", trace)
+        return trace
 
     def _made(self, model: Coder, batch: HasNamedValues, trace: Trace) -> tuple[Tensor, Tensor]:
         """New examples, and reconstructions."""

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from reparam.networks import Condition
-from reparam.objectives.common import elbo_terms, penalised, penalty_terms, require_at_least
+from reparam.objectives.common import elbo_terms, penalised, penalty_terms, require_at_least, told_in_games
 from reparam.objectives.games import Game, Units
 from reparam.objectives.rival import CriticSettings, Duel, Rival, critic_settings
 from reparam.shapes import Shape
 from reparam.trace import Bound, HasNamedValues, Model, Progress
 
-MOST = 1e4
+LEAST, MOST = 1e-4, 1e4
 
 
 class ReconstructionGame(Game):
@@ -40,8 +40,10 @@ class ReconstructionGame(Game):
     Source:
         Taming transformers for high-resolution image synthesis (Esser et al., 2021), arXiv:2012.09841, eqs. 5 to 7;
         with a KL: High-resolution image synthesis with latent diffusion models (Rombach et al., 2022),
-        arXiv:2112.10752, appendix G.
+        arXiv:2112.10752, appendix G. lambda is at most 10,000; it and the 1e-4 are those of the latter's code.
     """
+
+    differentiates_twice = True  # the weight of the decoder is asked for its own gradient
 
     def __init__(
         self,
@@ -60,7 +62,7 @@ class ReconstructionGame(Game):
         self.weight, self.beta, self.duel, self.units = weight, beta, duel, units
 
     def forward(self, model: Any, batch: HasNamedValues, progress: Progress) -> Bound:
-        named: dict[str, Any] = batch.pick(model.conditions)
+        named = told_in_games("ReconstructionGame", model, batch)
         trace = model.trace(batch.x, samples=1, **named)
         value = penalised(-trace.distortion - self.beta * trace.rate, trace)
         terms = elbo_terms(trace.distortion, trace.rate) | penalty_terms(trace)
@@ -80,9 +82,11 @@ class ReconstructionGame(Game):
         """lambda, (); 0 where there is no gradient to be compared."""
         if not distortion.requires_grad:
             return distortion.new_zeros(())
-        last = [weight for weight in model.generative_parameters() if weight.ndim > 1 and weight.requires_grad][-1]
-        norms = [
-            self.group.mean(torch.autograd.grad(term.mean(), last, retain_graph=True)[0]).norm()
-            for term in (distortion, convincing)
-        ]
-        return (norms[0] / (norms[1] + 1e-4)).clamp_max(MOST).detach()
+        weights = [weight for weight in model.generative_parameters() if weight.ndim > 1 and weight.requires_grad]
+        for last in reversed(weights):  # a prior's, if it is the last, does not depend on reconstructions
+            (of_data,) = torch.autograd.grad(distortion.mean(), last, retain_graph=True, allow_unused=True)
+            (of_critic,) = torch.autograd.grad(convincing.mean(), last, retain_graph=True, allow_unused=True)
+            if of_data is not None and of_critic is not None:
+                norms = [self.group.mean(gradient).norm() for gradient in (of_data, of_critic)]
+                return (norms[0] / (norms[1] + LEAST)).clamp_max(MOST).detach()
+        return distortion.new_zeros(())

@@ -1,6 +1,7 @@
 """VAEs whose latents are codes from a finite set."""
 
 import math
+from collections.abc import Sequence
 
 from reparam.data import DataSpec
 from reparam.networks import map_grid
@@ -48,15 +49,16 @@ def lfq_vae(spec: DataSpec) -> Values:
     return quantised(spec, {"kind": "lfq"}, code_dim=8)
 
 
-def quantised(spec: DataSpec, posterior: Values, code_dim: int) -> Values:
+def quantised(spec: DataSpec, posterior: Values, code_dim: int, channels: Sequence[int] | None = None) -> Values:
     """A VAE with a code of so many numbers at each position of a map, or of a few groups for small examples.
 
     Weights are not averaged: codes fit the encoder of the moment.
     """
     values = variational(spec, noise(spec))
     if network(spec) == "conv":
-        grid = map_grid(spec.shape)
-        part: Values = {"encoder": {"kind": "map"}, "decoder": {"kind": "map"}, "posterior": posterior}
+        grid = map_grid(spec.shape, channels)
+        network_of_maps: Values = {"kind": "map"} | ({"channels": list(channels)} if channels else {})
+        part: Values = {"encoder": network_of_maps, "decoder": network_of_maps, "posterior": posterior}
     else:
         grid = (1, 8 if numel(spec.shape) >= MANY_VALUES else 4)
         part = {"posterior": posterior | {"grid": list(grid)}}

@@ -40,7 +40,7 @@ def vq_gan(spec: DataSpec) -> Values:
     Source:
         Taming transformers for high-resolution image synthesis (Esser et al., 2021), arXiv:2012.09841.
     """
-    values = quantised(spec, {"kind": "vq", "codes": 512}, code_dim=16)
+    values = quantised(spec, {"kind": "vq", "codes": 512}, code_dim=16, channels=CHANNELS)
     values["model"]["likelihood"] = {"kind": "perceptual"}
     return values | {
         "objective": _game(spec) | {"beta": 1.0},

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reparam.report.numbers import balance, series
+from reparam.report.numbers import series
 from reparam.report.plots import Line, Panel, calm_limits, line_panels, thinned
 from reparam.report.story import Figure, NothingToDrawError, Story
 
@@ -31,6 +31,13 @@ _CURVES_OF_GAMES = (
         "At 0.5 the critic cannot tell made items from real ones; near 1 it tells all, and teaches little.",
     ),
     ("loss_critic", "The critic's loss", "", "What the critic pushes down."),
+    (
+        "information",
+        "Information about the code",
+        "nats",
+        "How much of its choices and numbers a made item tells; at most the log of the number of classes for a choice.",
+    ),
+    ("critic_weight", "How loud the critic is", "", "What it is multiplied by, to be as loud as the likelihood."),
     ("convincing", "How convincing", "", "What the critic thinks of made items, as the model maximises it."),
     ("style", "Distance in features", "per feature", "Standard deviation of features between x and reconstruction."),
     (
@@ -47,7 +54,7 @@ _CURVES_OF_GAMES = (
         "The same class by class, in the classifier's features.",
     ),
     ("classifier_accuracy", "Accuracy of the classifier", "share", "On real training items."),
-    *_CURVES[2:],
+    *_CURVES[1:],
 )
 
 
@@ -66,7 +73,7 @@ def training_curves(story: Story) -> list[Figure]:
     bounded = story.subject.model.prior is not None
     game = any("critic_accuracy" in row for row in story.metrics)
     wanted = _CURVES_OF_GAMES if game else _CURVES if bounded else _CURVES_WITHOUT_BOUND
-    notes = {"critic_accuracy": balance(story.metrics)}
+    notes = {"critic_accuracy": story.balance}
     if story.subject.model.denoising:
         notes["distortion"] = "Both start from corrupted copies."
     figures = [

@@ -28,7 +28,10 @@ _SWAPPED, _CONTINUED = 8, 4
 
 
 def draw_sections(
-    subject: Subject, metrics: Sequence[Mapping[str, Any]], film: tuple[list[int], Tensor] | None = None
+    subject: Subject,
+    metrics: Sequence[Mapping[str, Any]],
+    film: tuple[list[int], Tensor] | None = None,
+    balance: str = "",
 ) -> list[Section]:
     """Draws every section; one that has nothing to show becomes a sentence that says why.
 
@@ -36,8 +39,9 @@ def draw_sections(
         subject: The model and the data it is shown on.
         metrics: Rows of ``metrics.jsonl``.
         film: Steps of the training, and what the same codes were decoded to there, (S, N, C, H, W).
+        balance: Who is winning a game, in a sentence.
     """
-    story = Story(subject, view_of(subject.spec, subject.items), metrics, film)
+    story = Story(subject, view_of(subject.spec, subject.items), metrics, film, balance)
     sections = []
     for name, title, intro, draws in _SECTIONS:
         figures: list[Figure] = []
@@ -148,7 +152,12 @@ def _swaps(story: Story) -> list[Figure]:
     corner = torch.full_like(columns[:1], float(columns.max()))
     whole = torch.cat([torch.cat([corner, columns])[None], torch.cat([others[:, None], made], 1)])
     names = ["content", *(f"style {number + 1}" for number in range(len(others)))]
-    return figures_of("swaps", "Content and style, swapped", caption, story.view.walks(names, whole, [], "style"))
+    return figures_of(
+        "swaps",
+        "Content and style, swapped",
+        caption,
+        story.view.walks(names, whole, ["style", *(str(n + 1) for n in range(len(columns)))], "style"),
+    )
 
 
 def _one_of_each(subject: Subject) -> list[int]:

@@ -216,12 +216,18 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def balance(metrics: Sequence[Mapping[str, Any]]) -> str:
+def balance(metrics: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> str:
     """Who is winning a game, in a sentence, where one side is far ahead at the end; else nothing.
 
-    The mean of the critic's accuracy over the last tenth of the training counts.
+    The mean of the critic's accuracy over the last tenth of the steps counts in which the model heard it; in a duel of
+    differences a critic is meant to be ahead.
     """
-    found = series(metrics, "train", "critic_accuracy")[1]
+    heard = [row for row in metrics if {"convincing", "critic_features"} & set(row)]
+    found = (
+        []
+        if (config.get("objective") or {}).get("duel") == "wasserstein"
+        else series(heard, "train", "critic_accuracy")[1]
+    )
     last = found[-max(1, len(found) // 10) :]
     mean = sum(last) / len(last) if last else 0.75
     if mean > 0.95:

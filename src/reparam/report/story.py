@@ -43,6 +43,7 @@ class Story:
     view: View
     metrics: Sequence[Mapping[str, Any]]
     film: tuple[list[int], Tensor] | None = None
+    balance: str = ""
 
 
 class NothingToDrawError(Exception):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from reparam.data.records import Data, DataSpec, Split
+from reparam.distributions import EUCLIDEAN, Space
 from reparam.errors import DataError
 from reparam.evaluation import ACTIVE
 from reparam.latents import posterior_means
@@ -65,10 +66,15 @@ class Subject:
 
     @property
     def order(self) -> list[int]:
-        """Latent dimensions by falling KL, or by falling spread of the codes where there is no KL for each."""
+        """Latent dimensions by falling KL, or by falling spread of the codes where there is no KL for each.
+
+        Those that are meant to mean something come first: numbers, then classes.
+        """
         key = self.spread if self.kl is None else self.kl
         order: list[int] = key.argsort(descending=True, stable=True).tolist()
-        return order
+        space: Space = getattr(self.model, "space", EUCLIDEAN)
+        named = [*range(space.one_hot_dims, space.named_dims), *range(space.one_hot_dims)]
+        return named + [dim for dim in order if dim >= space.named_dims]
 
     @property
     def scale_codes(self) -> Tensor | None:

@@ -19,7 +19,7 @@ from reparam.files import replacing
 from reparam.launch import speaks
 from reparam.report.figures import draw_sections
 from reparam.report.images import animated
-from reparam.report.numbers import duration, headline_numbers, is_number, refusals
+from reparam.report.numbers import balance, duration, headline_numbers, is_number, refusals
 from reparam.report.page import Page, render
 from reparam.report.plots import require_matplotlib
 from reparam.report.story import Section
@@ -90,7 +90,7 @@ def write_page(
     """
     folder = Path(folder)
     with evaluating(model):
-        sections = draw_sections(look_at(model, data, evaluation, seed), metrics, film)
+        sections = draw_sections(look_at(model, data, evaluation, seed), metrics, film, balance(metrics, config))
     _write_figures(folder / "figures", sections)
     if film is not None and film[0]:
         with replacing(folder / "figures" / "film.gif") as aside:
