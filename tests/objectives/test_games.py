@@ -303,7 +303,7 @@ def test_info_gan_adds_what_examples_tell() -> None:
     seen = game.rival(generator.decode(z, labels=given.named["labels"]).mean, game.told(given))
     numbers = game.recogniser.head(F.silu(game.recogniser.dense(seen.coarse)))
     choice = F.log_softmax(numbers[:, :2], 1)[torch.arange(B), z[:, :2].argmax(1)]
-    number = torch.distributions.Normal(numbers[:, 2], bounded(numbers[:, 3]).exp()).log_prob(z[:, 2])
+    number = torch.distributions.Normal(numbers[:, 2], 0.1 + bounded(numbers[:, 3]).exp()).log_prob(z[:, 2])
     assert torch.allclose(found.value, F.logsigmoid(seen.outputs[:, 0]) + 2.0 * choice + 0.5 * number)
     assert torch.allclose(found.terms["information"], choice + math.log(2) + number + math.log(2))
     reseed(5)

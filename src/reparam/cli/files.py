@@ -16,6 +16,7 @@ from reparam.errors import ConfigError, MissingExtraError
 from reparam.files import replacing
 from reparam.shapes import is_image
 
+KEYS = 88
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
 
 
@@ -41,12 +42,15 @@ def item_file(
 ) -> Path:
     """Where items go: as the user says, or into the run folder as a picture where they are pictures.
 
+    New sequences of up to 88 values that are on or off may also go into a MIDI file.
+
     Raises:
         ConfigError: if items like these cannot be written so.
     """
     if out is None:
         return run / f"{stem}{'.png' if is_image(spec.shape) else '.npz'}"
-    require_ending(out, [*endings, *([""] if folder else [])])
+    music = folder and len(spec.shape) == 2 and spec.effective_kind == "binary" and spec.shape[0] <= KEYS
+    require_ending(out, [*endings, *([".mid"] if music else []), *([""] if folder else [])])
     if folder and not is_image(spec.shape) and out.suffix.lower() in (".png", ""):
         raise ConfigError(f"--out {out}: items of shape {spec.shape} are no pictures. Write .npz or .csv.")
     return out

@@ -14,6 +14,7 @@ from torch import Tensor
 from reparam.cli.files import item_columns, write_arrays, write_bytes, write_table
 from reparam.data import DataSpec
 from reparam.report.images import Labels, image_grid, to_pixels
+from reparam.report.midi import midi
 from reparam.report.views import ImageView, view_of
 from reparam.rng import generator
 from reparam.shapes import is_image
@@ -22,7 +23,7 @@ _WIDEST = 16
 
 
 def write_items(out: Path, x: Tensor, spec: DataSpec, labels: Sequence[str] = ()) -> None:
-    """Items as a grid (.png), an array ``x`` (.npz), rows of a table (.csv), or one picture each in a folder.
+    """Items as a grid (.png), music (.mid), an array ``x`` (.npz), rows of a table (.csv), or pictures in a folder.
 
     The name of each item's class, where it has one, stands beside it as ``label``; in a folder each class has its own.
     """
@@ -31,6 +32,8 @@ def write_items(out: Path, x: Tensor, spec: DataSpec, labels: Sequence[str] = ()
             write_bytes(out, grid([("", x)], spec, max(1, round(len(x) ** 0.5))))
         case ".npz":
             write_arrays(out, {"x": x.cpu().numpy()} | ({"label": np.array(labels)} if labels else {}))
+        case ".mid":
+            write_bytes(out, midi(x))
         case ".csv":
             write_table(out, item_columns(x, spec) | ({"label": labels} if labels else {}))
         case _:

@@ -35,9 +35,9 @@ def sample(
         sampler: prior, or what is fitted to the codes of the training data when it is first used: gmm, two-stage, maf,
             iaf, flow-matching, riemannian; autoregressive where z is made of codes.
         temperature: The prior's noise is multiplied by this; over codes and classes, log odds are divided by it.
-        draw: Draw x from p(x|z) instead of taking its mean; a table F.csv always holds draws.
-        out: A grid F.png, arrays F.npz, a table F.csv, or a folder of pictures; samples.png or .npz in the run folder
-            where nothing is given.
+        draw: Draw x from p(x|z) instead of taking its mean; a table F.csv and music F.mid always hold draws.
+        out: A grid F.png, arrays F.npz, a table F.csv, music F.mid, or a folder of pictures; samples.png or .npz in the
+            run folder where nothing is given.
     """
     from reparam.cli.files import item_file
     from reparam.cli.items import class_number, names_told, told_of
@@ -50,7 +50,7 @@ def sample(
     require_positive("-n", n)
     if temperature != 0:
         require_positive("--temperature", temperature)
-    exact = draw or path.suffix == ".csv"
+    exact = draw or path.suffix in (".csv", ".mid")
     named = told_of(opened, n, common.draws) if label is None else {"labels": class_number(opened, label)}
     x = drawn(opened, sampler, n, temperature=temperature, draw_x=exact, seed=common.draws, **named)
     write_items(path, x, opened.spec, names_told(opened, n, named))

@@ -17,10 +17,14 @@ from reparam.shapes import Shape
 from reparam.trace import Bound, HasNamedValues, Maker, Progress
 
 
+FINEST = 0.1  # else model and recogniser agree on ever finer differences, which nobody else can see
+
+
 class Recogniser(nn.Module):
     r"""Q(c|x): which classes were chosen and which numbers drawn, from the critic's last layer of features.
 
-    .. math:: \log Q(c \mid x) = \sum_g \log \pi_{g, c_g}(x) + \sum_u \log \mathcal{N}(c_u; \mu_u(x), \sigma_u(x)^2)
+    .. math:: \log Q(c \mid x) = \sum_g \log \pi_{g, c_g}(x) + \sum_u \log \mathcal{N}(c_u; \mu_u(x), \sigma_u(x)^2),
+              \qquad \sigma_u > 0.1
 
     Shapes:
         features: (B, in_dim), codes: (B, L)  ->  log Q of choices and of numbers, (B,) each, nats
@@ -39,7 +43,7 @@ class Recogniser(nn.Module):
         logits, numbers = full_precision(self.head(F.silu(self.dense(features)))).split([one_hot, 2 * self.uniform], 1)
         log_probs = logits.unflatten(1, (self.choices, self.classes)).log_softmax(-1).flatten(1)
         loc, log_scale = numbers.chunk(2, 1)
-        found = Normal(loc, bounded(log_scale).exp(), validate_args=False)
+        found = Normal(loc, FINEST + bounded(log_scale).exp(), validate_args=False)
         drawn = z[:, one_hot : one_hot + self.uniform]
         return (log_probs * z[:, :one_hot]).sum(1), found.log_prob(drawn).sum(1)
 
