@@ -56,6 +56,11 @@ def part_of_batch(part: int, parts: int) -> Iterator[None]:
         _PART.reset(token)
 
 
+def is_part() -> bool:
+    """True where what is at hand is a part of a batch: draws must not depend on what the other parts do not see."""
+    return _PART.get()[1] > 1
+
+
 def per_example(axis: int) -> AbstractContextManager[Any]:
     """Within the block, draws have one entry for each example along ``axis``.
 

@@ -19,7 +19,7 @@ from reparam.models.flat import couples
 from reparam.models.trajectories import Rooms, Trajectory, Unrolled
 from reparam.networks import Decoder, Dynamics, Encoder, State
 from reparam.priors import NormalPrior
-from reparam.rng import per_example
+from reparam.rng import is_part, per_example
 from reparam.shapes import Shape
 from reparam.trace import Trace
 
@@ -113,9 +113,12 @@ class SequentialVAE(Autoencoder):
     def infer(self, x: Float[Tensor, "..."], **named: Any) -> Trajectory:
         """q of the noise of all steps: batch (B,), event (T L,); for one item, batch ()."""
         batch, single = self._batch(x)
-        values = batch.movedim(-1, 1)
-        mask = self.mask(**named).expand(len(batch), -1)
-        return Trajectory(self.rooms, values, self.rooms.features(values), mask, Size() if single else batch.shape[:1])
+        values, mask = batch.movedim(-1, 1), self.mask(**named).expand(len(batch), -1)
+        if mask.device.type == "cpu" and len(mask) and not is_part():  # a GPU would have to wait
+            longest = int(mask.sum(1).max())
+            values, mask = values[:, :longest], mask[:, :longest]
+        shape = Size() if single else batch.shape[:1]
+        return Trajectory(self.rooms, values, self.rooms.features(values), mask, shape, self.steps)
 
     def mask(self, **named: Any) -> Float[Tensor, "B T"]:
         """1 at the steps that there are, of each example or, (1, T), of all.
@@ -169,15 +172,15 @@ class SequentialVAE(Autoencoder):
         p_steps = self.rooms.decoded(walk.inputs)
         kl = cache(lambda: kl_normal(own, Normal(torch.zeros_like(own.loc), torch.ones_like(own.scale))) * there)
         return Trace(
-            noise.flatten(-2),
+            q.whole(noise),
             q,
             p_z or self.p_z(),
-            Unrolled(self.rooms, noise.flatten(-2), q.mask),
-            kl=lambda: kl().sum(-1),
+            Unrolled(self.rooms, q.whole(noise), self.mask(**named).expand(len(x), -1)),
+            kl=lambda: q.whole(kl().sum(-1, keepdim=True)),
             log_q=lambda: (own.log_prob(noise) * there).sum((-2, -1)),
             log_p_z=lambda: (standard.log_prob(noise) * there).sum((-2, -1)),
             log_p_x=lambda: (p_steps.log_prob(q.values) * q.mask).sum(-1),
-            kl_dims=lambda: kl().flatten(-2),
+            kl_dims=lambda: q.whole(kl()),
         )
 
     @torch.no_grad()
@@ -197,7 +200,9 @@ class SequentialVAE(Autoencoder):
         batch, single = self._batch(x)
         values = batch.movedim(-1, 1)
         known = (torch.arange(self.steps, device=batch.device) < seen).to(batch)
-        q = Trajectory(self.rooms, values, self.rooms.features(values), known.expand(len(batch), -1), batch.shape[:1])
+        q = Trajectory(
+            self.rooms, values, self.rooms.features(values), known.expand(len(batch), -1), batch.shape[:1], self.steps
+        )
         noise = q.walk(n).noise
         noise = torch.where(known.unsqueeze(-1) > 0, noise, torch.randn_like(noise))
         mask = self.mask(**named) if named or self._told else torch.ones_like(known)
@@ -232,7 +237,7 @@ class SequentialVAE(Autoencoder):
         def each(values: Tensor) -> Tensor:
             return values.expand(particles, *values.shape).reshape(-1, *values.shape[1:])
 
-        for t in range(self.steps):
+        for t in range(q.mask.shape[1]):
             context = dynamics.context(state)
             p, own = dynamics.prior(context), dynamics.posterior(each(q.seen[:, t]), context)
             with per_example(1):

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, Normal, constraints
+from torch.nn import functional as F
 from torch.types import _size
 
 from reparam.distributions import is_density, is_discrete
@@ -62,20 +63,22 @@ class Trajectory(Distribution):
         batch (B,) or (), event (T L,)
     Args:
         rooms: The networks.
-        values: (B, T, D).
-        phi: (B, T, F), features of the values.
-        mask: (B, T), 1 at the steps that there are.
+        values: (B, t, D), of the first t steps; all sequences have ended then.
+        phi: (B, t, F), features of the values.
+        mask: (B, t), 1 at the steps that there are.
         batch_shape: (B,), or () for one single item.
+        steps: T; the noise of the steps behind t is 0.
     """
 
     has_rsample = True
     arg_constraints: ClassVar[dict[str, Any]] = {}
     support = constraints.real_vector
 
-    def __init__(self, rooms: Rooms, values: Tensor, phi: Tensor, mask: Tensor, batch_shape: Size) -> None:
+    def __init__(self, rooms: Rooms, values: Tensor, phi: Tensor, mask: Tensor, batch_shape: Size, steps: int) -> None:
+        self.steps = steps
         self.rooms, self.values, self.phi, self.mask = rooms, values, phi, mask
         self.seen = rooms.dynamics.seen(phi, mask)
-        super().__init__(batch_shape, Size([mask.shape[1] * rooms.dynamics.step_dim]), validate_args=False)
+        super().__init__(batch_shape, Size([steps * rooms.dynamics.step_dim]), validate_args=False)
 
     def walk(self, samples: int, drawn: bool = True, noise: Float[Tensor, "K B T L"] | None = None) -> Walk:
         """K passes: of draws, along the conditional means, or through given noise."""
@@ -108,30 +111,34 @@ class Trajectory(Distribution):
     def _stacked(self, steps: list[Tensor], samples: int) -> Float[Tensor, "K B T F"]:
         return torch.stack(steps, 1).unflatten(0, (samples, len(self.mask)))
 
-    def _laid_out(self, values: Float[Tensor, "K B T L"], sample_shape: _size) -> Tensor:
-        return values.flatten(-2).reshape(*sample_shape, *self.batch_shape, -1)
+    def whole(self, values: Float[Tensor, "K B t L"], behind: float = 0.0) -> Float[Tensor, "K B L2"]:
+        """Values of all steps side by side, with a number for those behind the first t."""
+        return F.pad(values, (0, 0, 0, self.steps - values.shape[2]), value=behind).flatten(-2)
+
+    def _laid_out(self, values: Float[Tensor, "K B L2"], sample_shape: _size) -> Tensor:
+        return values.reshape(*sample_shape, *self.batch_shape, -1)
 
     def rsample(self, sample_shape: _size = Size()) -> Tensor:
-        return self._laid_out(self.walk(Size(sample_shape).numel()).noise, sample_shape)
+        return self._laid_out(self.whole(self.walk(Size(sample_shape).numel()).noise), sample_shape)
 
     @property
     def mean(self) -> Tensor:
-        return self._laid_out(self.walk(1, drawn=False).q.loc, Size())
+        return self._laid_out(self.whole(self.walk(1, drawn=False).q.loc), Size())
 
     @property
     def variance(self) -> Tensor:
-        return self._laid_out(self.walk(1, drawn=False).q.variance, Size())
+        return self._laid_out(self.whole(self.walk(1, drawn=False).q.variance, 1.0), Size())
 
     def log_prob(self, value: Tensor) -> Tensor:
         size = self.rooms.dynamics.step_dim
         lead = value.shape[: value.ndim - 1 - len(self.batch_shape)]
-        noise = value.reshape(-1, len(self.mask), self.mask.shape[1], size)
+        noise = value.reshape(-1, len(self.mask), self.steps, size)[:, :, : self.mask.shape[1]]
         each = self.walk(len(noise), noise=noise).q.log_prob(noise) * self.mask.unsqueeze(-1)
         return each.sum((-2, -1)).reshape(*lead, *self.batch_shape)
 
     def expand(self, batch_shape: _size, _instance: Distribution | None = None) -> "Trajectory":
         """The same as a batch of one; there is no other way to expand it."""
-        return Trajectory(self.rooms, self.values, self.phi, self.mask, Size(batch_shape))
+        return Trajectory(self.rooms, self.values, self.phi, self.mask, Size(batch_shape), self.steps)
 
 
 class Unrolled(Distribution):

@@ -16,7 +16,6 @@ from reparam.objectives.rival import CriticSettings, Duel, Rival, critic_setting
 from reparam.shapes import Shape
 from reparam.trace import Bound, HasNamedValues, Maker, Progress
 
-
 FINEST = 0.1  # else model and recogniser agree on ever finer differences, which nobody else can see
 
 
