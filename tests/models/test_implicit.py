@@ -10,6 +10,9 @@ from reparam.likelihoods import NormalLikelihood
 from reparam.models import ImplicitModel
 from reparam.networks import ClassCondition, ConditionalDecoder, Decoder, MLPDecoder, VectorCondition
 from reparam.priors import NormalPrior, VampPrior
+from reparam.recipes import build
+from reparam.report.figures import draw_sections
+from reparam.report.subject import look_at
 from reparam.rng import reseed
 from tests.contracts.members import tiny_data
 
@@ -93,3 +96,20 @@ def test_there_is_no_density() -> None:
 def test_refuses_a_prior_made_of_codes() -> None:
     with pytest.raises(PartError, match="VampPrior is made from codes of examples"):
         ImplicitModel(VampPrior(2, (4,), 3), Linear(torch.ones(4, 2)), NormalLikelihood((4,)))
+
+
+def test_a_structured_code_is_shown_class_by_class() -> None:
+    data = tiny_data("unit", (1, 4, 4))
+    subject = look_at(build("info-gan", data).eval(), data, {})
+    sections = {section.name: section for section in draw_sections(subject, [])}
+    assert [figure.name for figure in sections["traversals"].figures] == ["choices", "traversals"]
+    assert subject.order[:12] == [10, 11, *range(10)]  # the numbers, then the classes, then noise
+
+
+def test_a_search_keeps_to_the_codes_that_there_are() -> None:
+    """One class of each choice, and numbers in their range."""
+    x = torch.rand(5, 4)
+    z = build("info-gan", x).eval().encode(x)
+    assert (z[:, :10].amax(1) == 1).all()
+    assert (z[:, :10].sum(1) == 1).all()
+    assert (z[:, 10:12].abs() <= 1).all()

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reparam.distributions import StructuredCodes
 from reparam.errors import MissingExtraError, RefusedError
-from reparam.latents import grid, interpolate, project, swap, traverse
+from reparam.latents import decoded_means, grid, interpolate, project, swap, traverse
 from reparam.report.curves import training_curves
 from reparam.report.plots import bars, scatter_by_class
 from reparam.report.story import Figure, NothingToDrawError, Section, Story, figures_of
@@ -135,6 +136,25 @@ def _traversals(story: Story) -> list[Figure]:
         caption += f" The first {len(dims)} of {subject.model.latent_dim} dimensions are shown."
     drawings = story.view.walks([subject.dim_label(dim) for dim in dims], pictures, marks)
     return figures_of("traversals", "What each latent dimension does", caption, drawings)
+
+
+def _choices(story: Story) -> list[Figure]:
+    """Each class of the first choice of a structured code, all else the same in a row."""
+    subject, space = story.subject, getattr(story.subject.model, "space", None)
+    if not isinstance(space, StructuredCodes):
+        return []
+    with seeded(subject.seed, "report choices"):
+        z = subject.model.p_z().sample(torch.Size([_SWAPPED])).unsqueeze(1).repeat(1, space.classes, 1)
+    z[..., : space.classes] = torch.eye(space.classes).to(z)
+    caption = (
+        "One column for each class of the first choice in the code, one row for each draw of all the rest. Nobody told "
+        "the model what the classes are to be."
+    )
+    names = [f"draw {number + 1}" for number in range(len(z))]
+    columns = [str(number) for number in range(space.classes)]
+    return figures_of(
+        "choices", "Choices", caption, story.view.walks(names, decoded_means(subject.model, z), columns, "draw")
+    )
 
 
 def _swaps(story: Story) -> list[Figure]:
@@ -293,7 +313,7 @@ _SECTIONS: tuple[tuple[str, str, str, tuple[_Draw, ...]], ...] = (
         (_reconstructions,),
     ),
     ("samples", "Samples", "What the model makes up on its own.", (_samples, _continuations, _classes, _filmstrip)),
-    ("traversals", "Traversals", "What a single number of the code controls.", (_traversals, _swaps)),
+    ("traversals", "Traversals", "What a single number of the code controls.", (_choices, _traversals, _swaps)),
     (
         "latent-space",
         "Latent space",
