@@ -98,6 +98,7 @@ def test_refuses_a_prior_made_of_codes() -> None:
         ImplicitModel(VampPrior(2, (4,), 3), Linear(torch.ones(4, 2)), NormalLikelihood((4,)))
 
 
+@pytest.mark.usefixtures("sketched")
 def test_a_structured_code_is_shown_class_by_class() -> None:
     data = tiny_data("unit", (1, 4, 4))
     subject = look_at(build("info-gan", data).eval(), data, {})

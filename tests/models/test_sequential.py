@@ -138,6 +138,7 @@ def data(ragged: bool = True) -> reparam.Data:
     return load_data(arrays, axes="NCT")
 
 
+@pytest.mark.usefixtures("sketched")
 def test_trains_is_judged_and_saved_with_the_lengths_of_its_data(tmp_path: Path) -> None:
     given = data()
     assert (given.shape, given.kind, dict(given.spec.widths)) == ((D, T), "binary", {"lengths": 1})
@@ -172,7 +173,7 @@ def test_a_longer_training_explains_more() -> None:
     x = torch.nn.functional.one_hot(place, 4).mT.numpy().astype("uint8")
     given = load_data(x, axes="NCT")
     settings = {
-        "train": {"epochs": 25, "batch_size": 20, "learning_rate": 1e-2, "validations": 1, "tensorboard": False}
+        "train": {"epochs": 15, "batch_size": 20, "learning_rate": 2e-2, "validations": 1, "tensorboard": False}
     }
     settings["model"] = {"dynamics": {"hidden_dim": 16, "step_dim": 2}}
     run = reparam.train("vrnn", settings, data=given, device="cpu")

@@ -62,7 +62,7 @@ def test_a_sound_that_goes_on_is_struck_once() -> None:
     assert read(midi(roll)) == [(0, 10, True), (3 * TICKS, 10, False)]
 
 
-@pytest.mark.parametrize("ticks", [0, 127, 128, 16_384, 2_000_000])
+@pytest.mark.parametrize("ticks", [0, 127, 128, 16_384, 100_000])
 def test_waits_of_any_length(ticks: int) -> None:
     roll = torch.zeros(1, 88, ticks // TICKS + 1)
     roll[0, 0, -1] = 1

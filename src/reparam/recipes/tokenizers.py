@@ -12,7 +12,7 @@ from reparam.recipes.quantised import quantised
 CHANNELS = [32, 64, 128]  # three stages: one position of the map for each 8 x 8 pixels
 PATCHES = [32, 64]
 NUMBERS = 4
-RATE = 5e-4  # a pair of encoder and decoder learns slower than a generator
+TRAIN = PLAY | {"batch_size": 16, "learning_rate": 5e-4}  # one picture teaches all positions of its map
 
 
 def autoencoder_kl(spec: DataSpec) -> Values:
@@ -31,7 +31,7 @@ def autoencoder_kl(spec: DataSpec) -> Values:
         part: dict[str, Any] = {"kind": "map", "channels": CHANNELS}
         grid = map_grid(spec.shape, CHANNELS)
         values["model"] |= {"encoder": part, "decoder": part, "latent_dim": math.prod(grid) * NUMBERS}
-    return values | {"objective": _game(spec), "train": PLAY | {"learning_rate": RATE}}
+    return values | {"objective": _game(spec), "train": TRAIN}
 
 
 def vq_gan(spec: DataSpec) -> Values:
@@ -44,7 +44,7 @@ def vq_gan(spec: DataSpec) -> Values:
     values["model"]["likelihood"] = {"kind": "perceptual"}
     return values | {
         "objective": _game(spec) | {"beta": 1.0},
-        "train": PLAY | {"learning_rate": RATE, "ema": 0.0},
+        "train": TRAIN | {"ema": 0.0},
     }
 
 
