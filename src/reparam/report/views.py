@@ -24,7 +24,7 @@ from reparam.shapes import is_image
 _MOST_COLUMNS = 16
 DIM = "latent dimension"
 _NONE = np.empty(0)
-_ROLLS, _WIDE = 6, 640
+_ROLLS, _WIDE = 3, 900
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def view_of(spec: DataSpec, items: Tensor) -> View:
     if is_image(spec.shape):
         return ImageView(*_grey_range(spec, items))
     if len(spec.shape) == 2 and spec.kind == "binary":
-        return RollView()
+        return RollView(items)
     return LineView(spec)
 
 
@@ -123,37 +123,48 @@ class ImageView:
 
 
 class RollView:
-    """Shows sequences (D, T) of values that are on or off as rolls: time to the right, the last channel on top."""
+    """Shows sequences (D, T) of values that are on or off as rolls: time to the right, the last channel on top.
+
+    Args:
+        items: Some of the data; channels that are always off in all of them are left out.
+    """
 
     noisy = True
 
-    def __init__(self) -> None:
-        self.images = ImageView()
+    def __init__(self, items: Tensor) -> None:
+        used = items.flatten(0, -3).amax((0, -1)).nonzero().flatten()
+        self.used = slice(int(used.min()), int(used.max()) + 1) if len(used) else slice(None)
 
-    def _rolls(self, x: Tensor) -> Tensor:
-        """(..., D, T) as pictures (..., 1, D, T), dark on light."""
-        return 1 - x.flip(-2).unsqueeze(-3)
+    def _grid(self, x: Tensor, rows: Sequence[str] = (), columns: Sequence[str] = ()) -> Picture:
+        """Sequences (R, C, D, T) as a grid, dark on light."""
+        rolls = 1 - x[..., self.used, :].flip(-2).unsqueeze(-3)
+        return image_grid(rolls, Labels(rows=rows, columns=columns), tile=_WIDE // x.shape[1])
 
     def copies(self, rows: Sequence[tuple[str, Tensor]]) -> list[Drawing]:
-        pictures = torch.stack([self._rolls(x[:_ROLLS]) for _, x in rows], 1)
-        names = [name for _ in range(len(pictures)) for name, _ in rows]
-        picture = image_grid(pictures.flatten(0, 1).unsqueeze(1), Labels(rows=names), tile=_WIDE)
-        return [Drawing(picture, f"From top to bottom, again and again: {', '.join(name for name, _ in rows)}.")]
+        names = [name for name, _ in rows]
+        picture = self._grid(torch.stack([x[:_ROLLS] for _, x in rows]), names)
+        return [Drawing(picture, f"Rows from top to bottom: {', '.join(names)}. Each column is one item.")]
 
     def samples(self, new: Tensor, data: Tensor) -> list[Drawing]:
-        pictures = self._rolls(torch.stack([new[:_ROLLS], data[:_ROLLS]], 1)).flatten(0, 1)
-        names = [f"{name} {number + 1}" for number in range(len(pictures) // 2) for name in ("sample", "test item")]
-        picture = image_grid(pictures.unsqueeze(1), Labels(rows=names), tile=_WIDE)
-        return [Drawing(picture, "Samples, each over a test item.")]
+        count = min(2 * _ROLLS, len(new) // _ROLLS * _ROLLS, len(data) // _ROLLS * _ROLLS) or min(len(new), len(data))
+        both = torch.stack([new[:count], data[:count]]).unflatten(1, (-1, min(_ROLLS, count)))  # (2, R, C, D, T)
+        rows = both.transpose(0, 1).flatten(0, 1)
+        picture = self._grid(rows, ["sample", "test item"] * (len(rows) // 2))
+        return [Drawing(picture, "Samples over test items of the same lengths.")]
 
     def walks(self, names: Sequence[str], pictures: Tensor, marks: Sequence[str], of: str = DIM) -> list[Drawing]:
-        shown = pictures[:, :: max(1, pictures.shape[1] // 4)]
-        return self.images.walks(names, self._rolls(shown), marks[:: max(1, pictures.shape[1] // 4)], of)
+        every = max(1, (pictures.shape[1] - 1) // 2)
+        picture = self._grid(pictures[:, ::every], names, marks[::every])
+        return [
+            Drawing(picture, f"One row for each {of}{'; its value grows from left to right' if of == DIM else ''}.")
+        ]
 
     def paths(self, starts: Tensor, pictures: Tensor, ends: Tensor) -> list[Drawing]:
-        rows = torch.cat([starts[:, None], pictures[:, :: max(1, pictures.shape[1] // 3)], ends[:, None]], 1)
-        picture = image_grid(self._rolls(rows), tile=_WIDE // 3)
-        return [Drawing(picture, "The first and the last of each row are test items; those between are decoded.")]
+        middle = pictures[:, pictures.shape[1] // 2 :][:, :1]
+        picture = self._grid(
+            torch.cat([starts[:, None], middle, ends[:, None]], 1), (), ["original", "50%", "original"]
+        )
+        return [Drawing(picture, "Left and right are test items, in the middle the code between them, decoded.")]
 
     def plane(self, pictures: Tensor) -> list[Drawing]:
         return []
