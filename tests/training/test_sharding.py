@@ -15,7 +15,7 @@ from reparam.rng import reseed
 from reparam.runs import resume, train
 from reparam.training import Trainer
 from reparam.training.sharding import gathered, own_part, shared_out
-from tests.contracts.members import tiny_data
+from tests.contracts.members import OF_SEQUENCES, tiny_data
 from tests.training.forked import in_processes
 from tests.training.test_processes import same
 from tests.training.trained import trainer
@@ -54,9 +54,10 @@ def rows(
 
 @pytest.mark.parametrize("recipe", [*QUICK, *(pytest.param(recipe, marks=pytest.mark.slow) for recipe in OTHERS)])
 def test_losses_at_every_step(tmp_path: Path, recipe: str) -> None:
-    alone = rows(recipe, shard=False)
+    shape = (4, 5) if recipe in OF_SEQUENCES else (1, 4, 4)
+    alone = rows(recipe, shard=False, shape=shape)
     assert len(alone) == 6
-    found = in_processes(2, lambda: rows(recipe, shard=True), tmp_path)
+    found = in_processes(2, lambda: rows(recipe, shard=True, shape=shape), tmp_path)
     assert all(same(alone, each) for each in found)
 
 

@@ -127,7 +127,7 @@ class SequentialVAE(Autoencoder):
             RefusedError: if the lengths are not told.
             PartError: if one is no length.
         """
-        like = next(self.parameters()).detach()
+        like = self.prior.zero
         if not self.ragged:
             return like.new_ones(1, self.steps)
         told = named.get("lengths", self._told.get("lengths"))
