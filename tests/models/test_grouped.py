@@ -219,6 +219,12 @@ def test_games_refuse_what_learns_from_labels(kind: str, recipe: str) -> None:
         fit(build(recipe, tiny_data("unit", (4,))), tiny_data("unit", (4,)), {"kind": kind}, epochs=1, device="cpu")
 
 
+def test_a_vae_of_double_precision_may_be_grouped() -> None:
+    vae = model().vae
+    assert vae.posterior.head.weight.dtype == torch.float64
+    assert GroupedVAE(vae, CONTENT, 3).infer(items(), labels=LABELS).mean.dtype == torch.float64
+
+
 def test_data_without_labels_are_refused() -> None:
     with pytest.raises(PartError, match="takes the label for the group"):
         build("ml-vae", load_data(torch.rand(20, 4)))

@@ -14,6 +14,7 @@ from reparam.errors import DataError, PartError, RefusedError
 from reparam.evaluation import evaluate, log_likelihood
 from reparam.likelihoods import BernoulliLikelihood, NormalLikelihood
 from reparam.models import SequentialVAE
+from reparam.models.trajectories import Unrolled
 from reparam.networks import Dynamics, MLPDecoder, MLPEncoder
 from reparam.report.figures import draw_sections
 from reparam.report.subject import look_at
@@ -123,6 +124,9 @@ class TestEverySequentialModel:
         reseed(4)
         assert torch.allclose(first, found.continued(other, 3))
         assert found.continued(x[0], 2, n=2).shape == (2, D, T)
+        noise = torch.zeros(1, found.latent_dim).double()
+        wide = Unrolled(found.rooms, noise, torch.ones(T).double(), x[:1, :, :3]).expand(torch.Size([2, 1]))
+        assert torch.equal(wide.sample()[..., :3], x[:1, :, :3].expand(2, -1, -1, -1))
         with pytest.raises(PartError, match="6 steps are given, expected 1 to 5"):
             found.continued(x, 6)
 

@@ -113,11 +113,11 @@ class Grouped(Distribution):
         return Grouped(Normal(loc, scale, validate_args=False), self.content_dim, self.members)
 
 
-def kl_grouped_at(q: Grouped, p: Independent, z: Float[Tensor, "K B L"]) -> Float[Tensor, "K B L"]:
-    """The same by Monte Carlo, at draws."""
-    return q.shares * (q.base.log_prob(z) - p.base_dist.log_prob(z))
-
-
 def kl_grouped(q: Grouped, p: Independent) -> Float[Tensor, "B L"]:
     """KL(q || p) of each dimension, nats, with each group's content counted once over its members."""
     return q.shares * kl_normal(q.base, p.base_dist)
+
+
+def kl_grouped_at(q: Grouped, p: Independent, z: Float[Tensor, "K B L"]) -> Float[Tensor, "K B L"]:
+    """The same by Monte Carlo, at draws."""
+    return q.shares * (q.base.log_prob(z) - p.base_dist.log_prob(z))

@@ -129,8 +129,8 @@ class StructuredCodes(Space):
         return f"{self.choices} one-hot vectors of {self.classes} classes, {self.uniform} numbers in [-1, 1] and noise"
 
     def _split(self, z: Float[Tensor, "... L"]) -> tuple[Tensor, Tensor, Tensor]:
-        one_hot = self.choices * self.classes
-        return z[..., :one_hot], z[..., one_hot : one_hot + self.uniform], z[..., one_hot + self.uniform :]
+        one_hot, named = self.one_hot_dims, self.named_dims
+        return z[..., :one_hot], z[..., one_hot:named], z[..., named:]
 
     def nearest(self, z: Float[Tensor, "... L"]) -> Float[Tensor, "... L"]:
         """Each choice as the class with the largest value: what lies between two classes has no meaning."""

@@ -56,8 +56,8 @@ class Trajectory(Distribution):
               q(\epsilon_t \mid \epsilon_{<t}, x) = \mathcal{N}\left(\frac{\mu_q - \mu_p}{\sigma_p},
               \frac{\sigma_q^2}{\sigma_p^2}\right)
 
-    ``mean`` and ``variance`` are those along the path of conditional means. Steps beyond the end of a sequence have the
-    noise of the prior and no density.
+    ``mean`` and ``variance`` are those along the path of conditional means. Steps beyond the end of a sequence have
+    noise 0, and no density.
 
     Shapes:
         batch (B,) or (), event (T L,)
@@ -67,7 +67,7 @@ class Trajectory(Distribution):
         phi: (B, t, F), features of the values.
         mask: (B, t), 1 at the steps that there are.
         batch_shape: (B,), or () for one single item.
-        steps: T; the noise of the steps behind t is 0.
+        steps: T.
     """
 
     has_rsample = True
@@ -210,7 +210,7 @@ class Unrolled(Distribution):
         return (p_x.log_prob(steps) * self.mask).sum(-1)
 
     def expand(self, batch_shape: _size, _instance: Distribution | None = None) -> "Unrolled":
-        return Unrolled(self.rooms, self.z.expand(*batch_shape, -1), self.mask)
+        return Unrolled(self.rooms, self.z.expand(*batch_shape, -1), self.mask, self.given)
 
     def _noise(self) -> Float[Tensor, "N T L"]:
         return self.z.reshape(-1, self.mask.shape[-1], self.rooms.dynamics.step_dim)
