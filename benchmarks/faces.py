@@ -21,11 +21,12 @@ from typing import Any
 
 import torch
 from games import BATCH, laplacian
+from learning import learn, shifted
 from torch import Tensor
 from torch.nn import functional as F
 
 import reparam
-from reparam.data import Data, Split
+from reparam.data import Batch, Data, Split
 from reparam.networks import Discriminator
 from reparam.rng import seeded
 from reparam.runs import Run, train
@@ -70,21 +71,12 @@ class Regressor:
         return torch.cat([self.network(part).outputs for part in x.split(BATCH)])
 
     def _learn(self, split: Split, epochs: int, seed: int) -> None:
-        each = len(split) // 64
-        optimizer = torch.optim.AdamW(self.network.parameters(), 1e-3, weight_decay=0.05)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, epochs * each + 1)
-        for step in range(epochs * each):
-            epoch, place = divmod(step, each)
-            if place == 0:
-                order = split.order(seed, epoch)
-            batch = split.batch(order[place * 64 : (place + 1) * 64])
-            x = batch.x.flip(-1) if torch.rand(()) < 0.5 else batch.x
-            x = x.roll(tuple(int(shift) for shift in torch.randint(-3, 4, (2,))), (-2, -1))
-            loss = F.mse_loss(self.network(x).outputs, self.standardised(batch.named["attributes"]))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+        def loss_of(batch: Batch) -> Tensor:
+            x = shifted(batch.x.flip(-1) if torch.rand(()) < 0.5 else batch.x, 3)
+            return F.mse_loss(self.network(x).outputs, self.standardised(batch.named["attributes"]))
+
+        steps = epochs * (len(split) // 64)
+        learn(self.network.parameters(), split, loss_of, steps=steps, batch_size=64, rate=2e-3, seed=seed)
 
 
 def similarity(read: Tensor, wanted: Tensor) -> dict[str, float]:

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from learning import learn, shifted
 from torch import Tensor
 from torch.nn import functional as F
 
 import reparam
-from reparam.data import Split
+from reparam.data import Batch, Split
 from reparam.evaluation.fidelity import frechet_distance, inception_score_of
 from reparam.networks import Discriminator
 from reparam.rng import seeded
@@ -54,21 +55,13 @@ def reader(data: Any, epochs: int, seed: int = 7) -> Reader:
     classes = len(data.spec.classes)
     with seeded(seed, "reader"):
         network = Discriminator(data.spec.shape, classes, channels=(32, 64))
-        split, steps = data.train, epochs * (len(data.train) // 128)
-        optimizer = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.05)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps + 1)
-        for step in range(steps):
-            epoch, place = divmod(step, len(split) // 128)
-            if place == 0:
-                order = split.order(seed, epoch)
-            batch = split.batch(order[place * 128 : (place + 1) * 128])
-            far = batch.x.shape[-1] // 14
-            x = batch.x.roll(tuple(int(shift) for shift in torch.randint(-far, far + 1, (2,))), (-2, -1))
-            loss = F.cross_entropy(network(x).outputs, batch.named["labels"])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+
+        def loss_of(batch: Batch) -> Tensor:
+            x = shifted(batch.x, batch.x.shape[-1] // 14)
+            return F.cross_entropy(network(x).outputs, batch.named["labels"])
+
+        steps = epochs * (len(data.train) // 128)
+        learn(network.parameters(), data.train, loss_of, steps=steps, batch_size=128, rate=4e-3, seed=seed)
     network.eval()
     found = Reader(network, 0.0)
     x, labels = everything(data.test)

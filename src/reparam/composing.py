@@ -20,6 +20,7 @@ from reparam.model_config import (
     Part,
     SemiSupervisedConfig,
     SequentialConfig,
+    build_part,
 )
 from reparam.models import (
     VAE,
@@ -44,6 +45,7 @@ from reparam.networks import (
     widened,
 )
 from reparam.objectives import AnyObjective
+from reparam.observing import hybrid, multimodal
 from reparam.parts import PARTS, SECTIONS, constructor
 from reparam.priors import ConditionalPrior, Prior
 from reparam.rng import seeded
@@ -54,17 +56,6 @@ MOST_AXES = 8
 OneLatent = FlatConfig | SemiSupervisedConfig | GroupedConfig
 Decoding = OneLatent | ImplicitConfig
 OF_CODES = ("grid", "codes")  # what a prior over codes takes from the posterior
-
-
-def build_part(section: str, part: Part, context: Mapping[str, Any]) -> Any:
-    """Calls the constructor behind a part with its settings and what the context knows.
-
-    Raises:
-        PartError: from the constructor.
-    """
-    accepted = inspect.signature(constructor(section, part.kind)).parameters
-    known = {name: value for name, value in context.items() if name in accepted}
-    return constructor(section, part.kind)(**(known | part.settings))
 
 
 def build_model(config: AnyModel, spec: DataSpec) -> Autoencoder:
@@ -80,12 +71,21 @@ def build_model(config: AnyModel, spec: DataSpec) -> Autoencoder:
         "implicit": _implicit,
         "grouped": _grouped,
         "sequential": _sequential,
+        "multimodal": multimodal,
+        "hybrid": hybrid,
     }
     return affordable(lambda: composers[config.kind](config, spec))
 
 
-def _context(config: AnyModel, spec: DataSpec) -> tuple[Likelihood, dict[str, Any]]:
+def _context(
+    config: Decoding | HierarchicalConfig | SequentialConfig, spec: DataSpec
+) -> tuple[Likelihood, dict[str, Any]]:
     """The likelihood, and what the constructors of the other parts may ask for."""
+    if spec.observations:
+        raise PartError(
+            f"model: a {config.kind} VAE is one of x alone, and {spec.name} has several observations "
+            f"({', '.join(spec.places)}). Take the recipe mvae, mmvae, mopoe-vae or hybrid-vae."
+        )
     context: dict[str, Any] = {"data_shape": spec.shape}
     if spec.levels and spec.binarize == "none":
         context["levels"] = spec.levels
@@ -283,7 +283,9 @@ def describe(part: Any, section: str) -> dict[str, Any]:
     described: dict[str, Any] = {"kind": kinds[type(part)]}
     for name in inspect.signature(type(part)).parameters:
         value = getattr(part, name)
-        if isinstance(value, nn.Module):
+        if isinstance(value, nn.ModuleList):
+            value = [describe(one, _seam(name, section)) for one in value]
+        elif isinstance(value, nn.Module):
             value = describe(value, _seam(name, section))
         elif is_dataclass(value) and not isinstance(value, type):
             value = asdict(value)
@@ -317,5 +319,7 @@ def _rebuilt(described: Mapping[str, Any], section: str) -> Any:
             raise PartError(f"{name} has {len(value)} axes, expected at most {MOST_AXES}.")
         if isinstance(value, Mapping) and "kind" in value:
             value = _rebuilt(value, _seam(name, section))
+        elif isinstance(value, list) and value and all(isinstance(one, Mapping) and "kind" in one for one in value):
+            value = [_rebuilt(one, _seam(name, section)) for one in value]
         arguments[name] = tuple(value) if isinstance(value, list) else value
     return constructor(section, arguments.pop("kind"))(**arguments)

@@ -37,6 +37,8 @@ class DataConfig(Strict):
         validation: Share (below 1) or number of training examples cut off for validation, where the source has none.
         limit: Seeded random subset of each split.
         labelled: How many training examples keep their labels.
+        observations: What x is made of, where several things are seen of each example.
+        hidden: In what share of the training examples an observation is hidden, by name.
         seed: Seed of random splits and subsets; apart from the run's seed, so that runs share a test split.
         stream: ``on`` leaves the data on disk, ``off`` loads them, ``auto`` streams what is large beside the memory.
     """
@@ -49,6 +51,8 @@ class DataConfig(Strict):
     validation: Annotated[float, Field(gt=0)] | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
     labelled: Annotated[int, Field(ge=1)] | None = None
+    observations: tuple[str, ...] = ()
+    hidden: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = None
     seed: int = 0
     stream: Literal["auto", "on", "off"] = "auto"
 

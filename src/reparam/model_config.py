@@ -1,5 +1,6 @@
 """The model's section of a configuration: which graphical model, and the kinds and settings of its parts."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -17,8 +18,10 @@ from pydantic import (
 
 from reparam.distributions.kl import KLMethod
 from reparam.errors import nearest
-from reparam.parts import PARTS, SECTIONS, WRAPPERS, settings_of
+from reparam.parts import PARTS, SECTIONS, WRAPPERS, constructor, settings_of
 from reparam.reading import shown
+
+OF_EACH = ("encoders", "decoders", "likelihoods", "imputers")  # fields that hold a part for each observation
 
 
 class Part(BaseModel):
@@ -74,6 +77,17 @@ def sentence(error: Any) -> str:
     return f"{message} (got {shown(error['input'])})"
 
 
+def build_part(section: str, part: Part, context: Mapping[str, Any]) -> Any:
+    """Calls the constructor behind a part with its settings and what the context knows.
+
+    Raises:
+        PartError: from the constructor.
+    """
+    accepted = inspect.signature(constructor(section, part.kind)).parameters
+    known = {name: value for name, value in context.items() if name in accepted}
+    return constructor(section, part.kind)(**(known | part.settings))
+
+
 class Strict(BaseModel):
     """Unknown keys are errors."""
 
@@ -81,9 +95,15 @@ class Strict(BaseModel):
 
 
 def _checked(value: Any, info: ValidationInfo) -> Any:
-    """A field checked as the part that it holds, if it holds one."""
+    """A field checked as the part that it holds, if it holds one, or as one for each observation."""
     section = SECTIONS.get(str(info.field_name), str(info.field_name))
-    return value if value is None or section not in PARTS else checked_part(section, value)
+    if value is None or section not in PARTS:
+        return value
+    if info.field_name not in OF_EACH:
+        return checked_part(section, value)
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected one for each observation, by its name (got {shown(value)})")
+    return {name: checked_part(section, one) for name, one in value.items()}
 
 
 class _FlatParts(Strict):
@@ -216,7 +236,65 @@ class ImplicitConfig(Strict):
         return self.decoder
 
 
-AnyModel = FlatConfig | HierarchicalConfig | SemiSupervisedConfig | ImplicitConfig | GroupedConfig | SequentialConfig
+class _ObservedParts(Strict):
+    """The parts of a model of several observations: of some, one for each of them, by name.
+
+    Attributes:
+        encoders, decoders, likelihoods: One for each observation.
+    """
+
+    latent_dim: Annotated[int, Field(ge=1)] = 16
+    encoders: dict[str, Part]
+    posterior: Part
+    prior: Part = Part(kind="normal")
+    decoders: dict[str, Part]
+    likelihoods: dict[str, Part]
+    kl: KLMethod = "auto"
+
+    _parts = field_validator("*", mode="before")(_checked)
+
+    @property
+    def network(self) -> Part:
+        """The network that sees the first observation."""
+        return next(iter(self.encoders.values()), self.posterior)
+
+
+class MultimodalConfig(_ObservedParts):
+    """A flat model of several observations, any of which may be missing.
+
+    Attributes:
+        hidden: Share of the training examples from which some observations are hidden.
+    """
+
+    kind: Literal["multimodal"] = "multimodal"
+    hidden: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class HybridConfig(_ObservedParts):
+    """A model of several observations, of which some are guessed where they are missing.
+
+    Attributes:
+        imputed: Names of those.
+        imputers: The network of q(h|d) for each observation; like the encoders where none are given.
+        alpha: Weight of log q(h|d) where h is there.
+    """
+
+    kind: Literal["hybrid"] = "hybrid"
+    imputed: tuple[str, ...] = ()
+    imputers: dict[str, Part] | None = None
+    alpha: Annotated[float, Field(ge=0)] = 1.0
+
+
+AnyModel = (
+    FlatConfig
+    | HierarchicalConfig
+    | SemiSupervisedConfig
+    | ImplicitConfig
+    | GroupedConfig
+    | SequentialConfig
+    | MultimodalConfig
+    | HybridConfig
+)
 MODELS: dict[str, type[AnyModel]] = {
     "flat": FlatConfig,
     "hierarchical": HierarchicalConfig,
@@ -224,6 +302,8 @@ MODELS: dict[str, type[AnyModel]] = {
     "implicit": ImplicitConfig,
     "grouped": GroupedConfig,
     "sequential": SequentialConfig,
+    "multimodal": MultimodalConfig,
+    "hybrid": HybridConfig,
 }
 NO_SUCH_MODEL = "no_such_model"
 
@@ -240,6 +320,8 @@ ModelConfig = Annotated[
     | Annotated[SemiSupervisedConfig, Tag("semi-supervised")]
     | Annotated[ImplicitConfig, Tag("implicit")]
     | Annotated[GroupedConfig, Tag("grouped")]
-    | Annotated[SequentialConfig, Tag("sequential")],
+    | Annotated[SequentialConfig, Tag("sequential")]
+    | Annotated[MultimodalConfig, Tag("multimodal")]
+    | Annotated[HybridConfig, Tag("hybrid")],
     Discriminator(_kind_of, custom_error_type=NO_SUCH_MODEL, custom_error_message="there is no such model"),
 ]

@@ -10,11 +10,21 @@ from reparam.likelihoods import (
     DiscretizedLogisticLikelihood,
     LaplaceLikelihood,
     NormalLikelihood,
+    ObservationsLikelihood,
+    OneHotLikelihood,
     PerceptualLikelihood,
     ReconstructionTerm,
     StandardizedLikelihood,
 )
-from reparam.models import VAE, GroupedVAE, HierarchicalVAE, ImplicitModel, SemiSupervisedVAE, SequentialVAE
+from reparam.models import (
+    VAE,
+    GroupedVAE,
+    HierarchicalVAE,
+    HybridVAE,
+    ImplicitModel,
+    SemiSupervisedVAE,
+    SequentialVAE,
+)
 from reparam.networks import (
     ClassCondition,
     ConditionalDecoder,
@@ -24,12 +34,15 @@ from reparam.networks import (
     ConvHierarchy,
     Dynamics,
     GaussianNoise,
+    HiddenObservations,
     MapDecoder,
     MapEncoder,
     MaskingNoise,
     MLPDecoder,
     MLPEncoder,
     MLPHierarchy,
+    ObservationsDecoder,
+    ObservationsEncoder,
     SaltAndPepperNoise,
     StandardizedCorruption,
     StandardizedEncoder,
@@ -65,6 +78,7 @@ from reparam.objectives import (
 )
 from reparam.posteriors import (
     CategoricalPosterior,
+    ExpertsPosterior,
     FiniteScalarPosterior,
     FlowPosterior,
     FullNormalPosterior,
@@ -108,6 +122,7 @@ PARTS: dict[str, dict[str, type]] = {
         "implicit": ImplicitModel,
         "grouped": GroupedVAE,
         "sequential": SequentialVAE,
+        "hybrid": HybridVAE,
     },
     "hierarchy": {"mlp": MLPHierarchy, "conv": ConvHierarchy, "standardized": StandardizedHierarchy},
     "dynamics": {"recurrent": Dynamics},
@@ -118,8 +133,15 @@ PARTS: dict[str, dict[str, type]] = {
         "map": MapEncoder,
         "standardized": StandardizedEncoder,
         "conditional": ConditionalEncoder,
+        "observations": ObservationsEncoder,
     },
-    "decoder": {"mlp": MLPDecoder, "conv": ConvDecoder, "map": MapDecoder, "conditional": ConditionalDecoder},
+    "decoder": {
+        "mlp": MLPDecoder,
+        "conv": ConvDecoder,
+        "map": MapDecoder,
+        "conditional": ConditionalDecoder,
+        "observations": ObservationsDecoder,
+    },
     "posterior": {
         "normal": NormalPosterior,
         "full-normal": FullNormalPosterior,
@@ -139,6 +161,7 @@ PARTS: dict[str, dict[str, type]] = {
         "wrapped-normal": WrappedNormalPosterior,
         "categorical": CategoricalPosterior,
         "gumbel-softmax": GumbelSoftmaxPosterior,
+        "experts": ExpertsPosterior,
     },
     "prior": {
         "normal": NormalPrior,
@@ -165,12 +188,15 @@ PARTS: dict[str, dict[str, type]] = {
         "discretized-logistic": DiscretizedLogisticLikelihood,
         "reconstruction": ReconstructionTerm,
         "perceptual": PerceptualLikelihood,
+        "one-hot": OneHotLikelihood,
         "standardized": StandardizedLikelihood,
+        "observations": ObservationsLikelihood,
     },
     "corruption": {
         "mask": MaskingNoise,
         "gaussian": GaussianNoise,
         "salt-and-pepper": SaltAndPepperNoise,
+        "hidden": HiddenObservations,
         "standardized": StandardizedCorruption,
     },
     "objective": {
@@ -205,9 +231,15 @@ SECTIONS = {
     "top": "prior",
     "classifier": "encoder",
     "vae": "model",
+    "imputer": "encoder",
+    "guess": "likelihood",
+    "encoders": "encoder",
+    "decoders": "decoder",
+    "likelihoods": "likelihood",
+    "imputers": "encoder",
 }  # arguments that hold a part of a seam with another name
-WRAPPER, CONDITIONAL = "standardized", "conditional"
-WRAPPERS = (WRAPPER, CONDITIONAL)  # put around parts by the build, never asked for by name
+WRAPPER, CONDITIONAL, SEVERAL = "standardized", "conditional", "observations"
+WRAPPERS = (WRAPPER, CONDITIONAL, SEVERAL)  # put around parts by the build, never asked for by name
 FROM_CONTEXT = (
     "data_shape",
     "latent_dim",
@@ -217,6 +249,8 @@ FROM_CONTEXT = (
     "condition",
     "structure",
     "units",
+    "widths",
+    "shapes",
     "self",
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 Shape = tuple[int, ...]
 SMALLEST_IMAGE = 16
@@ -46,6 +47,12 @@ def broadcast(*shapes: Sequence[int]) -> Shape:
     if any(n not in (1, extent) for shape in aligned for n, extent in zip(shape, common, strict=True)):
         raise ValueError(f"the shapes {', '.join(map(str, map(tuple, shapes)))} cannot be broadcast to one")
     return common
+
+
+def places(shapes: Sequence[Shape]) -> list[slice]:
+    """Where each of several things lies that are flattened and put side by side."""
+    ends = list(accumulate(map(numel, shapes), initial=0))
+    return [slice(start, end) for start, end in pairwise(ends)]
 
 
 def readable(shape: Shape) -> str:

@@ -444,7 +444,7 @@ def test_doctor(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert answer.code == 0
     assert "Nothing needs to be mended." in answer.out
     found = invoke("doctor", "--json").json
-    assert found["data_at_hand"] == ["digits", "sprites"]
+    assert found["data_at_hand"] == ["digits", "sprites", "arm"]
     assert "matplotlib" in found["extras"]["plot"]
     assert found["problems"] == []
 

@@ -145,8 +145,8 @@ class TestKindsOfModels:
             (MODEL | {"kind": "flaat"}, "my.yaml: model.kind: there is no model 'flaat'. Did you mean 'flat'?"),
             (
                 MODEL | {"kind": 3},
-                "my.yaml: model.kind: there is no model 3. There are: flat, grouped, hierarchical, implicit, "
-                "semi-supervised, sequential.",
+                "my.yaml: model.kind: there is no model 3. There are: flat, grouped, hierarchical, hybrid, "
+                "implicit, multimodal, semi-supervised, sequential.",
             ),
             (DEEP | {"topp": 1}, "my.yaml: model.topp: there is no such key. Did you mean 'top'?"),
             (DEEP | {"encoder": "mlp"}, "my.yaml: model.encoder: there is no such key. There are: corruption, hier"),

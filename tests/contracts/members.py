@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
-from reparam.data import Data, DataSpec, Split
+from reparam.data import Data, DataSpec, Split, load_data
 from reparam.distributions import CODES, joint
 from reparam.networks import ClassCondition
 from reparam.objectives import CriticSettings
-from reparam.parts import CONDITIONAL, FROM_CONTEXT, PARTS, WRAPPER, constructor
+from reparam.parts import CONDITIONAL, FROM_CONTEXT, PARTS, SEVERAL, WRAPPER, constructor
 from reparam.priors import Prior
 from reparam.rng import reseed
 from reparam.shapes import Shape, numel
@@ -25,6 +25,7 @@ SIGNALS: tuple[Shape, ...] = ((4, 33),)
 VECTORS: tuple[Shape, ...] = ((17,), (1,))
 SHAPES = PICTURES + SIGNALS + VECTORS
 OF_SEQUENCES = ("vrnn", "srnn", "dmm")
+OF_OBSERVATIONS = ("mvae", "mmvae", "mopoe-vae", "hybrid-vae")
 OF_PICTURES = ("perceptual-vae", "autoencoder-kl", "vq-gan")  # recipes that have no answer for other data
 
 CONV: tuple[Settings, ...] = (
@@ -72,12 +73,20 @@ SCALES: tuple[Settings, ...] = tuple({"scale": scale} for scale in (0.3, "learne
 
 ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
     "condition": {"classes": ({"classes": 3},), "vector": ({"numbers": 2}, {"numbers": 4, "name": "factors"})},
-    "encoder": {"mlp": MLP, "conv": CONV, "map": MAP, WRAPPER: ({},), CONDITIONAL: ({"condition_dim": 2},)},
+    "encoder": {
+        "mlp": MLP,
+        "conv": CONV,
+        "map": MAP,
+        WRAPPER: ({},),
+        CONDITIONAL: ({"condition_dim": 2},),
+        SEVERAL: ({"shifts": ((1.0, 2.0), ()), "scales": ((0.5, 3.0), ())},),
+    },
     "decoder": {
         "mlp": (*MLP, *SPECTRAL_MLP),
         "conv": (*CONV, *SPECTRAL_CONV),
         "map": MAP,
         CONDITIONAL: ({"condition_dim": 2},),
+        SEVERAL: ({},),
     },
     "hierarchy": HIERARCHY,
     "dynamics": {
@@ -115,6 +124,11 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
         "wrapped-normal": ({}, {"curvature": 0.5}),
         "categorical": ({"classes": 3},),
         "gumbel-softmax": ({"classes": 3, "relaxation": 0.5},),
+        "experts": (
+            {"widths": (2, 2)},
+            {"widths": (1, 3), "pooling": "mixture"},
+            {"widths": (2, 2), "pooling": "mixture-of-products"},
+        ),
     },
     "prior": {
         "normal": ({},),
@@ -148,12 +162,15 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
             {},
             {"network": "random", "layers": (1, 5), "weights": (0.5, 2.0), "distance": "l1", "scale": 0.3},
         ),
+        "one-hot": ({},),
         WRAPPER: ({},),
+        SEVERAL: ({},),
     },
     "corruption": {
         "mask": ({"probability": 0.4},),
         "gaussian": ({"scale": 0.5},),
         "salt-and-pepper": ({"probability": 0.3},),
+        "hidden": ({"shapes": ((2,), (1, 2, 2))},),
         WRAPPER: ({},),
     },
     "objective": {
@@ -193,6 +210,7 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
         "cvae-gan": ({}, {"kl_weight": 1.0, "pair_weight": 2.0, "critic_weight": 0.1, "critic": critic()}),
     },
 }
+ABOUT_OBSERVATIONS = (SEVERAL, "experts", "one-hot", "hidden")
 SUPPORT = {
     "bernoulli": "binary",
     "continuous-bernoulli": "unit",
@@ -202,7 +220,9 @@ SUPPORT = {
     "discretized-logistic": "levels",
     "reconstruction": "unit",
     "perceptual": "unit",
+    "one-hot": "classes",
     WRAPPER: "real",
+    SEVERAL: "real",
 }
 
 
@@ -216,9 +236,10 @@ def row(kind: str, settings: Settings, *more: Any) -> Any:
 def members(section: str) -> list[Any]:
     """(kind, settings) of every member of a seam; a kind without a row here has none and fails in ``test_table.py``.
 
-    Conditional ones answer only when they are told something: ``test_conditions.py`` holds what is asked of them.
+    Conditional ones answer only when they are told something: ``test_conditions.py`` holds what is asked of them. Those
+    that take what is missing, or flags of it, are in ``models/test_observations.py``.
     """
-    kinds = [kind for kind in PARTS[section] if kind != CONDITIONAL]
+    kinds = [kind for kind in PARTS[section] if kind not in (CONDITIONAL, *ABOUT_OBSERVATIONS)]
     return [row(kind, settings) for kind in kinds for settings in ROWS[section].get(kind, ())]
 
 
@@ -242,6 +263,13 @@ def make(section: str, kind: str, settings: Settings, shape: Shape = (1, 12, 11)
     if kind == CONDITIONAL:
         base = {"encoder": "mlp", "decoder": "mlp", "prior": "normal"}[section]
         return constructor(section, kind)(make(section, base, ROWS[section][base][0], shape, latent_dim), **settings)
+    if kind == SEVERAL:
+        shapes: tuple[Shape, ...] = {"encoder": ((4,), (2, 2, 2))}.get(section, ((2,), (1, 2, 2)))
+        base = {"encoder": "mlp", "decoder": "mlp", "likelihood": "normal"}[section]
+        parts = [make(section, base, ROWS[section][base][0], own, latent_dim) for own in shapes]
+        return constructor(section, kind)(parts, **settings)
+    if kind == "one-hot":
+        shape = (3,)
     if (section, kind) == ("decoder", "map"):  # each position has as many numbers
         latent_dim *= numel(make("encoder", kind, settings, shape).grid)
     context = {
@@ -325,6 +353,16 @@ def tiny_split(kind: str, shape: Shape, count: int, seed: int) -> Split:
         reseed(seed)
         x = values(kind, count, *shape, dtype=torch.float32)
     return Split(x, tiny_spec(kind, shape), {"labels": torch.arange(count) % 3})
+
+
+def several_data() -> Data:
+    """A picture, some numbers and a class of each example; some of the numbers are missing."""
+    with torch.random.fork_rng():
+        reseed(0)
+        picture, numbers = torch.rand(30, 1, 9, 8), 5 + 2 * torch.randn(30, 3)
+    numbers[::5] = torch.nan
+    given = {"picture": picture, "numbers": numbers, "labels": torch.arange(30) % 3}
+    return load_data(given, observations=("picture", "numbers", "labels"))
 
 
 def tiny_data(kind: str = "real", shape: Shape = (4,), counts: tuple[int, int, int] = (24, 8, 8)) -> Data:

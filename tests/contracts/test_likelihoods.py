@@ -10,7 +10,18 @@ from reparam.likelihoods import Likelihood
 from reparam.parts import PARTS, WRAPPER
 from reparam.rng import reseed
 from reparam.shapes import Shape
-from tests.contracts.members import ROWS, SHAPES, SUPPORT, Settings, dead, make, members, row, values
+from tests.contracts.members import (
+    ABOUT_OBSERVATIONS,
+    ROWS,
+    SHAPES,
+    SUPPORT,
+    Settings,
+    dead,
+    make,
+    members,
+    row,
+    values,
+)
 
 K, B = 2, 3
 
@@ -39,6 +50,7 @@ def examples(kind: str, settings: Settings, shape: Shape, dtype: torch.dtype = t
 SHAPED = [
     row(kind, settings, shape)
     for kind in PARTS["likelihood"]
+    if kind not in ABOUT_OBSERVATIONS
     for settings in ROWS["likelihood"].get(kind, ())
     for shape in SHAPES
     if not (only_images(kind, settings) and len(shape) < 3)

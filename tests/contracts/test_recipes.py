@@ -18,7 +18,7 @@ from reparam.rng import reseed
 from reparam.runs import Run, train
 from reparam.shapes import Shape
 from reparam.store import load, load_with_spec, save
-from tests.contracts.members import OF_PICTURES, OF_SEQUENCES, tiny_data
+from tests.contracts.members import OF_OBSERVATIONS, OF_PICTURES, OF_SEQUENCES, several_data, tiny_data
 
 DATA: dict[str, tuple[str, Shape]] = {
     "binary-image": ("binary", (1, 9, 8)),
@@ -30,11 +30,14 @@ DATA: dict[str, tuple[str, Shape]] = {
     "one-column": ("real", (1,)),
     "binary-table": ("binary", (6,)),
 }
+SEVERAL_DATA = "several"
 FEW = ("binary-image", "real-image", "vector")
 
 
 def fitting(recipe: str, turn: int) -> str:
     """Data that a recipe can be trained on."""
+    if recipe in OF_OBSERVATIONS:
+        return SEVERAL_DATA
     return "signal" if recipe in OF_SEQUENCES else FEW[0 if recipe in OF_PICTURES else turn % len(FEW)]
 
 
@@ -50,7 +53,8 @@ SETTINGS = {"train": {"batch_size": 8, "epochs": 1, "validations": 1, "tensorboa
 @cache
 def trained(recipe: str, name: str) -> Run:
     """Three steps of a recipe on some data."""
-    return train(recipe, SETTINGS, data=tiny_data(*DATA[name]), device="cpu")
+    data = several_data() if name == SEVERAL_DATA else tiny_data(*DATA[name])
+    return train(recipe, SETTINGS, data=data, device="cpu")
 
 
 def told(model: Autoencoder, batch: Batch) -> Autoencoder:
@@ -118,6 +122,8 @@ def test_two_hundred_steps_on_digits(recipe: str) -> None:
             name: digits.split(name).batch(slice(None)).x[:, 0].numpy() for name in ("train", "validation", "test")
         }
         digits = load_data({f"x_{name}": x for name, x in parts.items()}, axes="NCT")
+    if recipe in OF_OBSERVATIONS:
+        digits = load_data("digits", limit=320, observations=("x", "labels"))
     config = resolve(recipe, digits)
     chosen = config.model
     assert chosen is not None

@@ -18,4 +18,12 @@ def test_every_likelihood_says_what_its_data_are() -> None:
 
 def test_every_model_is_known_here() -> None:
     """A further graphical model needs tests of its own: tests/models covers these."""
-    assert set(PARTS["model"]) == {"flat", "hierarchical", "semi-supervised", "implicit", "grouped", "sequential"}
+    assert set(PARTS["model"]) == {
+        "flat",
+        "hierarchical",
+        "semi-supervised",
+        "implicit",
+        "grouped",
+        "sequential",
+        "hybrid",
+    }

@@ -44,7 +44,7 @@ def test_digits() -> None:
 
 
 def test_every_name_is_expected_somewhere() -> None:
-    assert set(DATASETS) == {"digits", *EXPECTED}
+    assert set(DATASETS) == {"digits", "mfeat", *EXPECTED}  # mfeat: test_observations.py
 
 
 @pytest.mark.parametrize(

@@ -79,8 +79,9 @@ def wide(data: Data) -> nn.Module:
 def test_every_metric_has_its_keys() -> None:
     data = pictures()
     found = evaluate(wide(data), data.test, METRICS, train=data.train, samples=5)
-    assert [key for key in found if key.endswith("_refused")] == ["class_accuracy_refused"]  # it is told no class
-    assert set(KEYS) | {"elbo", "reconstruction", "nll", "class-accuracy"} == set(METRICS)
+    refused = [key for key in found if key.endswith("_refused")]
+    assert refused == ["imputation_refused", "class_accuracy_refused"]  # of one observation, and told no class
+    assert set(KEYS) | {"elbo", "reconstruction", "nll", "imputation", "class-accuracy"} == set(METRICS)
     for keys in KEYS.values():
         assert keys <= found.keys()
     assert found["feature_network"].startswith("conv-64 classifier of tiny (3 classes), ")
@@ -105,7 +106,7 @@ def test_a_plain_autoencoder_has_codes_but_no_prior() -> None:
     found = evaluate(model, data.test, METRICS, train=data.train, samples=2)
     refused = {key.removesuffix("_refused") for key in found if key.endswith("_refused")}
     prior = {"nll", "collapse", "fid", "kid", "precision_recall", "inception_score", "completeness", "ppc"}
-    prior |= {"class_accuracy"}
+    prior |= {"class_accuracy", "imputation"}
     assert prior <= refused <= prior | {"factor_vae"}  # its codes may hardly vary
     assert {"recon_fid", "mig", "probe_accuracy", "continuity_median"} <= found.keys()
 

@@ -13,6 +13,7 @@ ORDER = [
     ["models"],
     ["parts"],
     ["model_config"],
+    ["observing"],
     ["composing"],
     ["config"],
     ["recipes"],

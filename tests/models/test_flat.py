@@ -18,7 +18,16 @@ from reparam.priors import LaplacePrior, NormalPrior, Prior
 from reparam.recipes import RECIPES, build
 from reparam.rng import reseed
 from reparam.shapes import Shape
-from tests.contracts.members import OF_PICTURES, OF_SEQUENCES, dead, seeded_, tiny_data, values
+from tests.contracts.members import (
+    OF_OBSERVATIONS,
+    OF_PICTURES,
+    OF_SEQUENCES,
+    dead,
+    seeded_,
+    several_data,
+    tiny_data,
+    values,
+)
 
 IMAGE = (1, 12, 9)
 POSTERIORS: list[type[Posterior]] = [NormalPosterior, FullNormalPosterior, LaplacePosterior]
@@ -215,10 +224,11 @@ def test_an_item_gives_the_same_numbers_alone_and_in_any_batch(
 @pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if recipe not in OF_PICTURES + OF_SEQUENCES])
 def test_answers_take_nothing_from_the_generator(recipe: str) -> None:
     reseed(0)
-    model = build(recipe, tiny_data("real", (5,))).train()
+    data = several_data() if recipe in OF_OBSERVATIONS else tiny_data("real", (5,))
+    model = build(recipe, data).train()
     model = model.given(**dict.fromkeys(model.conditions, 1))
     before = torch.get_rng_state()
-    x = torch.ones(3, 5)
+    x = torch.ones(3, *data.shape)
     model.encode(x), model.reconstruct(x), model.infer(x)
     assert torch.equal(torch.get_rng_state(), before)
 

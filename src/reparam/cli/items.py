@@ -212,4 +212,6 @@ def reconstructions(model: Autoencoder, items: Split, overlap: float = 0.0) -> t
                 own = model.given(**{name: value[number] for name, value in named.items()})
                 x_hat.append(reconstruct_by_tiles(own, picture, overlap).cpu().unsqueeze(0))
     original, output = torch.cat(x), torch.cat(x_hat)
-    return original, output, (original - output).square().flatten(1).mean(1)
+    there = ~original.isnan()
+    apart = torch.where(there, original - output, 0.0).square().flatten(1)
+    return original, output, apart.sum(1) / there.flatten(1).sum(1)

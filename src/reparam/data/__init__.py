@@ -2,7 +2,8 @@
 
 from reparam.data.catalogue import describe_sources
 from reparam.data.load import load_data, load_items
-from reparam.data.records import Batch, Binarize, Data, DataSpec, Kind, Order, Split
+from reparam.data.observations import hide
+from reparam.data.records import Batch, Binarize, Data, DataSpec, Kind, Observation, Order, Split
 from reparam.data.streams import StreamedSplit
 
 __all__ = [
@@ -11,10 +12,12 @@ __all__ = [
     "Data",
     "DataSpec",
     "Kind",
+    "Observation",
     "Order",
     "Split",
     "StreamedSplit",
     "describe_sources",
+    "hide",
     "load_data",
     "load_items",
 ]

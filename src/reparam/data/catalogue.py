@@ -25,6 +25,7 @@ from reparam.data.numpy_files import npz_arrays
 from reparam.data.photographs import read_coil, read_olivetti, read_utkface
 from reparam.data.raw import BINARY, BYTES, SPLITS, Array, Part, Raw, Scale, Wanted, whole
 from reparam.data.records import Binarize
+from reparam.data.views import MFEAT, read_mfeat
 from reparam.errors import DataError
 from reparam.rng import generator
 
@@ -255,6 +256,14 @@ CIFAR_EXACT = File("data_batch_1_first4000.bin.gz", "0bb145d179ecb2a750190e62493
 COIL = File("COIL20.mat", "b22b9beb0668f707990eda2b5f922384fd3e6d63d6df7ede3a3b5e2319c4e397")
 OLIVETTI = File("olivettifaces.mat", "b1988d02c72fe5b8ee82b5ef3bb7982eafc74f1e1ff0ae0ade35061ad0af534d")
 UTKFACE = File("utkface64.tar.gz", "ee1b3dd58e7f78195d5fefbbc26bafdc70d03a09de2b5ec11969447eae3a962a")
+MFEAT_SUMS = {
+    "fou": "71ad1032848af3b11f0a093eeddccaa7c81bceb76859bc95d8e2b3c4fed12305",
+    "fac": "115c65d51b7dea5922bdf9f7dd19b2d05cce58289b528075df7a43075b5d5f5f",
+    "kar": "42848898132904f2854cf594c280aaf2693d1bf4e8bfbbb2a92b3ddaefc21132",
+    "pix": "d377d285b6b7fcfe8f4c1f49f8e872d8c6aa2b62ef6a2a3db3a40a6a2f274951",
+    "zer": "e21d4ce1f8ce649e3a57b696666201e2aeb776aac4766e6e788d53a7d9f19729",
+    "mor": "4acef5002b2d4afb39578a3259340960c1fec749808511895cbbb669031e4237",
+}
 MUSIC = {
     "jsb-chorales": ("382 chorales by Bach", "64e3edff74e6dc537c245df1153f749af80b4bfac689176dd2f3f3a6fa68e4a7"),
     "nottingham": ("1,037 folk tunes", "828c12674d956c6d9bd64abecd012474ca6f2d63bb15c3581af69dae9fae73ee"),
@@ -344,6 +353,12 @@ ROWS = (
         "for research that is not commercial",
         (Bundle((UTKFACE,), read_utkface),),
     ),
+    Dataset(
+        "mfeat",
+        "2,000 handwritten digits in six views, tables of 6 to 240 numbers (several observations)",
+        "CC BY 4.0 (UCI)",
+        (Bundle(tuple(File(f"mfeat-{view}.csv.gz", MFEAT_SUMS[view]) for view in MFEAT), read_mfeat),),
+    ),
     *(
         Dataset(
             name,
@@ -365,7 +380,9 @@ def canonical(name: str) -> str:
 
 def is_named(source: Any) -> bool:
     """True for a name of :func:`describe_sources`."""
-    return isinstance(source, str) and (canonical(source) in DATASETS or canonical(source) in GENERATED)
+    return isinstance(source, str) and (
+        canonical(source) in DATASETS or canonical(source).partition(":")[0] in GENERATED
+    )
 
 
 def describe_sources() -> list[dict[str, Any]]:

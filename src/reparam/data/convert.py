@@ -15,7 +15,7 @@ from reparam.data.images import to_array
 from reparam.data.limits import MEMORY_BYTES, readable_bytes
 from reparam.data.raw import SPLITS, Array, Part, Raw, Scale, Wanted, require_numbers, whole
 from reparam.data.records import Data, Split
-from reparam.data.roles import by_role, role_of, roles
+from reparam.data.roles import by_role, needed, role_of, roles
 from reparam.data.streams import StreamedSplit
 from reparam.data.tables import from_frame
 from reparam.errors import DataError
@@ -94,7 +94,7 @@ def from_splits(splits: Mapping[str, Split | StreamedSplit]) -> Raw:
     parts = {}
     for name, split in loaded.items():
         roles = [role for role in ("labels", "factors", "attributes", "lengths") if role in split.named]
-        named = {role: split.named[role].cpu().numpy() for role in roles}
+        named: dict[str, Any] = {role: split.named[role].cpu().numpy() for role in roles}
         parts[name] = Part(split.examples(slice(None)).cpu().numpy(), **named)
     scale = Scale(spec.kind, spec.levels, spec.divisor)
     return Raw(spec.name, parts, spec.columns, spec.classes, scale, conventional=spec.conventional_binarize)
@@ -115,6 +115,9 @@ def from_pair(source: tuple[Any, Any], wanted: Wanted) -> Raw:
 def from_dict(source: Mapping[Any, Any], wanted: Wanted) -> Raw:
     """A dict of arrays under the names of an .npz file, or of ``train``, ``validation`` and ``test`` to anything."""
     found = {str(key): value for key, value in source.items()}
+    if wanted.observations:
+        keys = needed("The dict", found, wanted.observations)
+        return by_role("dict", {key: values_of(found[key], wanted) for key in keys}, wanted.observations)
     chosen = roles("The dict", found)
     plain = (Tensor, np.ndarray)
     if all(role == "x" and split != "all" for split, role in chosen) and not any(

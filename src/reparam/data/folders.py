@@ -31,7 +31,7 @@ from reparam.data.limits import (
     text_array,
     truncated,
 )
-from reparam.data.raw import Part, Raw, Wanted, whole
+from reparam.data.raw import Array, Part, Raw, Wanted, whole
 from reparam.data.roles import SPLIT_WORDS
 from reparam.errors import DataError
 
@@ -239,6 +239,9 @@ def arranged(path: str, name: str, pictures: Sequence[Picture], wanted: Wanted, 
         by_split = {"all": list(pictures)}
     else:
         by_split = {split: [below(picture) for picture in members] for split, members in by_split.items()}
+    if wanted.observations:
+        found = {split: observed_part(path, members, wanted, stored) for split, members in by_split.items()}
+        return Raw(name, found, called=wanted.observations[0])
     return Raw(name, alike({split: part(path, members, wanted, stored) for split, members in by_split.items()}))
 
 
@@ -268,13 +271,53 @@ def part(path: str, pictures: Sequence[Picture], wanted: Wanted, stored: int) ->
             f"{path} holds pictures in class folders and also beside them ({beside}). Move them into a class, or away."
         )
 
-    def decoded(picture: Picture) -> tuple[str, np.ndarray]:
+    return Part(stacked(path, pictures, wanted, stored), None if "." in labels else text_array(labels, path))
+
+
+def stacked(path: str, pictures: Sequence[Picture], wanted: Wanted, stored: int) -> Array:
+    """Decodes pictures into one array."""
+
+    def decoded(picture: Picture) -> tuple[str, Array]:
         with picture.open() as stream:
             name = f"{path}/{picture.place}"
             return name, decode(name, stream, wanted)
 
-    x = stack(map(decoded, pictures), len(pictures), stored)
-    return Part(x, None if "." in labels else text_array(labels, path))
+    return stack(map(decoded, pictures), len(pictures), stored)
+
+
+def observed_part(path: str, pictures: Sequence[Picture], wanted: Wanted, stored: int) -> Part:
+    """Decodes the pictures of each observation, which lie in folders with its name: files of one name are one example.
+
+    Raises:
+        DataError: if there are no pictures of an observation.
+    """
+    groups: dict[str, dict[str, Picture]] = {name: {} for name in wanted.observations}
+    for picture in pictures:
+        if picture.place.parts[0] in groups and len(picture.place.parts) > 1:
+            groups[picture.place.parts[0]][str(below(picture).place.with_suffix(""))] = picture
+    empty = [name for name, own in groups.items() if not own]
+    if empty:
+        raise DataError(
+            f"{path} has no pictures of {some(empty)}; expected a folder of each observation, with matching names."
+        )
+    names = sorted(set().union(*groups.values()))
+    found = {
+        name: with_gaps(stacked(path, list(own.values()), wanted, stored), own, names) for name, own in groups.items()
+    }
+    first, *others = wanted.observations
+    return Part(found[first], others={name: found[name] for name in others})
+
+
+def with_gaps(x: Array, own: Sequence[str] | dict[str, Picture], names: Sequence[str]) -> Array:
+    """Pictures in the order of all names: where one is missing, they are in [0, 1] and it is NaN."""
+    places = {name: number for number, name in enumerate(own)}
+    if len(places) == len(names):
+        return x[[places[name] for name in names]]
+    found = np.full((len(names), *x.shape[1:]), np.nan, np.float32)
+    for row, name in zip(found, names, strict=True):
+        if name in places:
+            row[:] = x[places[name]] / np.float32(255)
+    return found
 
 
 def alike(parts: dict[str, Part]) -> dict[str, Part]:

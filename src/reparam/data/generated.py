@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from reparam.data import sprites
+from reparam.data import arm, sprites
 from reparam.data.prepare import shares
 from reparam.data.raw import SPLITS, Part, Raw
 from reparam.data.records import Data, DataSpec, Split
 from reparam.errors import DataError
 from reparam.shapes import readable
+
+MOST_ROWS = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,14 @@ class Generated:
         about: One line.
         sizes: Heights (and widths) in which they can be had, the usual one first.
         make: Size -> every example, in its own order.
+        counted: Size and number -> so many examples, for those of which there are as many as wanted.
     """
 
     name: str
     about: str
     sizes: tuple[int, ...]
     make: Callable[[int], Split]
+    counted: Callable[[int, int], Split] | None = None
 
     def whole(self, spec: DataSpec | None = None, size: tuple[int, int] | None = None) -> Split:
         """Every example, in its own order.
@@ -42,8 +46,10 @@ class Generated:
         Raises:
             DataError: if they cannot be had in this size, or do not fit the model.
         """
-        if size is None and spec is not None and spec.shape[1:] in [(side, side) for side in self.sizes]:
-            size = (spec.shape[1], spec.shape[1])
+        pictures = [one.shape for one in spec.observations] or [spec.shape] if spec else []
+        for shape in pictures:
+            if size is None and shape[1:] in [(side, side) for side in self.sizes]:
+                size = (shape[1], shape[1])
         height, width = size or (self.sizes[0], self.sizes[0])
         if height != width or height not in self.sizes:
             raise DataError(
@@ -90,5 +96,32 @@ GENERATED = {
         "when asked for (the grid of dSprites)",
         sprites.SIZES,
         sprites.sprites,
-    )
+    ),
+    "arm": Generated(
+        "arm",
+        "25,000 depth pictures of a jointed arm with the places of its joints, 32x32 or 64x64; arm:100000 for more, "
+        "drawn when asked for (two observations)",
+        arm.SIZES,
+        arm.arm,
+        arm.arm,
+    ),
 }
+
+
+def generated(name: str) -> Generated | None:
+    """The row of data that are made, if that is what the name says: ``sprites``, ``arm``, ``arm:100000``.
+
+    Raises:
+        DataError: if it asks for a number of them that cannot be had.
+    """
+    base, colon, number = name.partition(":")
+    row = GENERATED.get(base)
+    if row is None or not colon:
+        return row
+    if row.counted is None or not number.isdecimal() or not 1 <= int(number) <= MOST_ROWS:
+        raise DataError(
+            f"{name!r}: expected {base}"
+            + (f":N with a number from 1 to {MOST_ROWS:,}." if row.counted else ", of which there is one set.")
+        )
+    counted, count = row.counted, int(number)
+    return replace(row, make=lambda size: counted(size, count))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -11,8 +12,9 @@ from reparam.data.catalogue import DATASETS, canonical, is_named
 from reparam.data.columns import located
 from reparam.data.convert import from_object
 from reparam.data.formats import read_path
-from reparam.data.generated import GENERATED, Generated, shared_out
+from reparam.data.generated import GENERATED, Generated, generated, shared_out
 from reparam.data.labels import few_labels
+from reparam.data.observations import forget, hide, side_by_side, with_units
 from reparam.data.prepare import divided, undivided
 from reparam.data.raw import FOUND_OUT, Declared, Raw, Wanted
 from reparam.data.records import Axes, Binarize, Data, DataSpec, Split, Values
@@ -40,6 +42,8 @@ def load_data(
     binarize: Binarize = "none",
     limit: int | None = None,
     labelled: int | None = None,
+    observations: Sequence[str] = (),
+    hidden: Mapping[str, float] | None = None,
     stream: bool | str = "auto",
 ) -> Data:
     """Reads data from a name, a path or a Python object.
@@ -71,6 +75,10 @@ def load_data(
         limit: Keeps a random subset of at most so many examples of each split.
         labelled: Keeps the labels of so many training examples, as many of each class, drawn at random by the seed; the
             others get -1. The labelled ones are repeated until they are a tenth of the training split.
+        observations: Several things that are seen of each example, by name, which then lie side by side in x with NaN
+            where one is missing: arrays of an .npz file or a dict, groups of columns of a table (``depth`` for
+            ``depth_1``, ``depth_2``), sub-folders of pictures with matching names, ``x``, ``labels`` or ``attributes``.
+        hidden: In what share of the training examples an observation is hidden, by name.
         stream: True (``on``) leaves the data on disk and reads them block by block, False (``off``) loads them;
             ``auto`` streams .npy, .parquet and .tar files that would take more than a quarter of the memory. Streamed
             data are divided by whole blocks, and what their values mean is decided from a random sample of blocks.
@@ -86,24 +94,29 @@ def load_data(
     declared = said(axes, values)
     given, source = source, located(source)
     on_disk = streams(source, stream)
-    if isinstance(source, Data) and spec is None and size is None and declared == FOUND_OUT:
+    names = named_observations(observations, spec)
+    if on_disk and (names or hidden):
+        raise DataError(f"observations={', '.join(names)}: streamed data have one. Set stream to off.")
+    if isinstance(source, Data) and spec is None and size is None and declared == FOUND_OUT and not observations:
         data = source if name is None else renamed(source, name)
         data = data if limit is None and labelled is None else replace(data, origin={})
     elif on_disk:
         found = opened_stream(source, wanted(size, spec))
         found = replace(found, name=name or found.name, declared=declared)
         data = streamed(found, spec, extents(size), validation, seed)
-    elif made := generated(source):
+    elif made := generated_row(source):
         require_nothing_said(declared, source)
         data = shared_out(made.whole(spec, extents(size)), validation, seed)
         data = data if name is None else renamed(data, name)
     else:
-        raw = read(source, wanted(size, spec)).named(name)
+        raw = joined_observations(read(source, wanted(size, spec, names)).named(name), names, spec)
         data = divided(with_said(raw, declared), spec, extents(size), validation, seed)
+        data = with_units(data) if spec is None and raw.observations else data
     data = binarized(data, binarize, fixed=spec is not None)
     if not isinstance(source, Data):
         origin: dict[str, Any] = {"size": size, "axes": axes, "values": values, "seed": seed}
         origin |= {"validation": validation, "limit": limit, "labelled": labelled}
+        origin |= {"observations": tuple(observations), "hidden": hidden}
         if isinstance(given, str | os.PathLike):
             path = os.path.realpath(os.path.expanduser(given))  # found again from any folder
             given = path if not is_named(given) and os.path.exists(path) else given
@@ -117,7 +130,9 @@ def load_data(
             validation=data.validation.subset(limit, seed, "validation"),
             test=data.test.subset(limit, seed, "test"),
         )
-    return data if labelled is None else replace(data, train=few_labels(data.train, labelled, seed))
+    if labelled is not None:
+        data = replace(data, train=forget(few_labels(data.train, labelled, seed)))
+    return replace(data, train=hide(data.train, hidden, seed)) if hidden else data
 
 
 def load_items(
@@ -136,10 +151,35 @@ def load_items(
         DataError: as in :func:`load_data`.
     """
     declared = said(axes, values)
-    if made := generated(source):
+    if made := generated_row(source):
         require_nothing_said(declared, source)
         return made.whole(spec, extents(size))
-    return undivided(with_said(read(source, wanted(size, spec)), declared), spec, extents(size))
+    names = named_observations((), spec)
+    raw = joined_observations(read(source, wanted(size, spec, names)), names, spec)
+    return undivided(with_said(raw, declared), spec, extents(size))
+
+
+def named_observations(observations: Sequence[str], spec: DataSpec | None) -> tuple[str, ...]:
+    """Names of the observations that x is to be made of: those that are asked for, or those that a model knows.
+
+    Raises:
+        DataError: if the model knows others.
+    """
+    known = tuple(one.name for one in spec.observations) if spec else ()
+    names = (observations,) if isinstance(observations, str) else tuple(observations)
+    if spec is not None and names and names != known:
+        raise DataError(f"observations={', '.join(names)}, but the model knows {', '.join(known) or 'none'}.")
+    return names or known
+
+
+def joined_observations(raw: Raw, names: tuple[str, ...], spec: DataSpec | None) -> Raw:
+    """The source with its observations side by side in x, where it has several.
+
+    Raises:
+        DataError: if one is not there.
+    """
+    names = names or raw.views
+    return side_by_side(raw, names, spec.observations if spec else ()) if names else raw
 
 
 def said(axes: Axes, values: Values) -> Declared:
@@ -175,9 +215,9 @@ def require_nothing_said(declared: Declared, source: Any) -> None:
         raise DataError(f"{source} says itself what its axes and values are. Leave axes and values at auto.")
 
 
-def generated(source: Any) -> Generated | None:
+def generated_row(source: Any) -> Generated | None:
     """The row of data that are made, if that is what the source names."""
-    return GENERATED.get(canonical(source)) if isinstance(source, str) else None
+    return generated(canonical(source)) if isinstance(source, str) else None
 
 
 def read(source: Any, how: Wanted) -> Raw:
@@ -235,10 +275,10 @@ def extents(size: Size | None) -> tuple[int, int] | None:
     return height, width
 
 
-def wanted(size: Size | None, spec: DataSpec | None) -> Wanted:
-    """How pictures should be decoded: in the size that is asked for, else in the model's."""
+def wanted(size: Size | None, spec: DataSpec | None, observations: tuple[str, ...] = ()) -> Wanted:
+    """How pictures should be decoded: in the size that is asked for, else in the model's; and what is read."""
     if spec is None or len(spec.shape) != 3:
-        return Wanted(extents(size))
+        return Wanted(extents(size), observations=observations)
     channels, height, width = spec.shape
     return Wanted(extents(size) or (height, width), channels if channels in (1, 3) else None)
 

@@ -21,7 +21,7 @@ from reparam.data.limits import (
     truncated,
 )
 from reparam.data.raw import Array, Raw, Wanted, whole
-from reparam.data.roles import by_role, roles
+from reparam.data.roles import by_role, needed
 from reparam.errors import DataError
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -82,15 +82,15 @@ def read_npy(path: Path, wanted: Wanted) -> Raw:
 
 def read_npz(path: Path, wanted: Wanted) -> Raw:
     """The arrays in an .npz file that are examples, labels and class names; others are not even unpacked."""
-    return by_role(path.stem, npz_arrays(path))
+    return by_role(path.stem, npz_arrays(path, observations=wanted.observations), wanted.observations)
 
 
-def npz_arrays(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Array]:
-    """Arrays of an .npz file: those with these keys, or those whose names say what they are."""
+def npz_arrays(path: Path, keys: tuple[str, ...] = (), observations: tuple[str, ...] = ()) -> dict[str, Array]:
+    """Arrays of an .npz file: those with these keys, or those whose names say what they are, and observations."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
-            chosen = keys or tuple(roles(str(path), members).values())
+            chosen = keys or needed(str(path), members, observations)
             return {key: read_member(archive, members, key, path) for key in chosen}
     except BROKEN_ZIP as error:
         if isinstance(error, DataError):

@@ -41,6 +41,8 @@ def checked(raw: Raw) -> Raw:
             raise DataError(f"{named} has no examples.")
         if not x.size:
             raise DataError(f"{named} has shape {x.shape}: examples without features.")
+        if raw.observations:  # NaN is what is missing
+            continue
         require_finite(x, named, raw.columns)
     if raw.declared.axes == "auto" and all(part.lengths is not None for part in raw.parts.values()):
         return replace(raw, declared=replace(raw.declared, axes="NCT"))  # what has lengths are sequences
@@ -266,11 +268,15 @@ def label_names(raw: Raw, split: str) -> list[str] | None:
 
 
 def moments(x: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation over everything but the first axis behind the examples; 1 for what is constant."""
+    """Mean and standard deviation over everything but the first axis behind the examples; 1 for what is constant.
+
+    NaN, what is missing of an observation, does not count; a channel without any value has 0 and 1.
+    """
     axes = (0, *range(2, x.ndim))
-    shift = x.mean(axis=axes, dtype=np.float64)
-    scale = x.std(axis=axes, dtype=np.float64)
-    constant = (x.min(axis=axes) == x.max(axis=axes)) | (scale <= 0)
+    if x.dtype.kind == "f" and np.isnan(x.min()):
+        x = np.where(np.isnan(x).all(axis=axes, keepdims=True), 0, x)
+    shift, scale = (np.asarray(of(x, axis=axes, dtype=np.float64)) for of in (np.nanmean, np.nanstd))
+    constant = (np.nanmin(x, axis=axes) == np.nanmax(x, axis=axes)) | (scale <= 0)
     return tuple(shift.tolist()), tuple(np.where(constant, 1.0, scale).tolist())
 
 
@@ -286,7 +292,8 @@ def steps_there(raw: Raw, x: Array, index: Array) -> Array:
 
 def described(raw: Raw, scale: Scale, x: Array, train: Array) -> DataSpec:
     """What a model must know of these data, apart from the names of the classes."""
-    shift, spread = moments(steps_there(raw, x, train)) if scale.kind == "real" else ((), ())
+    own_units = scale.kind == "real" and not raw.observations
+    shift, spread = moments(steps_there(raw, x, train)) if own_units else ((), ())
     return DataSpec(
         name=raw.name,
         shape=tuple(x.shape[1:]),
@@ -299,6 +306,7 @@ def described(raw: Raw, scale: Scale, x: Array, train: Array) -> DataSpec:
         scale=spread,
         axes=raw.declared.axes,
         values=raw.declared.values,
+        observations=raw.observations,
     )
 
 
@@ -308,6 +316,8 @@ def prepared(raw: Raw, spec: DataSpec | None, size: tuple[int, int] | None) -> t
     Raises:
         DataError: if the source is bad, or does not fit the model.
     """
+    if raw.observations:  # in order, and of the model's kinds, since they were put side by side
+        return joined(checked(raw)), raw
     raw = checked(raw) if spec is None else hinted(checked(raw), spec)
     if spec is None or size is not None:
         raw = settled(raw, size)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from reparam.data.records import Axes, Binarize, Kind, Values
+from reparam.data.records import Axes, Binarize, Kind, Observation, Values
 from reparam.errors import DataError
 
 Array: TypeAlias = NDArray[Any]
@@ -42,6 +42,7 @@ class Part:
         factors: Ground-truth factors, (N, F), whole numbers.
         attributes: Numbers that describe each example, (N, A).
         lengths: How many steps of each sequence there are, (N,); what lies behind them is nothing.
+        others: Further arrays by name, where they were asked for as observations.
     """
 
     x: Array
@@ -49,6 +50,7 @@ class Part:
     factors: Array | None = None
     attributes: Array | None = None
     lengths: Array | None = None
+    others: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Wanted:
 
     size: tuple[int, int] | None = None
     channels: int | None = None
+    observations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,9 @@ class Raw:
         tail: How many of the last training examples are the validation split by convention.
         conventional: What the literature does to make x binary.
         declared: What the user says of it.
+        called: What x is called where it is one of several observations.
+        views: Names of the observations that it is of by itself.
+        observations: What x is made of, where it is several of them side by side.
     """
 
     name: str
@@ -98,6 +104,9 @@ class Raw:
     tail: int = 0
     conventional: Binarize = "none"
     declared: Declared = FOUND_OUT
+    called: str = "x"
+    views: tuple[str, ...] = ()
+    observations: tuple[Observation, ...] = ()
 
     def named(self, name: str | None) -> Raw:
         """The same under another name, where one is given."""

@@ -11,12 +11,32 @@ from torch import Tensor
 
 from reparam.errors import DataError
 from reparam.rng import generator, per_example
-from reparam.shapes import Shape, is_image
+from reparam.shapes import Shape, is_image, places
 
 Kind = Literal["binary", "levels", "unit", "real"]
 Binarize = Literal["none", "dynamic", "threshold"]
 Axes = Literal["auto", "ND", "NCT", "NTC", "NHW", "NCHW", "NHWC"]
 Values = Literal["auto", "binary", "levels", "unit", "real"]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One of several things that are seen of an example; in x they lie side by side, NaN where one is missing.
+
+    Attributes:
+        name: What it is called.
+        shape: Its shape: (C, H, W), (C, T) or (D,).
+        kind: ``binary``, ``unit``, ``real``, or ``classes`` (one-hot).
+        classes: Names of the classes of ``classes``.
+        shift, scale: Mean and standard deviation of ``real`` ones on the training split, as in a DataSpec.
+    """
+
+    name: str
+    shape: Shape
+    kind: Literal["binary", "unit", "real", "classes"]
+    classes: tuple[str, ...] = ()
+    shift: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,6 +58,7 @@ class DataSpec:
         shift, scale: Mean and standard deviation of ``real`` data on the training split (one value per column of
             a table, one per channel of an image or a signal), empty otherwise. x itself stays in its own units.
         axes, values: What the user said of the arrays; other arrays are read by it too where they can be that.
+        observations: What x is made of, where several things are seen of each example.
     """
 
     name: str
@@ -54,6 +75,13 @@ class DataSpec:
     scale: tuple[float, ...] = ()
     axes: Axes = "auto"
     values: Values = "auto"
+    observations: tuple[Observation, ...] = ()
+
+    @property
+    def places(self) -> dict[str, slice]:
+        """Where each observation lies in x."""
+        own = self.observations
+        return dict(zip((one.name for one in own), places([one.shape for one in own]), strict=True))
 
     @property
     def image(self) -> bool:

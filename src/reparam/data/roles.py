@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from reparam.data.limits import some
 from reparam.data.raw import SPLITS, Array, Part, Raw
@@ -93,16 +94,76 @@ def parts_of(name: str, found: Mapping[Role, Array]) -> dict[str, Part]:
         raise DataError(f"{name} has {role} of {split!r} but no examples of it. Add them or remove the {role}.")
     return {
         split: Part(
-            found[split, "x"], *(found.get((split, role)) for role in ("labels", "factors", "attributes", "lengths"))
+            found[split, "x"],
+            found.get((split, "labels")),
+            found.get((split, "factors")),
+            found.get((split, "attributes")),
+            found.get((split, "lengths")),
         )
         for split in ("all", *SPLITS)
         if split in splits
     }
 
 
-def by_role(name: str, arrays: Mapping[str, Array]) -> Raw:
-    """Makes a source of named arrays, as in an .npz or .mat file or a dict; arrays without a role are left out."""
-    found = {role: arrays[key] for role, key in roles(name, arrays).items()}
+def observed(name: str, keys: Iterable[str], wanted: tuple[str, ...]) -> dict[Role, str]:
+    """Which key holds which observation of which split: ``depth`` and ``depth_train`` hold ``depth``.
+
+    Raises:
+        DataError: if two keys hold the same.
+    """
+    found: dict[Role, str] = {}
+    for key in keys:
+        words = [word for word in re.split(r"[^a-z0-9]+", key.lower()) if word]
+        split = SPLIT_WORDS.get(words[-1]) if len(words) > 1 else None
+        bare = key[: -len(words[-1]) - 1] if split else key
+        own = next((one for one in wanted if one in (key, bare)), None)
+        if own is None:
+            continue
+        role = ("all" if own == key or split is None else split, own)
+        if role in found:
+            raise DataError(f"{name} has both {some([found[role]])} and {some([key])}. Remove one of them.")
+        found[role] = key
+    return found
+
+
+def needed(name: str, keys: Iterable[str], wanted: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The keys that are read: those that play a role, and those of observations that are asked for.
+
+    Raises:
+        DataError: as in :func:`roles`.
+    """
+    keys = list(keys)
+    own = observed(name, keys, wanted)
+    try:
+        played = roles(name, keys)
+    except DataError:
+        if not own:
+            raise
+        played = {}
+    return tuple(dict.fromkeys([*played.values(), *own.values()]))
+
+
+def by_role(name: str, arrays: Mapping[str, Array], wanted: tuple[str, ...] = ()) -> Raw:
+    """Makes a source of named arrays, as in an .npz or .mat file or a dict; arrays without a role are left out.
+
+    Args:
+        name: What messages call it.
+        arrays: The arrays.
+        wanted: Names of observations, which are kept beside the roles; without an x, the first of them is x.
+    """
+    own = observed(name, arrays, wanted)
+    called = "x"
+    played = {role: key for key in arrays if (role := role_of(key)) is not None}
+    if wanted and not any(role == "x" for _, role in played):
+        called = next((one for one in wanted if any(role == one for _, role in own)), "x")
+        found = {role: arrays[key] for role, key in played.items()}
+        found |= {(split, "x"): arrays[key] for (split, role), key in own.items() if role == called}
+    else:
+        found = {role: arrays[key] for role, key in roles(name, arrays).items()}
     classes = found.pop(("all", "classes"), None)
     names = tuple(str(value) for value in classes.ravel()) if classes is not None else ()
-    return Raw(name, parts_of(name, found), classes=names)
+    parts = parts_of(name, found)
+    for split in parts:
+        others = {role: arrays[key] for (of, role), key in own.items() if of == split and role != called}
+        parts[split] = replace(parts[split], others=others)
+    return Raw(name, parts, classes=names, called=called)

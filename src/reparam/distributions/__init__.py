@@ -7,10 +7,12 @@ from reparam.distributions.detaching import detached
 from reparam.distributions.energy import Energy
 from reparam.distributions.flow import Flow
 from reparam.distributions.grouped import Evidence, Grouped, Members
+from reparam.distributions.imputed import ImputedCodes
 from reparam.distributions.independent import factors, is_density, is_discrete, joint
 from reparam.distributions.kl import has_closed_form, kl_groups
 from reparam.distributions.levels import CategoricalLevels, DiscretizedLogistic
 from reparam.distributions.normal_mixture import NormalMixture, SharedMixture, squared_distances
+from reparam.distributions.observations import Experts, SideBySide
 from reparam.distributions.one_hot import OneHot
 from reparam.distributions.optimal import OptimalScale
 from reparam.distributions.point_mass import PointMass
@@ -44,8 +46,10 @@ __all__ = [
     "DiscretizedLogistic",
     "Energy",
     "Evidence",
+    "Experts",
     "Flow",
     "Grouped",
+    "ImputedCodes",
     "JointBernoulli",
     "Members",
     "NormalMixture",
@@ -58,6 +62,7 @@ __all__ = [
     "Rescaled",
     "Reshaped",
     "SharedMixture",
+    "SideBySide",
     "Space",
     "Sphere",
     "Structured",

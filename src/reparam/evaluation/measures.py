@@ -86,7 +86,8 @@ def reconstruction(judged: Judged) -> dict[str, Any]:
 
 def _mse(x: Tensor, x_hat: Tensor, batch: Batch) -> Tensor:
     """Mean squared error of each example, over the values that there are."""
-    mean = (x - x_hat).square().flatten(1).mean(1)
+    there = ~x.isnan()
+    mean = torch.where(there, x - x_hat, 0.0).square().flatten(1).sum(1) / there.flatten(1).sum(1)
     lengths = batch.named.get("lengths")
     return mean if lengths is None else mean * x.shape[-1] / lengths.flatten()
 

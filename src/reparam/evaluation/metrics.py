@@ -16,6 +16,7 @@ from reparam.evaluation import (
     decoding,
     fidelity,
     fixing,
+    imputing,
     information,
     measures,
     perception,
@@ -78,6 +79,10 @@ METRICS = {
         "share of prior draws whose decoding lies where data lie (feature_network)", decoding.completeness
     ),
     "ppc": Metric("posterior-predictive checks of mean, variance and ink: two-sided p-values", checking.ppc),
+    "imputation": Metric(
+        "error of each observation told from the others (imputation_NAME); of classes the share told right",
+        imputing.imputation,
+    ),
     "class-accuracy": Metric(
         "share of examples whose class p(C|x) tells, by Bayes' rule; of models that are told the class",
         classifying.class_accuracy,

@@ -4,6 +4,7 @@ They ask a model for ``infer`` and ``decode`` and for nothing else, so they serv
 """
 
 from reparam.latents.codes import HasLatents, decoded_means, onto_space, posterior_means
+from reparam.latents.completing import Completion, complete
 from reparam.latents.inversion import inverted
 from reparam.latents.paths import PATHS, interpolate
 from reparam.latents.projections import Projection, project
@@ -13,9 +14,11 @@ from reparam.latents.walks import grid, traverse
 
 __all__ = [
     "PATHS",
+    "Completion",
     "HasLatents",
     "Projection",
     "by_tiles",
+    "complete",
     "decoded_means",
     "grid",
     "interpolate",

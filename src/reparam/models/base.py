@@ -182,7 +182,7 @@ class Autoencoder(nn.Module, ABC):
     @property
     def denoising(self) -> bool:
         """True where a trace damages what q sees."""
-        return self.corruption is not None
+        return self.corruption is not None and self.corruption.judged
 
     @property
     def starts(self) -> bool:

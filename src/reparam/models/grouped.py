@@ -67,7 +67,7 @@ class GroupedVAE(Autoencoder):
     ) -> None:
         super().__init__(vae.kl)
         dims = factors(vae.p_z()) if vae.prior is not None and not vae.conditions else None
-        probe = factors(vae.posterior(vae.posterior.head.weight.new_zeros(1, vae.posterior.in_dim)))
+        probe = factors(vae.posterior(next(vae.posterior.parameters()).new_zeros(1, vae.posterior.in_dim)))
         if type(dims) is not Normal or type(probe) is not Normal or vae.posterior.refines:
             raise PartError(
                 "GroupedVAE: the posteriors of a group are put together as Normals, beside a Normal prior, and it is "

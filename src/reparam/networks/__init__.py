@@ -32,6 +32,7 @@ from reparam.networks.inverse_autoregressive import InverseAutoregressive
 from reparam.networks.maps import MapDecoder, MapEncoder, map_grid
 from reparam.networks.mlp import MLPDecoder, MLPEncoder
 from reparam.networks.mlp_hierarchy import MLPHierarchy
+from reparam.networks.observations import HiddenObservations, ObservationsDecoder, ObservationsEncoder, with_mask
 from reparam.networks.perceptual import Norm, PerceptualDistance
 from reparam.networks.quantisers import FiniteScalarQuantiser, LookupFreeQuantiser, Quantised, Quantiser
 from reparam.networks.spectral import Spectral
@@ -63,6 +64,7 @@ __all__ = [
     "FiniteScalarQuantiser",
     "FlowName",
     "GaussianNoise",
+    "HiddenObservations",
     "Hierarchy",
     "InverseAutoregressive",
     "LookupFreeQuantiser",
@@ -75,6 +77,8 @@ __all__ = [
     "Memory",
     "Metric",
     "Norm",
+    "ObservationsDecoder",
+    "ObservationsEncoder",
     "Path",
     "PerceptualDistance",
     "PixelCNN",
@@ -105,4 +109,5 @@ __all__ = [
     "require_curvature",
     "squared_slope",
     "widened",
+    "with_mask",
 ]

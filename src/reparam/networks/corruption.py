@@ -12,7 +12,13 @@ from reparam.shapes import Shape
 
 
 class Corruption(nn.Module, ABC):
-    """Damages examples; the model sees the damaged copy and is judged on the clean one."""
+    """Damages examples; the model sees the damaged copy and is judged on the clean one.
+
+    Attributes:
+        judged: True where the model sees damaged copies when it is judged, too, and not in training alone.
+    """
+
+    judged = True
 
     def __init__(self, amount: float, most: float) -> None:
         super().__init__()

@@ -3,6 +3,7 @@
 from reparam.posteriors.autoregressive import InverseAutoregressivePosterior
 from reparam.posteriors.base import Posterior
 from reparam.posteriors.categorical import CategoricalPosterior, GumbelSoftmaxPosterior
+from reparam.posteriors.experts import ExpertsPosterior, Pooling
 from reparam.posteriors.flow import FlowPosterior
 from reparam.posteriors.full_normal import FullNormalPosterior
 from reparam.posteriors.hamiltonian import HamiltonianPosterior
@@ -23,6 +24,7 @@ from reparam.posteriors.wrapped_normal import WrappedNormalPosterior
 
 __all__ = [
     "CategoricalPosterior",
+    "ExpertsPosterior",
     "FiniteScalarPosterior",
     "FlowPosterior",
     "FullNormalPosterior",
@@ -35,6 +37,7 @@ __all__ = [
     "NormalPosterior",
     "PlanarPosterior",
     "PointPosterior",
+    "Pooling",
     "Posterior",
     "RadialPosterior",
     "ResidualQuantisedPosterior",

@@ -22,6 +22,7 @@ class Posterior(nn.Module, ABC):
         in_dim: Number of features per example.
         latent_dim: Number of latent dimensions L.
         arguments: Numbers the head gives for the whole of z.
+        head: What stands in place of the linear head, for posteriors that need several.
     Raises:
         PartError: if latent_dim < 1.
     """
@@ -31,12 +32,12 @@ class Posterior(nn.Module, ABC):
     refines = False  # True for those that move their draws on by the gradient of log p(x, z)
     space: Space = EUCLIDEAN  # where z lies; the prior must lie there too
 
-    def __init__(self, in_dim: int, latent_dim: int, arguments: int) -> None:
+    def __init__(self, in_dim: int, latent_dim: int, arguments: int, head: nn.Module | None = None) -> None:
         super().__init__()
         if latent_dim < 1:
             raise PartError(f"{type(self).__name__}: latent_dim is {latent_dim}, expected at least 1.")
         self.in_dim, self.latent_dim = in_dim, latent_dim
-        self.head = nn.Linear(in_dim, arguments)
+        self.head = nn.Linear(in_dim, arguments) if head is None else head
 
     @property
     def codebook(self) -> Codebook:

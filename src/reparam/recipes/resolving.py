@@ -38,8 +38,8 @@ def binarization(name: str, data: Data, over: Mapping[str, Any]) -> Binarize:
     if kind is not None:
         return "dynamic" if kind == "bernoulli" else "none"
     conventional = spec.conventional_binarize
-    likelihood = require_recipe(name)(data.binarized(conventional).spec)["model"]["likelihood"]
-    return conventional if likelihood["kind"] == "bernoulli" else "none"
+    likelihood = require_recipe(name)(data.binarized(conventional).spec)["model"].get("likelihood", {})
+    return conventional if likelihood.get("kind") == "bernoulli" else "none"
 
 
 def default_epochs(count: int, batch_size: int) -> int:

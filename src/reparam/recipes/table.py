@@ -9,6 +9,7 @@ from reparam.recipes.groups import GROUPS
 from reparam.recipes.hierarchies import HIERARCHIES
 from reparam.recipes.latents import LATENTS
 from reparam.recipes.objectives import OBJECTIVES
+from reparam.recipes.observations import OBSERVATIONS
 from reparam.recipes.perceptual import PERCEPTUAL
 from reparam.recipes.quantised import QUANTISED
 from reparam.recipes.sequences import SEQUENCES
@@ -26,6 +27,7 @@ RECIPES: dict[str, Recipe] = (
     | PERCEPTUAL
     | TOKENIZERS
     | SEQUENCES
+    | OBSERVATIONS
 )
 
 BY_HAND = "custom"  # what config.yaml calls a model that no recipe made

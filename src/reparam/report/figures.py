@@ -13,10 +13,10 @@ from reparam.distributions import StructuredCodes
 from reparam.errors import MissingExtraError, RefusedError
 from reparam.latents import decoded_means, grid, interpolate, project, swap, traverse
 from reparam.report.curves import training_curves
+from reparam.report.observed import completions, view_for
 from reparam.report.plots import bars, scatter_by_class
 from reparam.report.story import Figure, NothingToDrawError, Section, Story, figures_of
 from reparam.report.subject import Subject
-from reparam.report.views import view_of
 from reparam.rng import seeded
 
 _TRAVERSED = 16
@@ -42,7 +42,7 @@ def draw_sections(
         film: Steps of the training, and what the same codes were decoded to there, (S, N, C, H, W).
         balance: Who is winning a game, in a sentence.
     """
-    story = Story(subject, view_of(subject.spec, subject.items), metrics, film, balance)
+    story = Story(subject, view_for(subject.spec, subject.items), metrics, film, balance)
     sections = []
     for name, title, intro, draws in _SECTIONS:
         figures: list[Figure] = []
@@ -310,7 +310,7 @@ _SECTIONS: tuple[tuple[str, str, str, tuple[_Draw, ...]], ...] = (
         "reconstructions",
         "Reconstructions",
         "What is left of an item after it went through the code.",
-        (_reconstructions,),
+        (_reconstructions, completions),
     ),
     ("samples", "Samples", "What the model makes up on its own.", (_samples, _continuations, _classes, _filmstrip)),
     ("traversals", "Traversals", "What a single number of the code controls.", (_choices, _traversals, _swaps)),

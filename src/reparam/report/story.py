@@ -53,9 +53,9 @@ class NothingToDrawError(Exception):
 def figures_of(name: str, title: str, caption: str, drawings: Sequence[Drawing]) -> list[Figure]:
     """A figure of each drawing; a second one has a name and a title of its own."""
     figures = []
-    for drawing in drawings:
+    for number, drawing in enumerate(drawings):
         full = f"{name}-{drawing.suffix}" if drawing.suffix else name
         heading = drawing.title or title
-        text = drawing.reading if drawing.title else f"{caption} {drawing.reading}"
+        text = drawing.reading if drawing.title and number else f"{caption} {drawing.reading}"
         figures.append(Figure(full, heading, text, f"{heading}. {drawing.reading}", drawing.picture))
     return figures

@@ -1,0 +1,203 @@
+"""Several observations of each example: how they are found, what is missing, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from reparam.data import hide, load_data, load_items
+from reparam.data.arm import poses, uniform
+from reparam.errors import DataError
+
+N = 40
+
+
+def arrays(seed: int = 0) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    pictures = rng.integers(0, 256, (N, 6, 5)).astype(np.uint8)
+    joints = rng.normal(size=(N, 3)) * [1.0, 10.0, 100.0] + 5
+    joints[::4] = np.nan
+    return {"depth": pictures, "joints": joints, "labels": np.array(["a", "b"])[rng.integers(0, 2, N)]}
+
+
+def test_arrays_lie_side_by_side() -> None:
+    given = arrays()
+    data = load_data(given, observations=("depth", "joints", "labels"))
+    spec = data.spec
+    assert [(one.name, one.shape, one.kind) for one in spec.observations] == [
+        ("depth", (1, 6, 5), "unit"),
+        ("joints", (3,), "real"),
+        ("labels", (2,), "classes"),
+    ]
+    assert spec.shape == (35,)
+    assert spec.places == {"depth": slice(0, 30), "joints": slice(30, 33), "labels": slice(33, 35)}
+    items = load_items(given, spec=spec).batch(slice(None)).x
+    assert torch.equal(items[:, :30], torch.from_numpy(given["depth"].reshape(N, -1) / np.float32(255)))
+    assert np.allclose(items[:, 30:33], given["joints"], equal_nan=True)
+    assert items[:, 33:].argmax(1).tolist() == [{"a": 0, "b": 1}[label] for label in given["labels"]]
+    train = data.train.batch(slice(None)).x[:, 30:33].numpy()
+    assert np.allclose(spec.observations[1].shift, np.nanmean(train, 0), rtol=1e-5)
+    assert np.allclose(spec.observations[1].scale, np.nanstd(train, 0), rtol=1e-5)
+
+
+def test_files_hold_them_too(tmp_path: Path) -> None:
+    given = arrays()
+    np.savez(tmp_path / "both.npz", **given)
+    np.savez(
+        tmp_path / "parts.npz",
+        **{f"{name}_{split}": values for name, values in given.items() for split in ("train", "test")},
+        notes=np.zeros(3),
+    )
+    names = ("depth", "joints")
+    assert load_data(tmp_path / "both.npz", observations=names).spec.shape == (33,)
+    parts = load_data(tmp_path / "parts.npz", observations=names)
+    assert (len(parts.test), len(parts.train) + len(parts.validation)) == (N, N)
+    rows = [f"{i},{i / 2},{-i},{['u', 'v'][i % 2]}" for i in range(12)]
+    (tmp_path / "table.csv").write_text("\n".join(["one_1,one_2,two,class", *rows]))
+    table = load_data(tmp_path / "table.csv", observations=("one", "two", "labels"))
+    assert [one.shape for one in table.spec.observations] == [(2,), (1,), (2,)]
+
+
+def test_a_data_set_and_its_labels() -> None:
+    data = load_data("digits", observations=("x", "labels"), labelled=20, limit=300)
+    spec = data.spec
+    assert [one.name for one in spec.observations] == ["x", "labels"]
+    x = data.train.batch(slice(None)).x
+    labels = x[:, spec.places["labels"]]
+    assert data.train.labels is not None
+    known = data.train.labels >= 0
+    assert torch.equal(labels.isnan().all(1), ~known)
+    assert torch.equal(labels[known].argmax(1), data.train.labels[known])
+    assert not data.test.batch(slice(None)).x.isnan().any()
+
+
+def test_hiding_is_seeded_and_leaves_something() -> None:
+    data = load_data(arrays(), observations=("depth", "joints"))
+    hidden = hide(data.train, {"joints": 0.5, "depth": 0.5}, seed=3)
+    again = hide(data.train, {"joints": 0.5, "depth": 0.5}, seed=3)
+    x = hidden.batch(slice(None)).x
+    assert torch.equal(x.nan_to_num(9.0), again.batch(slice(None)).x.nan_to_num(9.0))
+    assert (~x.isnan()).any(1).all()
+    gone = x[:, :30].isnan().all(1).float().mean()
+    assert 0.1 < gone < 0.6  # half of those that have joints
+    loaded = load_data(arrays(), observations=("depth", "joints"), hidden={"joints": 1.0})
+    assert loaded.train.batch(slice(None)).x[:, 30:].isnan().all()
+    assert not loaded.test.batch(slice(None)).x[:, 30:].isnan().all()
+
+
+@pytest.mark.parametrize(
+    ("change", "names", "said"),
+    [
+        ({}, ("depth",), "at least two"),
+        ({}, ("depth", "depth"), "each once"),
+        ({}, ("depth", "sound"), "no observation 'sound'"),
+        ({"joints": np.zeros((N - 1, 3))}, ("depth", "joints"), "39 examples"),
+        ({"joints": np.full((N, 3), np.inf)}, ("depth", "joints"), "infinite"),
+        ({"joints": np.full((N, 3), np.nan)}, ("depth", "joints"), "missing in all"),
+        ({"joints": np.array([["a"] * 3] * N)}, ("depth", "joints"), "expected numbers"),
+    ],
+)
+def test_what_does_not_fit_gets_one_sentence(change: dict[str, Any], names: tuple[str, ...], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        load_data(arrays() | change, observations=names)
+
+
+def test_an_example_without_anything_is_refused() -> None:
+    given = arrays()
+    x = given["depth"].astype(float)
+    x[4] = np.nan
+    with pytest.raises(DataError, match="example 4"):
+        load_data(given | {"depth": x}, observations=("depth", "joints"))
+
+
+def test_a_model_knows_its_own() -> None:
+    spec = load_data(arrays(), observations=("depth", "joints")).spec
+    with pytest.raises(DataError, match="the model was made for"):
+        load_items(arrays() | {"joints": np.zeros((N, 4))}, spec=spec)
+    with pytest.raises(DataError, match="the model knows depth, joints"):
+        load_data(arrays(), spec=spec, observations=("joints", "depth"))
+    with pytest.raises(DataError, match="has no observations"):
+        load_data("digits", hidden={"x": 0.5}, limit=20)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_arm_is_the_same_each_time(size: int) -> None:
+    data = load_data("arm:200", size=size)
+    assert [one.shape for one in data.spec.observations] == [(1, size, size), (9,)]
+    assert len(data.train) + len(data.validation) + len(data.test) == 200
+    rows = torch.tensor([5, 77, 5])
+    first = data.train.render(rows) if data.train.render else rows
+    assert torch.equal(first[0], first[2])
+    assert torch.equal(data.train.render(rows[1:2])[0], first[1])  # type: ignore[misc]
+    depth, joints = first[:, : size * size], first[:, size * size :]
+    assert ((depth >= 0) & (depth <= 1)).all()
+    assert torch.equal(joints, poses(rows)[0][:, 1:].flatten(1))
+
+
+def test_arm_is_where_its_joints_are() -> None:
+    """The limbs have their lengths, and the pixel of an unhidden tip sees the arm."""
+    joints, bars = poses(torch.arange(4000))
+    lengths = (joints[:, 1:] - joints[:, :-1]).norm(dim=-1)
+    assert torch.allclose(lengths, torch.tensor([0.62, 0.5, 0.34]).expand(4000, 3), atol=1e-5)
+    whole = load_items("arm:4000")
+    depth = whole.batch(torch.arange(4000)).x[:, :1024].reshape(-1, 32, 32)
+    tip = joints[:, 3]
+    column = ((tip[:, 0] + 1.2) / 2.4 * 32).floor().long().clamp(0, 31)
+    row = ((1.2 - tip[:, 1]) / 2.4 * 32).floor().long().clamp(0, 31)
+    inside = (tip[:, :2].abs() < 1.15).all(1) & (bars[:, 0] >= 0.25)
+    assert inside.float().mean() > 0.5
+    assert (depth[torch.arange(4000), row, column][inside] > 0).float().mean() > 0.95  # a pixel in a hundred is dead
+
+
+def test_uniform_numbers_look_uniform() -> None:
+    u = uniform(torch.arange(200_000))
+    assert abs(u.mean().item() - 0.5) < 0.003
+    assert abs(u.var().item() - 1 / 12) < 0.001
+    pairs = torch.corrcoef(torch.stack([u[:-1], u[1:]]))[0, 1]
+    assert abs(pairs.item()) < 0.01
+
+
+def test_how_many_arms() -> None:
+    for wrong in ("arm:0", "arm:many", "sprites:10"):
+        with pytest.raises(DataError, match="expected"):
+            load_data(wrong)
+
+
+@pytest.mark.data
+def test_mfeat_has_six_views() -> None:
+    data = load_data("mfeat")
+    assert [(one.name, one.shape[0]) for one in data.spec.observations] == [
+        ("fou", 76),
+        ("fac", 216),
+        ("kar", 64),
+        ("pix", 240),
+        ("zer", 47),
+        ("mor", 6),
+    ]
+    assert data.train.labels is not None
+    assert len(data.train) == 1600
+
+
+def test_folders_with_matching_names(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    grey, colour = rng.integers(0, 256, (6, 4, 5), np.uint8), rng.integers(0, 256, (6, 4, 3, 3), np.uint8)
+    for folder in ("grey", "colour"):
+        (tmp_path / folder).mkdir()
+    for number in range(6):
+        if number != 2:
+            Image.fromarray(grey[number]).save(tmp_path / "grey" / f"{number}.png")
+        if number != 4:
+            Image.fromarray(colour[number]).save(tmp_path / "colour" / f"{number}.png")
+    spec = load_data(tmp_path, observations=("grey", "colour")).spec
+    assert [(one.name, one.shape) for one in spec.observations] == [("grey", (1, 4, 5)), ("colour", (3, 4, 3))]
+    x = load_items(tmp_path, spec=spec).batch(slice(None)).x
+    assert x.isnan().all(1).tolist() == [False] * 6
+    assert x[:, :20].isnan().all(1).tolist() == [False, False, True, False, False, False]
+    assert x[:, 20:].isnan().all(1).tolist() == [False, False, False, False, True, False]
+    assert np.allclose(x[3, :20].numpy(), grey[3].ravel() / 255, atol=1e-6)
+    assert np.allclose(x[3, 20:].reshape(3, 4, 3).numpy(), colour[3].transpose(2, 0, 1) / 255, atol=1e-6)
+    with pytest.raises(DataError, match="no pictures of 'depth'"):
+        load_data(tmp_path, observations=("grey", "depth"))
