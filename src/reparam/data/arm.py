@@ -17,7 +17,6 @@ NAMES = tuple(f"{joint}-{axis}" for joint in ("elbow", "wrist", "tip") for axis 
 _LENGTHS, _WIDTHS = (0.62, 0.5, 0.34), (0.12, 0.095, 0.075)
 _BASE = (0.0, -0.72, 0.0)
 _ANGLES = ((-75, 75), (-50, 50), (-110, 110), (-50, 50), (-70, 70))  # degrees: two for shoulder and elbow, one wrist
-_BALLS = 16
 _FAR, _NEAR = -1.3, 1.3
 _NOISE, _DEAD = 0.01, 0.01
 _BARRED, _BAR_DEPTH = 0.25, 0.97
@@ -47,6 +46,35 @@ def poses(rows: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([base, base + steps.cumsum(1)], 1), u[:, 8:13]
 
 
+def _surfaces(start: Tensor, end: Tensor, width: float, across: Tensor, up: Tensor) -> list[Tensor]:
+    r"""Height of a limb over each pixel: of its cylinder, and of the balls at its ends; -inf beside them.
+
+    On a ray along z, the points at distance r from the axis through a with direction u are the roots of
+    :math:`(1 - u_z^2) z^2 - 2 s u_z z + |m|^2 - s^2 - r^2`, with m = (x, y) - a and s = m . u.
+
+    Shapes:
+        start, end: (N, 3);  across: (W,);  up: (H,)  ->  three of (N, H, W)
+    """
+
+    def beside(point: Tensor) -> tuple[Tensor, Tensor]:
+        return across - point[:, 0, None, None], up[:, None] - point[:, 1, None, None]
+
+    length = (end - start).norm(dim=1)
+    ux, uy, uz = ((end - start) / length[:, None])[:, :, None, None].unbind(1)
+    x, y = beside(start)
+    along, flat = x * ux + y * uy, (1 - uz.square()).clamp_min(1e-6)
+    room = (along * uz).square() - flat * (x.square() + y.square() - along.square() - width**2)
+    z = (along * uz + room.clamp_min(0).sqrt()) / flat
+    place = along + z * uz
+    inside = (room > 0) & (place >= 0) & (place <= length[:, None, None])
+    found = [torch.where(inside, z + start[:, 2, None, None], -torch.inf)]
+    for point in (start, end):
+        x, y = beside(point)
+        room = width**2 - x.square() - y.square()
+        found.append(torch.where(room > 0, point[:, 2, None, None] + room.clamp_min(0).sqrt(), -torch.inf))
+    return found
+
+
 @dataclass(frozen=True)
 class ArmRenderer:
     """Draws what a depth camera sees of the arm, with a bar before it now and then, noise and dead pixels.
@@ -71,17 +99,12 @@ class ArmRenderer:
         return (torch.arange(self.size, device=device) + 0.5) / self.size * 2.4 - 1.2
 
     def _seen(self, joints: Tensor) -> Tensor:
-        """Depth of the nearest surface: each limb is a row of balls, thinner towards its end."""
-        share = torch.linspace(0, 1, _BALLS, device=joints.device)[:, None]
-        starts, ends = joints[:, :-1, None], joints[:, 1:, None]
-        centres = (starts + (ends - starts) * share).flatten(1, 2)  # (N, 3 balls, 3)
-        widths = torch.tensor([*_WIDTHS, _WIDTHS[-1] * 0.8], device=joints.device)
-        radii = (widths[:-1, None] + (widths[1:] - widths[:-1])[:, None] * share[:, 0]).flatten()
+        """Depth of the nearest surface; each limb is a cylinder with round ends."""
         places = self._grid(joints.device)
-        across = (places - centres[..., 0:1]).square()[:, :, None, :]
-        up = (places.flip(0) - centres[..., 1:2]).square()[:, :, :, None]
-        room = radii.square()[:, None, None] - across - up
-        height = torch.where(room > 0, centres[..., 2, None, None] + room.clamp_min(0).sqrt(), -torch.inf).amax(1)
+        heights = []
+        for limb, width in enumerate(_WIDTHS):
+            heights += _surfaces(joints[:, limb], joints[:, limb + 1], width, places, places.flip(0))
+        height = torch.stack(heights).amax(0)
         return ((height - _FAR) / (_NEAR - _FAR)).clamp(0, 1)
 
     def _barred(self, depth: Tensor, u: Tensor) -> Tensor:
