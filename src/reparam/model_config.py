@@ -103,7 +103,13 @@ def _checked(value: Any, info: ValidationInfo) -> Any:
         return checked_part(section, value)
     if not isinstance(value, Mapping):
         raise ValueError(f"expected one for each observation, by its name (got {shown(value)})")
-    return {name: checked_part(section, one) for name, one in value.items()}
+    checked = {}
+    for name, one in value.items():
+        try:
+            checked[name] = checked_part(section, one)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    return checked
 
 
 class _FlatParts(Strict):
@@ -241,6 +247,7 @@ class _ObservedParts(Strict):
 
     Attributes:
         encoders, decoders, likelihoods: One for each observation.
+        hidden: Share of the training examples of which q(z|x) does not see some observations.
     """
 
     latent_dim: Annotated[int, Field(ge=1)] = 16
@@ -250,6 +257,7 @@ class _ObservedParts(Strict):
     decoders: dict[str, Part]
     likelihoods: dict[str, Part]
     kl: KLMethod = "auto"
+    hidden: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     _parts = field_validator("*", mode="before")(_checked)
 
@@ -260,14 +268,9 @@ class _ObservedParts(Strict):
 
 
 class MultimodalConfig(_ObservedParts):
-    """A flat model of several observations, any of which may be missing.
-
-    Attributes:
-        hidden: Share of the training examples from which some observations are hidden.
-    """
+    """A flat model of several observations, any of which may be missing."""
 
     kind: Literal["multimodal"] = "multimodal"
-    hidden: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 class HybridConfig(_ObservedParts):

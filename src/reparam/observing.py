@@ -57,7 +57,7 @@ def _likelihood(part: Part, one: Observation) -> Likelihood:
     return Standardized(built, one.shift, one.scale) if one.kind == "real" else built
 
 
-def _vae(config: ObservedConfig, spec: DataSpec, hidden: float) -> VAE:
+def _vae(config: ObservedConfig, spec: DataSpec) -> VAE:
     observations = _require(config, spec)
     encoder = _encoder(config.encoders, observations)
     likelihoods = [_likelihood(config.likelihoods[one.name], one) for one in observations]
@@ -66,6 +66,7 @@ def _vae(config: ObservedConfig, spec: DataSpec, hidden: float) -> VAE:
         build_part("decoder", config.decoders[one.name], context | {"out_shape": likelihood.out_shape})
         for one, likelihood in zip(observations, likelihoods, strict=True)
     ]
+    shapes = [one.shape for one in observations]
     context |= {"in_dim": encoder.out_dim, "widths": encoder.widths}
     return VAE(
         encoder=encoder,
@@ -74,13 +75,13 @@ def _vae(config: ObservedConfig, spec: DataSpec, hidden: float) -> VAE:
         decoder=ObservationsDecoder(decoders),
         likelihood=ObservationsLikelihood(likelihoods),
         kl=config.kl,
-        corruption=HiddenObservations([one.shape for one in observations], hidden) if hidden else None,
+        corruption=HiddenObservations(shapes, config.hidden) if config.hidden else None,
     )
 
 
 def multimodal(config: MultimodalConfig, spec: DataSpec) -> VAE:
     """A flat VAE whose parts have a part for each observation."""
-    return _vae(config, spec, config.hidden)
+    return _vae(config, spec)
 
 
 def hybrid(config: HybridConfig, spec: DataSpec) -> HybridVAE:
@@ -89,7 +90,7 @@ def hybrid(config: HybridConfig, spec: DataSpec) -> HybridVAE:
     Raises:
         PartError: if one is to be guessed that is not there, or cannot be.
     """
-    vae = _vae(config, spec, 0.0)
+    vae = _vae(config, spec)
     names = [one.name for one in spec.observations]
     unknown = [name for name in config.imputed if name not in names]
     if unknown or not config.imputed:

@@ -28,6 +28,8 @@ from reparam.posteriors.base import loc_scale
 from reparam.priors import NormalPrior
 from reparam.recipes import build, resolve
 from reparam.recipes.observations import OBSERVATIONS
+from reparam.report.figures import draw_sections
+from reparam.report.subject import look_at
 from reparam.rng import reseed
 from reparam.runs import train
 from tests.contracts.members import several_data
@@ -292,3 +294,14 @@ def test_side_by_side_of_one_item() -> None:
     assert p_x.sample().shape == (5,)
     wide = p_x.expand(Size([4]))
     assert wide.log_prob(p_x.sample()).shape == (4,)
+
+
+@pytest.mark.parametrize("recipe", ["mvae", "hybrid-vae"])
+def test_the_report_shows_what_is_completed(recipe: str, sketched: None) -> None:
+    data = several_data()
+    model = build(recipe, data).eval()
+    sections = {section.name: section for section in draw_sections(look_at(model, data, {}), [])}
+    names = {figure.name for section in sections.values() for figure in section.figures}
+    assert {"completions-picture", "completions-numbers", "completions-labels", "samples-picture"} <= names
+    captions = {figure.name: figure.caption for figure in sections["reconstructions"].figures}
+    assert "told from picture and labels" in captions["completions-numbers"]

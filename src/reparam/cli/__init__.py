@@ -61,6 +61,11 @@ VERBS = (
         "Tell the class of items by Bayes' rule, with a model that is told classes.",
         "reparam classify runs/cvae digits --out classes.csv",
     ),
+    (
+        "restore",
+        "Tell what is missing of items from what is there, with a model of several observations.",
+        "reparam restore runs/views mfeat --hide pix --out restored.npz",
+    ),
     ("report", "Write the report of a run again.", "reparam report runs/first"),
     ("compare", "Put runs side by side in one table.", "reparam compare runs/first runs/second"),
     ("list", "List recipes, data, metrics or parts.", "reparam list recipes"),

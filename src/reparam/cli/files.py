@@ -59,8 +59,21 @@ def item_file(
 def item_columns(x: Tensor, spec: DataSpec) -> dict[str, list[float]]:
     """One column for each value of an item, by the data's own names where they have some."""
     flat = x.flatten(1).cpu()
-    named = spec.columns if len(spec.columns) == flat.shape[1] else [f"x{number}" for number in range(flat.shape[1])]
+    if spec.observations:
+        named = [name for one in spec.observations for name in one.names]
+    else:
+        named = list(spec.columns) if len(spec.columns) == flat.shape[1] else [f"x{i}" for i in range(flat.shape[1])]
     return {name: flat[:, number].tolist() for number, name in enumerate(named)}
+
+
+def item_arrays(x: Tensor, spec: DataSpec, suffix: str = "") -> dict[str, NDArray[Any]]:
+    """Items as arrays by name: ``x``, or each observation in its own shape."""
+    if not spec.observations:
+        return {f"x{suffix}": x.cpu().numpy()}
+    return {
+        one.name + suffix: x[..., place].unflatten(-1, one.shape).cpu().numpy()
+        for one, place in zip(spec.observations, spec.places.values(), strict=True)
+    }
 
 
 def write_bytes(out: Path, content: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +16,9 @@ from reparam.data import Batch, Split, load_data, load_items
 from reparam.data.catalogue import canonical, is_named
 from reparam.distributions import is_density
 from reparam.errors import ConfigError, DataError, nearest
-from reparam.latents import reconstruct_by_tiles
+from reparam.latents import complete, reconstruct_by_tiles
 from reparam.models import Autoencoder
-from reparam.rng import generator
+from reparam.rng import generator, seeded
 from reparam.runs import Run
 from reparam.runs.record import ALL
 from reparam.shapes import is_image
@@ -215,3 +215,44 @@ def reconstructions(model: Autoencoder, items: Split, overlap: float = 0.0) -> t
     there = ~original.isnan()
     apart = torch.where(there, original - output, 0.0).square().flatten(1)
     return original, output, apart.sum(1) / there.flatten(1).sum(1)
+
+
+def hidden(items: Split, names: Sequence[str]) -> Split:
+    """The items without some of their observations.
+
+    Raises:
+        DataError: if items are of one observation, or there is no such one, or nothing would be left.
+    """
+    if not items.spec.observations:
+        raise DataError(
+            f"{items.spec.name} has items of one observation. Restoring takes a model of several: 'mvae', 'hybrid-vae'."
+        )
+    places = items.spec.places
+    for name in names:
+        if name not in places:
+            raise DataError(f"--hide: there is no observation {name!r}. {nearest(name, list(places))}")
+    if len(set(names)) == len(places):
+        raise DataError(f"--hide {','.join(names)}: nothing would be left. Leave one of them.")
+    x = torch.cat([batch.x for batch in items.batches(BATCH)])
+    for name in names:
+        x[:, places[name]] = torch.nan
+    bare = x.isnan().all(1).nonzero().flatten().tolist()
+    if bare:
+        raise DataError(f"--hide {','.join(names)}: nothing would be left of item {bare[0]}. Leave those out.")
+    return replace(items, stored=x, render=None)
+
+
+def restored(model: Autoencoder, items: Split, draws: int, seed: int) -> tuple[dict[str, NDArray[Any]], dict[str, int]]:
+    """Mean, deviation and completions of each observation by name, and in how many items some of it was missing."""
+    found: dict[str, list[Tensor]] = {}
+    missing = dict.fromkeys(items.spec.places, 0)
+    for number, batch in enumerate(items.batches(BATCH)):
+        with seeded(seed, "restore", number):
+            completion = complete(model, batch.x, draws)
+        parts = {"": completion.mean, "_std": completion.std, "_draws": completion.draws.transpose(0, 1)}
+        for one, place in zip(items.spec.observations, items.spec.places.values(), strict=True):
+            missing[one.name] += int(batch.x[:, place].isnan().any(1).sum())
+            for suffix, values in parts.items():
+                own = values[..., place].unflatten(-1, one.shape)
+                found.setdefault(one.name + suffix, []).append(own.cpu())
+    return {name: torch.cat(values).numpy() for name, values in found.items()}, missing

@@ -11,11 +11,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from reparam.cli.files import item_columns, write_arrays, write_bytes, write_table
+from reparam.cli.files import item_arrays, item_columns, write_arrays, write_bytes, write_table
 from reparam.data import DataSpec
 from reparam.report.images import Labels, image_grid, to_pixels
 from reparam.report.midi import midi
-from reparam.report.views import ImageView, view_of
+from reparam.report.observed import view_for
+from reparam.report.views import ImageView
 from reparam.rng import generator
 from reparam.shapes import is_image
 
@@ -31,7 +32,7 @@ def write_items(out: Path, x: Tensor, spec: DataSpec, labels: Sequence[str] = ()
         case ".png":
             write_bytes(out, grid([("", x)], spec, max(1, round(len(x) ** 0.5))))
         case ".npz":
-            write_arrays(out, {"x": x.cpu().numpy()} | ({"label": np.array(labels)} if labels else {}))
+            write_arrays(out, item_arrays(x, spec) | ({"label": np.array(labels)} if labels else {}))
         case ".mid":
             write_bytes(out, midi(x))
         case ".csv":
@@ -51,7 +52,7 @@ def write_folder(out: Path, x: Tensor, spec: DataSpec, labels: Sequence[str] = (
 
 def _range(x: Tensor, spec: DataSpec) -> tuple[float, float]:
     """The values shown as black and as white."""
-    view = view_of(spec, x)
+    view = view_for(spec, x)
     return (view.low, view.high) if isinstance(view, ImageView) else (0.0, 1.0)
 
 
@@ -69,22 +70,23 @@ def grid(rows: Sequence[tuple[str, Tensor]], spec: DataSpec, columns: int) -> by
 def write_pairs(out: Path, x: Tensor, x_hat: Tensor, spec: DataSpec, most: int, seed: int) -> None:
     """Originals and reconstructions: some of them over each other (.png), or all (.npz, .csv)."""
     if out.suffix.lower() == ".npz":
-        mse = (x - x_hat).square().flatten(1).mean(1)
-        write_arrays(out, {"x": x.numpy(), "x_hat": x_hat.numpy(), "mse": mse.numpy()})
+        there = ~x.isnan()
+        mse = torch.where(there, x - x_hat, 0.0).square().flatten(1).sum(1) / there.flatten(1).sum(1)
+        write_arrays(out, item_arrays(x, spec) | item_arrays(x_hat, spec, "_hat") | {"mse": mse.numpy()})
     elif out.suffix.lower() == ".csv":
         write_table(out, item_columns(x_hat, spec))
     else:
         chosen = torch.randperm(len(x), generator=generator(seed, "pairs"))[:most].sort().values
         rows = [("original", x[chosen]), ("reconstruction", x_hat[chosen])]
         picture = is_image(spec.shape)
-        content = grid(rows, spec, len(chosen)) if picture else view_of(spec, x).copies(rows)[0].picture.light
+        content = grid(rows, spec, len(chosen)) if picture else view_for(spec, x).copies(rows)[0].picture.light
         write_bytes(out, content)
 
 
 def write_path(out: Path, start: Tensor, x: Tensor, end: Tensor, spec: DataSpec) -> None:
     """Steps from one item to another, between the two themselves in a picture."""
     if out.suffix.lower() == ".png":
-        drawings = view_of(spec, torch.stack([start, end])).paths(start[None], x[None], end[None])
+        drawings = view_for(spec, torch.stack([start, end])).paths(start[None], x[None], end[None])
         write_bytes(out, drawings[0].picture.light)
     else:
         write_items(out, x, spec)
@@ -96,4 +98,4 @@ def write_walks(out: Path, x: Tensor, names: Sequence[str], span: float, spec: D
         write_items(out, x, spec)
         return
     marks = [f"{value:+.2g}" if abs(value) > 1e-9 else "0" for value in np.linspace(-span, span, x.shape[1])]
-    write_bytes(out, view_of(spec, x.flatten(0, 1)).walks(names, x, marks)[0].picture.light)
+    write_bytes(out, view_for(spec, x.flatten(0, 1)).walks(names, x, marks)[0].picture.light)

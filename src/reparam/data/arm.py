@@ -139,7 +139,7 @@ def arm(size: int, count: int = COUNT) -> Split:
     shift, scale = (tuple(values.tolist()) for values in (joints.mean(0), joints.std(0)))
     observations = (
         Observation("depth", (1, size, size), "unit"),
-        Observation("joints", (len(NAMES),), "real", shift=shift, scale=scale),
+        Observation("joints", (len(NAMES),), "real", shift=shift, scale=scale, columns=NAMES),
     )
     spec = DataSpec("arm", (size * size + len(NAMES),), "real", observations=observations)
     return Split(rows, spec, {}, ArmRenderer(size))

@@ -40,6 +40,8 @@ def side_by_side(raw: Raw, names: Sequence[str], known: Sequence[Observation] = 
         own = known[place] if known else None
         array, classes = gathered(raw, name, own)
         one, stored = measured(raw.name, name, array, classes)
+        if group := tuple(column[len(name) :].lstrip(SEPARATORS) for column in raw.columns if of_group(column, name)):
+            one = replace(one, columns=group if len(group) == one.shape[0] else ())
         if own is not None:
             require_same(raw.name, own, one)
         found.append(one if own is None else own)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from reparam.errors import DataError
 from reparam.rng import generator, per_example
-from reparam.shapes import Shape, is_image, places
+from reparam.shapes import Shape, is_image, numel, places
 
 Kind = Literal["binary", "levels", "unit", "real"]
 Binarize = Literal["none", "dynamic", "threshold"]
@@ -29,6 +29,7 @@ class Observation:
         kind: ``binary``, ``unit``, ``real``, or ``classes`` (one-hot).
         classes: Names of the classes of ``classes``.
         shift, scale: Mean and standard deviation of ``real`` ones on the training split, as in a DataSpec.
+        columns: Names of the values of a row, empty where there are none.
     """
 
     name: str
@@ -37,6 +38,14 @@ class Observation:
     classes: tuple[str, ...] = ()
     shift: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
+    columns: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name for each of its values."""
+        own = self.classes or self.columns
+        given = own if len(own) == numel(self.shape) else map(str, range(numel(self.shape)))
+        return tuple(f"{self.name}_{name}" for name in given)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ SPLIT_WORDS = {
     "testing": "test",
 }
 X_WORDS = {"x", "data", "image", "images", "img", "pixels", "pixel_values", "samples", "features"}
-LABEL_WORDS = {"y", "label", "labels", "class", "target", "targets"}
+LABEL_WORDS = {"y", "label", "labels", "class", "target", "targets", "group", "groups"}
 FACTOR_WORDS = {"factor", "factors"}
 ATTRIBUTE_WORDS = {"attribute", "attributes", "attrs", "condition", "conditions"}
 LENGTH_WORDS = {"length", "lengths"}

@@ -14,7 +14,7 @@ from reparam.data.limits import TEXT_SHARE, check_expansion, read_all, reason, r
 from reparam.data.raw import Array, Part, Raw, Wanted
 from reparam.errors import DataError, MissingExtraError
 
-LABEL_COLUMNS = ("label", "class", "target", "y")
+LABEL_COLUMNS = ("label", "class", "target", "y", "group")
 COUNTED_HEADER = 5
 MOST_COLUMNS = 100_000
 LONGEST_NAME = 1000

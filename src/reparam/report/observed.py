@@ -19,7 +19,7 @@ _SHOWN, _DRAWS, _WAYS = 12, 32, 3
 
 def spec_of_one(one: Observation, name: str) -> DataSpec:
     """What one observation is by itself; the probabilities of classes are a table of real numbers."""
-    columns = one.classes if one.kind == "classes" else ()
+    columns = one.classes or one.columns
     kind: Kind = "real" if one.kind == "classes" else one.kind
     return DataSpec(name, one.shape, kind, columns=columns, shift=one.shift, scale=one.scale)
 
