@@ -162,6 +162,7 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
             {},
             {"network": "random", "layers": (1, 5), "weights": (0.5, 2.0), "distance": "l1", "scale": 0.3},
         ),
+        "mixture": ({"components": 2}, {"components": 3, "pen": True}),
         "one-hot": ({},),
         WRAPPER: ({},),
         SEVERAL: ({},),
@@ -210,7 +211,15 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
         "cvae-gan": ({}, {"kl_weight": 1.0, "pair_weight": 2.0, "critic_weight": 0.1, "critic": critic()}),
     },
 }
-ABOUT_OBSERVATIONS = (SEVERAL, "experts", "one-hot", "hidden")
+ELSEWHERE = {
+    ("encoder", SEVERAL),
+    ("decoder", SEVERAL),
+    ("likelihood", SEVERAL),
+    ("likelihood", "one-hot"),
+    ("likelihood", "mixture"),
+    ("posterior", "experts"),
+    ("corruption", "hidden"),
+}
 SUPPORT = {
     "bernoulli": "binary",
     "continuous-bernoulli": "unit",
@@ -220,6 +229,7 @@ SUPPORT = {
     "discretized-logistic": "levels",
     "reconstruction": "unit",
     "perceptual": "unit",
+    "mixture": "real",
     "one-hot": "classes",
     WRAPPER: "real",
     SEVERAL: "real",
@@ -237,9 +247,10 @@ def members(section: str) -> list[Any]:
     """(kind, settings) of every member of a seam; a kind without a row here has none and fails in ``test_table.py``.
 
     Conditional ones answer only when they are told something: ``test_conditions.py`` holds what is asked of them. Those
-    that take what is missing, or flags of it, are in ``models/test_observations.py``.
+    that take what is missing, or flags of it, are in ``models/test_observations.py``, mixtures of Normals in
+    ``likelihoods/test_mixture.py``.
     """
-    kinds = [kind for kind in PARTS[section] if kind not in (CONDITIONAL, *ABOUT_OBSERVATIONS)]
+    kinds = [kind for kind in PARTS[section] if kind != CONDITIONAL and (section, kind) not in ELSEWHERE]
     return [row(kind, settings) for kind in kinds for settings in ROWS[section].get(kind, ())]
 
 
@@ -268,7 +279,7 @@ def make(section: str, kind: str, settings: Settings, shape: Shape = (1, 12, 11)
         base = {"encoder": "mlp", "decoder": "mlp", "likelihood": "normal"}[section]
         parts = [make(section, base, ROWS[section][base][0], own, latent_dim) for own in shapes]
         return constructor(section, kind)(parts, **settings)
-    if kind == "one-hot":
+    if (section, kind) in ELSEWHERE:
         shape = (3,)
     if (section, kind) == ("decoder", "map"):  # each position has as many numbers
         latent_dim *= numel(make("encoder", kind, settings, shape).grid)

@@ -11,7 +11,7 @@ from reparam.parts import PARTS, WRAPPER
 from reparam.rng import reseed
 from reparam.shapes import Shape
 from tests.contracts.members import (
-    ABOUT_OBSERVATIONS,
+    ELSEWHERE,
     ROWS,
     SHAPES,
     SUPPORT,
@@ -50,7 +50,7 @@ def examples(kind: str, settings: Settings, shape: Shape, dtype: torch.dtype = t
 SHAPED = [
     row(kind, settings, shape)
     for kind in PARTS["likelihood"]
-    if kind not in ABOUT_OBSERVATIONS
+    if ("likelihood", kind) not in ELSEWHERE
     for settings in ROWS["likelihood"].get(kind, ())
     for shape in SHAPES
     if not (only_images(kind, settings) and len(shape) < 3)

@@ -10,7 +10,7 @@ from reparam.networks import StandardizedEncoder
 from reparam.parts import CONDITIONAL, PARTS, constructor
 from reparam.rng import reseed
 from reparam.shapes import Shape
-from tests.contracts.members import ABOUT_OBSERVATIONS, ROWS, SHAPES, VECTORS, Settings, dead, make, row, seeded_, takes
+from tests.contracts.members import ELSEWHERE, ROWS, SHAPES, VECTORS, Settings, dead, make, row, seeded_, takes
 
 # the default convolutions have up to 256 features: enough to try on the smaller shapes
 BIG = (3, 64, 48)
@@ -20,7 +20,7 @@ def cases(section: str) -> list[Any]:
     return [
         row(kind, settings, shape)
         for kind in PARTS[section]
-        if kind not in (CONDITIONAL, *ABOUT_OBSERVATIONS)
+        if kind != CONDITIONAL and (section, kind) not in ELSEWHERE
         for settings in ROWS[section].get(kind, ())
         for shape in SHAPES
         if takes(kind, shape)

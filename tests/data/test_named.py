@@ -28,6 +28,9 @@ EXPECTED = {
     "nottingham": ((88, 1_793), "binary", (694, 173, 170), 0, "none"),
     "piano-midi": ((88, 3_857), "binary", (87, 12, 25), 0, "none"),
     "muse-data": ((88, 4_273), "binary", (524, 135, 124), 0, "none"),
+    "sketches": ((3, 250), "real", (7_400, 300, 300), 0, "none"),
+    "omniglot-strokes": ((3, 157), "real", (30_000, 1_000, 1_000), 0, "none"),
+    "mocap35": ((50, 300), "real", (16, 3, 4), 0, "none"),
     "cifar10-exact": ((3, 32, 32), "levels", (3_200, 400, 400), 10, "none"),
 }
 
@@ -59,7 +62,7 @@ def test_names(name: str) -> None:
     assert len(data.spec.classes) == classes
     assert (data.labels is not None) == bool(classes)
     assert data.spec.conventional_binarize == conventional
-    assert data.train.stored.dtype == torch.uint8
+    assert data.train.stored.dtype == (torch.float32 if kind == "real" else torch.uint8)
     assert data.spec.name == name
 
 

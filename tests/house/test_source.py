@@ -72,7 +72,7 @@ def test_arrays_are_read_without_pickle(module: Module) -> None:
 
 
 # Files whose checksum is known, and pictures that we made.
-KNOWN_PICTURES = ("reparam.data.catalogue", "reparam.report.page")
+KNOWN_PICTURES = ("reparam.data.pictures", "reparam.report.page")
 
 
 @of_every_module

@@ -280,6 +280,15 @@ def moments(x: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(shift.tolist()), tuple(np.where(constant, 1.0, scale).tolist())
 
 
+def units(x: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and spread of each channel; 0 and 1 for a channel of a signal that is 0 or 1, such as that of a pen."""
+    shift, scale = moments(x)
+    if x.ndim != 3:
+        return shift, scale
+    bits = ((x == 0) | (x == 1)).all(axis=(0, 2))
+    return tuple(np.where(bits, 0.0, shift).tolist()), tuple(np.where(bits, 1.0, scale).tolist())
+
+
 def steps_there(raw: Raw, x: Array, index: Array) -> Array:
     """The examples with these numbers; of sequences with lengths, the steps that there are, (1, D, steps)."""
     parts = [part.lengths for part in raw.parts.values()]
@@ -293,7 +302,7 @@ def steps_there(raw: Raw, x: Array, index: Array) -> Array:
 def described(raw: Raw, scale: Scale, x: Array, train: Array) -> DataSpec:
     """What a model must know of these data, apart from the names of the classes."""
     own_units = scale.kind == "real" and not raw.observations
-    shift, spread = moments(steps_there(raw, x, train)) if own_units else ((), ())
+    shift, spread = units(steps_there(raw, x, train)) if own_units else ((), ())
     return DataSpec(
         name=raw.name,
         shape=tuple(x.shape[1:]),

@@ -93,6 +93,12 @@ class DataSpec:
         return dict(zip((one.name for one in own), places([one.shape for one in own]), strict=True))
 
     @property
+    def drawn(self) -> bool:
+        """True for sequences of steps in the plane and a pen: a third channel of 0 and 1 keeps its units."""
+        pen = (self.shift[2:], self.scale[2:])
+        return self.kind == "real" and len(self.shape) == 2 and self.shape[0] == 3 and pen == ((0.0,), (1.0,))
+
+    @property
     def image(self) -> bool:
         """True where an example can be shown as a picture."""
         return is_image(self.shape) and self.shape[0] in (1, 3)

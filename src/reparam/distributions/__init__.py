@@ -15,6 +15,7 @@ from reparam.distributions.normal_mixture import NormalMixture, SharedMixture, s
 from reparam.distributions.observations import Experts, SideBySide
 from reparam.distributions.one_hot import OneHot
 from reparam.distributions.optimal import OptimalScale
+from reparam.distributions.pen import CorrelatedMixture
 from reparam.distributions.point_mass import PointMass
 from reparam.distributions.refined import Refined
 from reparam.distributions.rescaled import Rescaled
@@ -43,6 +44,7 @@ __all__ = [
     "CodePoint",
     "CodeVectors",
     "Codebook",
+    "CorrelatedMixture",
     "DiscretizedLogistic",
     "Energy",
     "Evidence",

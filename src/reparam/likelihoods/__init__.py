@@ -4,6 +4,7 @@ from reparam.likelihoods.base import Likelihood
 from reparam.likelihoods.bernoulli import BernoulliLikelihood, ContinuousBernoulliLikelihood
 from reparam.likelihoods.levels import CategoricalLikelihood, DiscretizedLogisticLikelihood
 from reparam.likelihoods.location_scale import LaplaceLikelihood, NormalLikelihood
+from reparam.likelihoods.mixture import MixtureLikelihood
 from reparam.likelihoods.observations import ObservationsLikelihood, OneHotLikelihood
 from reparam.likelihoods.perceptual import PerceptualLikelihood
 from reparam.likelihoods.reconstruction import ReconstructionTerm
@@ -16,6 +17,7 @@ __all__ = [
     "DiscretizedLogisticLikelihood",
     "LaplaceLikelihood",
     "Likelihood",
+    "MixtureLikelihood",
     "NormalLikelihood",
     "ObservationsLikelihood",
     "OneHotLikelihood",

@@ -6,6 +6,7 @@ from torch import Tensor
 from reparam.distributions import Rescaled
 from reparam.likelihoods.base import Likelihood
 from reparam.networks import Units
+from reparam.shapes import Shape
 
 
 class StandardizedLikelihood(Likelihood):
@@ -24,6 +25,10 @@ class StandardizedLikelihood(Likelihood):
         super().__init__(base.data_shape, base.arguments)
         self.base, self.shift, self.scale = base, tuple(shift), tuple(scale)
         self.units = Units(self.shift, self.scale, base.data_shape)
+
+    @property
+    def out_shape(self) -> Shape:
+        return self.base.out_shape
 
     def distribution(self, h: Float[Tensor, "..."]) -> Rescaled:
         return Rescaled(self.base(h), self.units.shift_values, self.units.scale_values)

@@ -40,7 +40,7 @@ def _sequential(spec: DataSpec, **dynamics: Any) -> Values:
         "encoder": network,
         "dynamics": {"kind": "recurrent", "step_dim": 16, "hidden_dim": 128} | dynamics,
         "decoder": network,
-        "likelihood": noise(spec),
+        "likelihood": {"kind": "mixture", "components": 20, "pen": True} if spec.drawn else noise(spec),
     }
     train = {"batch_size": 16, "learning_rate": 1e-3, "clip": 1.0}
     return {"model": model, "objective": {"kind": "elbo", "warmup": 0.2}, "train": train}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from reparam.data.records import DataSpec, Kind, Observation
 from reparam.latents import complete
+from reparam.report.sketches import SketchView
 from reparam.report.story import Figure, Story, figures_of
 from reparam.report.views import Drawing, ImageView, View, view_of
 from reparam.rng import seeded
@@ -76,7 +77,9 @@ class ObservedView:
 
 def view_for(spec: DataSpec, items: Tensor) -> View:
     """The view that fits the data: of several observations, or of one."""
-    return ObservedView(spec, items) if spec.observations else view_of(spec, items)
+    if spec.observations:
+        return ObservedView(spec, items)
+    return SketchView() if spec.drawn else view_of(spec, items)
 
 
 def completions(story: Story) -> list[Figure]:
