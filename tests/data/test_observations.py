@@ -201,3 +201,8 @@ def test_folders_with_matching_names(tmp_path: Path) -> None:
     assert np.allclose(x[3, 20:].reshape(3, 4, 3).numpy(), colour[3].transpose(2, 0, 1) / 255, atol=1e-6)
     with pytest.raises(DataError, match="no pictures of 'depth'"):
         load_data(tmp_path, observations=("grey", "depth"))
+
+
+def test_observations_are_not_binarised() -> None:
+    with pytest.raises(DataError, match="observations keep their values"):
+        load_data("digits", observations=("x", "labels"), binarize="threshold", limit=20)

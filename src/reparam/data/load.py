@@ -307,6 +307,10 @@ def binarized(data: Data, how: Binarize, fixed: bool) -> Data:
         return data
     if fixed:
         raise DataError(f"binarize={how!r}, but the model was made for {data.spec.binarize!r}. Leave binarize unset.")
+    if data.spec.observations:
+        raise DataError(
+            f"binarize={how!r}: observations keep their values. Make them 0 and 1 first, or leave it unset."
+        )
     if data.kind == "real":
         raise DataError(
             f"binarize={how!r} needs values in [0, 1]; {data.spec.name} is real data. Leave binarize unset."
