@@ -10,7 +10,7 @@ from torch import nn
 from reparam.data import DataSpec
 from reparam.distributions import StructuredCodes
 from reparam.errors import PartError
-from reparam.likelihoods import Likelihood, StandardizedLikelihood
+from reparam.likelihoods import Likelihood, ObservationsLikelihood, StandardizedLikelihood
 from reparam.model_config import (
     AnyModel,
     FlatConfig,
@@ -44,7 +44,7 @@ from reparam.networks import (
     StandardizedHierarchy,
     widened,
 )
-from reparam.objectives import AnyObjective
+from reparam.objectives import AnyObjective, Objective
 from reparam.observing import hybrid, multimodal
 from reparam.parts import PARTS, SECTIONS, constructor
 from reparam.priors import ConditionalPrior, Prior
@@ -90,6 +90,11 @@ def _context(
     if spec.levels and spec.binarize == "none":
         context["levels"] = spec.levels
     likelihood = build_part("likelihood", config.likelihood, context)
+    if likelihood.of_classes or (getattr(likelihood, "pen", False) and not spec.last_is_bit):
+        raise PartError(
+            f"model.likelihood: {config.likelihood.kind} is not for {spec.name}: one-hot is of classes among several "
+            "observations, and a pen of values whose last one is 0 or 1. Take another."
+        )
     if likelihood.unit_interval and spec.kind == "real":
         raise PartError(
             f"{config.likelihood.kind} is a likelihood of values in [0, 1]; {spec.name} holds real numbers. "
@@ -257,6 +262,12 @@ def build_objective(part: Part, model: Autoencoder, seed: int) -> AnyObjective:
     Raises:
         PartError: from the constructor.
     """
+    several = isinstance(model.likelihood, ObservationsLikelihood)
+    if several and not issubclass(PARTS["objective"][part.kind], Objective):
+        raise PartError(
+            f"objective: {part.kind} plays against a critic of whole examples, and of several observations some may be "
+            "missing. Take elbo or iwae."
+        )
     context: dict[str, Any] = {"latent_dim": model.latent_dim, "data_shape": model.data_shape}
     context["condition"] = getattr(model, "condition", None)
     if isinstance(model.likelihood, StandardizedLikelihood):

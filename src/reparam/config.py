@@ -56,6 +56,12 @@ class DataConfig(Strict):
     seed: int = 0
     stream: Literal["auto", "on", "off"] = "auto"
 
+    @field_validator("observations", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        """One word is a list of one, which the data refuse in their own words."""
+        return (value,) if isinstance(value, str) else value
+
     @field_validator("stream", mode="before")
     @classmethod
     def _switch(cls, value: Any) -> Any:

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from reparam.distributions.kl import KLMethod
-from reparam.errors import nearest
+from reparam.errors import PartError, nearest
 from reparam.parts import PARTS, SECTIONS, WRAPPERS, constructor, settings_of
 from reparam.reading import shown
 
@@ -85,6 +85,12 @@ def build_part(section: str, part: Part, context: Mapping[str, Any]) -> Any:
     """
     accepted = inspect.signature(constructor(section, part.kind)).parameters
     known = {name: value for name, value in context.items() if name in accepted}
+    given = known | part.settings
+    lacking = [name for name, one in accepted.items() if one.default is one.empty and name not in given]
+    if lacking:
+        raise PartError(
+            f"model.{section}: {part.kind} needs {lacking[0]}, which this model does not have. Take another."
+        )
     return constructor(section, part.kind)(**(known | part.settings))
 
 

@@ -52,8 +52,9 @@ def _likelihood(part: Part, one: Observation) -> Likelihood:
         PartError: if it is one of other values.
     """
     built: Likelihood = build_part("likelihood", part, {"data_shape": one.shape})
-    if (built.unit_interval and one.kind == "real") or (built.binary and one.kind not in ("binary", "classes")):
-        raise PartError(f"model.likelihoods.{one.name}: {part.kind} is not for {one.kind} values. Take normal.")
+    wrong = built.of_classes != (one.kind == "classes") or (built.binary and one.kind != "binary")
+    if wrong or (built.unit_interval and one.kind == "real") or getattr(built, "pen", False):
+        raise PartError(f"model.likelihoods.{one.name}: {part.kind} is not for {one.kind} values. Take another.")
     return Standardized(built, one.shift, one.scale) if one.kind == "real" else built
 
 

@@ -74,6 +74,7 @@ from reparam.objectives import (
     RenyiBound,
     SlicedBound,
     StickingTheLandingBound,
+    StyleMatchBound,
     TotalCorrelationBound,
     VAEGANGame,
 )
@@ -218,6 +219,7 @@ PARTS: dict[str, dict[str, type]] = {
         "dip": CovarianceBound,
         "mmd": DiscrepancyBound,
         "sliced": SlicedBound,
+        "style-match": StyleMatchBound,
         "adversarial": AdversarialBound,
         "rae": RegularizedBound,
         "gan": GANGame,

@@ -33,7 +33,7 @@ def run_of_two(request: pytest.FixtureRequest, scans: Path, tmp_path_factory: py
 
 def test_evaluate(invoke: Invoke, run_of_two: Path) -> None:
     found = invoke("evaluate", run_of_two, "--metrics", "elbo,nll,imputation", "--samples", 5, "--json").json
-    assert {"imputation_depth", "imputation_joints", "nll", "elbo"} <= found.keys()
+    assert {"imputation_error_depth", "imputation_error_joints", "nll", "elbo"} <= found.keys()
 
 
 def test_what_is_made_can_be_loaded_again(invoke: Invoke, run_of_two: Path, tmp_path: Path) -> None:
@@ -106,3 +106,23 @@ def test_a_wrong_setting_of_one_observation_is_named(invoke: Invoke, scans: Path
     answer = invoke("train", "mvae", *words)
     assert answer.code == 2
     assert "joints: mlp has no setting 'hidden_dim'. Did you mean 'hidden_dims'?" in answer.err
+
+
+def test_classes_are_written_and_read_by_name(invoke: Invoke, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    given, folder = tmp_path / "given.npz", tmp_path / "run"
+    labels = np.array(["cat", "dog", ""])[rng.integers(0, 3, 40)]
+    np.savez(given, picture=rng.random((40, 6, 5), np.float32), labels=labels)
+    words = ["--data", given, "--data.observations", "picture,labels", "--epochs", 1, "--no-report", "--device", "cpu"]
+    answer = invoke("train", "hybrid-vae", *words, "--train.tensorboard", "false", "--out", folder)
+    assert answer.code == 0
+    assert "labels, 2 classes (cat, dog)" in answer.err
+    out = tmp_path / "restored.npz"
+    assert invoke("restore", folder, given, "--out", out).code == 0
+    found = np.load(out)
+    assert set(found["labels"]) <= {"cat", "dog"}
+    assert (found["labels"][labels != ""] == labels[labels != ""]).all()
+    assert invoke("score", folder, out, "--samples", 2, "--out", tmp_path / "s.csv").code == 0
+    bare = tmp_path / "bare.npz"
+    np.savez(bare, picture=rng.random((4, 6, 5), np.float32))
+    assert invoke("restore", folder, bare, "--out", out, "--json").json["missing"] == {"picture": 0, "labels": 4}

@@ -195,6 +195,7 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
         "dip": ({}, {"moments": "codes", "diagonal": 10.0, "samples": 2, "warmup": 0.5, "free_bits": 0.1}),
         "mmd": ({}, {"alpha": 0.2, "weight": 50.0, "kernel": "rbf", "scales": (0.5, 2.0), "samples": 2}),
         "sliced": ({}, {"alpha": 0.0, "projections": 7, "samples": 2, "free_bits": 0.1}),
+        "style-match": ({}, {"weight": 3.0, "kernel": "rbf", "samples": 2, "warmup": 0.5}),
         "adversarial": (CRITIC, CRITIC | {"samples": 3, "weight": 10.0, "slope_weight": 0.0}),
         "rae": tuple({"regularization": name} for name in ("l2", "gradient", "none")),
         "gan": (
@@ -219,6 +220,7 @@ ELSEWHERE = {
     ("likelihood", "mixture"),
     ("posterior", "experts"),
     ("corruption", "hidden"),
+    ("objective", "style-match"),
 }
 SUPPORT = {
     "bernoulli": "binary",
@@ -248,7 +250,7 @@ def members(section: str) -> list[Any]:
 
     Conditional ones answer only when they are told something: ``test_conditions.py`` holds what is asked of them. Those
     that take what is missing, or flags of it, are in ``models/test_observations.py``, mixtures of Normals in
-    ``likelihoods/test_mixture.py``.
+    ``likelihoods/test_mixture.py``, what takes groups in ``models/test_grouped.py``.
     """
     kinds = [kind for kind in PARTS[section] if kind != CONDITIONAL and (section, kind) not in ELSEWHERE]
     return [row(kind, settings) for kind in kinds for settings in ROWS[section].get(kind, ())]

@@ -206,3 +206,118 @@ def test_folders_with_matching_names(tmp_path: Path) -> None:
 def test_observations_are_not_binarised() -> None:
     with pytest.raises(DataError, match="observations keep their values"):
         load_data("digits", observations=("x", "labels"), binarize="threshold", limit=20)
+
+
+def test_x_keeps_the_scale_that_its_source_declares() -> None:
+    """Digits have 17 levels, so their largest value is 16, and x is in [0, 1]."""
+    x = load_items("digits").batch(slice(None)).x.flatten(1)
+    spec = load_data("digits", observations=("x", "labels")).spec
+    assert torch.equal(load_items("digits", spec=spec).batch(slice(None)).x[:, :64], x)
+
+
+def test_splits_with_gaps_have_one_scale(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for split, gaps in (("train", True), ("test", False)):
+        for name in ("grey", "other"):
+            folder = tmp_path / split / name
+            folder.mkdir(parents=True)
+            for number in range(12):
+                if not (gaps and name == "grey" and number % 4 == 0):
+                    Image.fromarray(rng.integers(200, 256, (5, 4)).astype(np.uint8)).save(folder / f"{number}.png")
+    data = load_data(tmp_path, observations=("grey", "other"))
+    for split in (data.train, data.validation, data.test):
+        x = split.batch(slice(None)).x
+        assert x.nan_to_num(1.0).min() > 0.7
+        assert x.nan_to_num(0.0).max() > 0.9
+    (tmp_path / "test" / "grey" / "0.jpg").write_bytes((tmp_path / "test" / "grey" / "1.png").read_bytes())
+    with pytest.raises(DataError, match="two pictures grey/0"):
+        load_data(tmp_path, observations=("grey", "other"))
+
+
+def test_groups_of_columns_keep_apart_and_in_order(tmp_path: Path) -> None:
+    rows = [[i, i + 0.5, -i, i / 4] for i in range(12)]
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(["x_1,x_2,y_1,y_2", *(",".join(map(str, row)) for row in rows)]))
+    spec = load_data(table, observations=("x", "y")).spec
+    assert [(one.name, one.shape, one.columns) for one in spec.observations] == [
+        ("x", (2,), ("1", "2")),
+        ("y", (2,), ("1", "2")),
+    ]
+    other = tmp_path / "other.csv"
+    other.write_text("\n".join(["y_2,x_2,y_1,x_1", *(f"{d},{b},{c},{a}" for a, b, c, d in rows)]))
+    x = load_items(other, spec=spec).batch(slice(None)).x
+    assert torch.equal(x, load_items(table, spec=spec).batch(slice(None)).x)
+    other.write_text("x_1,y_1,y_2\n1,2,3\n4,5,6")
+    with pytest.raises(DataError, match="lacks the column '2'"):
+        load_items(other, spec=spec)
+    other.write_text("x_1,x_2,y_1,y_2\n1,,3,4\n4,5,6,7")
+    assert load_items(other, spec=spec).batch(slice(None)).x.isnan().tolist()[0] == [False, True, False, False]
+    other.write_text("depth2_1,depth_1\n1,2\n3,4")
+    assert [one.shape for one in load_data(other, observations=("depth", "depth2")).spec.observations] == [(1,), (1,)]
+
+
+def test_real_numbers_stay_real_for_a_model_that_knows_them() -> None:
+    rng = np.random.default_rng(0)
+    known = {"s": rng.normal(size=(20, 3, 10)), "t": rng.normal(size=(20, 2))}
+    spec = load_data(known, observations=("s", "t")).spec
+    new = {"s": rng.random((6, 3, 10)) * 250, "t": rng.random((6, 2))}
+    x = load_items(new, spec=spec).batch(slice(None)).x
+    assert np.allclose(x[:, :30].numpy(), new["s"].reshape(6, -1), rtol=1e-6)
+
+
+def test_what_is_absent_is_missing_for_a_model_that_knows_it() -> None:
+    given = arrays()
+    spec = load_data(given, observations=("depth", "joints", "labels")).spec
+    x = load_items({"depth": given["depth"]}, spec=spec).batch(slice(None)).x
+    assert x[:, 30:].isnan().all()
+    assert not x[:, :30].isnan().any()
+    empty = given | {"joints": np.full((N, 3), np.nan), "labels": np.array(["", "a"] * (N // 2))}
+    x = load_items(empty, spec=spec).batch(slice(None)).x
+    assert x[:, 30:33].isnan().all()
+    assert x[:, 33:].isnan().all(1).tolist() == [True, False] * (N // 2)
+
+
+def test_labels_may_be_missing() -> None:
+    for labels in (np.array([0, 1, -1, 1] * 10), np.array([0, 1, np.nan, 1] * 10), np.array(["u", "v", "", "v"] * 10)):
+        given = arrays() | {"labels": labels}
+        spec = load_data(given, observations=("depth", "labels")).spec
+        assert len(spec.observations[1].classes) == 2
+        x = load_items(given, spec=spec).batch(slice(None)).x
+        assert x[:, 30:].isnan().all(1).tolist() == [False, False, True, False] * 10
+
+
+def test_splits_must_match_one_by_one() -> None:
+    given = {"a_train": np.zeros((20, 2)), "a_test": np.ones((5, 2))}
+    with pytest.raises(DataError, match="b has 19 examples of train, a has 20"):
+        load_data(given | {"b_train": np.zeros((19, 2)), "b_test": np.ones((6, 2))}, observations=("a", "b"))
+    with pytest.raises(DataError, match="b has 0 examples of test"):
+        load_data(given | {"b_train": np.zeros((20, 2))}, observations=("a", "b"))
+
+
+def test_arms_are_for_models_of_arms() -> None:
+    spec = load_data("arm:20").spec
+    assert load_items("arm:8", spec=spec).spec.places == spec.places
+    other = load_data(
+        {"joints": np.zeros((9, 9)) + np.arange(9), "depth": np.full((9, 32, 32), 0.5)},
+        observations=("joints", "depth"),
+    )
+    with pytest.raises(DataError, match="Take other data"):
+        load_items("arm:8", spec=other.spec)
+    with pytest.raises(DataError, match="says itself what is seen"):
+        load_data("arm:20", observations=("joints", "foo"))
+
+
+def test_data_in_memory_can_be_fitted_to_a_model() -> None:
+    data = load_data(arrays(), observations=("depth", "joints"))
+    again = load_data(data, spec=data.spec)
+    assert torch.equal(again.test.stored.nan_to_num(9.0), data.test.stored.nan_to_num(9.0))
+    hidden = load_data(data, hidden={"joints": 1.0})
+    assert not hidden.origin
+    with pytest.raises(DataError, match="only files of pictures are resized"):
+        load_data(arrays(), observations=("depth", "joints"), size=16)
+
+
+def test_a_group_column_is_the_label_where_there_is_no_other() -> None:
+    given = {"x": np.arange(36.0).reshape(12, 3), "group": np.arange(12) % 3}
+    assert load_data(given).spec.classes == ("0", "1", "2")
+    assert load_data(given | {"y": np.arange(12) % 2}).spec.classes == ("0", "1")

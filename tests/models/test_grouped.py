@@ -5,14 +5,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from reparam.data import load_data
+from reparam.data import Batch, load_data
 from reparam.distributions import Grouped, Members, kl_groups
 from reparam.errors import PartError, RefusedError, ShapeError
 from reparam.latents import swap
 from reparam.likelihoods import NormalLikelihood
 from reparam.models import VAE, GroupedVAE
 from reparam.networks import MLPDecoder, MLPEncoder
-from reparam.objectives import ELBO, ImportanceBound
+from reparam.objectives import ELBO, ImportanceBound, StyleMatchBound
 from reparam.posteriors import FullNormalPosterior, NormalPosterior
 from reparam.priors import LaplacePrior, NormalPrior
 from reparam.processes import Processes
@@ -21,6 +21,7 @@ from reparam.report.figures import draw_sections
 from reparam.report.subject import look_at
 from reparam.rng import reseed
 from reparam.runs import fit, train
+from reparam.trace import Progress
 from tests.contracts.members import seeded_, tiny_data
 
 D, L, CONTENT = 6, 5, 2
@@ -228,3 +229,44 @@ def test_a_vae_of_double_precision_may_be_grouped() -> None:
 def test_data_without_labels_are_refused() -> None:
     with pytest.raises(PartError, match="takes the label for the group"):
         build("ml-vae", load_data(torch.rand(20, 4)))
+
+
+def test_styles_of_each_group_are_matched_to_the_prior() -> None:
+    """The distance of each group from the prior, by hand; groups of one count nothing."""
+    reseed(0)
+    objective = StyleMatchBound(scales=(0.5, 2.0)).double()
+    styles = torch.randn(2, 6, 3, dtype=torch.float64) + 1
+    c = torch.zeros(6, 4, dtype=torch.float64)
+    c[[0, 1, 2], 0] = c[[3, 4], 1] = 1.0  # the last belongs to no group
+    draws = 4000
+    reseed(1)
+    found = torch.stack([objective.distance(styles, c) for _ in range(draws)])
+    reseed(2)
+    other = torch.randn(2, 20_000, 3, dtype=torch.float64)
+
+    def kernel(x: Tensor, y: Tensor) -> Tensor:
+        squares = (x.unsqueeze(-2) - y.unsqueeze(-3)).square().sum(-1)
+        return sum(6 * scale / (6 * scale + squares) for scale in (0.5, 2.0))  # type: ignore[return-value]
+
+    expected, pairs = torch.zeros(2, dtype=torch.float64), kernel(other[:, :1500], other[:, 1500:3000]).mean((-2, -1))
+    for rows in ([0, 1, 2], [3, 4]):
+        own, n = styles[:, rows], len(rows)
+        within = (kernel(own, own).sum((-2, -1)) - 2 * n) / (n * (n - 1))
+        expected += n / 5 * (within + pairs - 2 * kernel(own, other).mean((-2, -1)))
+    assert torch.allclose(found.mean(0), expected, atol=4 * float(found.std(0).max()) / draws**0.5 + 2e-3)
+
+
+def test_matching_styles_takes_a_model_of_groups() -> None:
+    objective = StyleMatchBound().double()
+    grouped, x = model().train(), items()
+    bound = objective(grouped, Batch(x, {"labels": LABELS}), Progress(1, 10))
+    assert bound.value.shape == (len(x),)
+    assert (bound.terms["distance"] != 0).all()
+    bound.loss.backward()
+    assert all(parameter.grad is not None for parameter in grouped.vae.encoder.parameters())
+    alone = objective.eval()(grouped.eval(), Batch(x, {}), Progress(1, 10))
+    assert "distance" not in alone.terms
+    with pytest.raises(RefusedError, match="no groups in this batch"):
+        objective.train()(grouped.vae, Batch(x, {}), Progress(1, 10))
+    with pytest.raises(PartError, match="kernel"):
+        StyleMatchBound(kernel="tent")  # type: ignore[arg-type]

@@ -23,15 +23,18 @@ from reparam.likelihoods import (
 )
 from reparam.models import HybridVAE
 from reparam.networks import HiddenObservations, MLPDecoder, MLPEncoder, ObservationsDecoder, ObservationsEncoder
+from reparam.objectives import ELBO
 from reparam.posteriors import ExpertsPosterior
 from reparam.posteriors.base import loc_scale
 from reparam.priors import NormalPrior
 from reparam.recipes import build, resolve
 from reparam.recipes.observations import OBSERVATIONS
 from reparam.report.figures import draw_sections
+from reparam.report.numbers import headline_numbers
 from reparam.report.subject import look_at
 from reparam.rng import reseed
 from reparam.runs import train
+from reparam.trace import Progress
 from tests.contracts.members import several_data
 
 POOLINGS = ("product", "mixture", "mixture-of-products")
@@ -98,7 +101,7 @@ def test_a_part_that_is_missing_changes_nothing_else() -> None:
     assert torch.allclose(p_x.log_prob(half), first.log_prob(x[:, 0]) + whole[1] + whole[2])
 
 
-def test_nothing_missing_gives_a_gradient_that_is_finite() -> None:
+def test_what_is_missing_gives_a_gradient_that_is_finite_and_zero() -> None:
     likelihood = ObservationsLikelihood([NormalLikelihood((2,), "predicted"), OneHotLikelihood((3,))])
     h = torch.randn(4, *likelihood.out_shape, requires_grad=True)
     x = torch.full((4, 5), torch.nan)
@@ -108,20 +111,6 @@ def test_nothing_missing_gives_a_gradient_that_is_finite() -> None:
     assert h.grad.isfinite().all()
     assert h.grad[0].any()
     assert not h.grad[1:].any()
-
-
-def test_entropy_counts_what_is_chosen() -> None:
-    likelihood = ObservationsLikelihood(
-        [StandardizedLikelihood(NormalLikelihood((2,), "predicted"), (1.0, 2.0), (3.0, 0.1)), OneHotLikelihood((3,))]
-    ).double()
-    reseed(2)
-    p_x = likelihood(torch.randn(2, *likelihood.out_shape, dtype=torch.float64))
-    chosen = torch.tensor([[True, False, True, True, True], [True, True, False, False, False]])
-    found = p_x.entropy_of(chosen)
-    x = p_x.sample(Size([200_000]))
-    monte_carlo = -p_x.log_prob(torch.where(chosen, x, torch.nan))
-    error = 4 * (monte_carlo.var(0) / len(x)).sqrt()
-    assert ((monte_carlo.mean(0) - found).abs() < error).all()
 
 
 def test_a_product_is_the_normalised_product_with_the_prior() -> None:
@@ -238,9 +227,9 @@ def test_what_is_missing_is_learned(recipe: str) -> None:
     }
     run = train(recipe, settings, data=data, device="cpu")
     found = evaluate(run.model, data.test, ["imputation"])
-    assert found["imputation_second"] < 0.3  # of its standard deviation
+    assert found["imputation_error_second"] < 0.3  # of its standard deviation
     if recipe != "hybrid-vae":  # which guesses the second from the first alone
-        assert found["imputation_first"] < 0.6
+        assert found["imputation_error_first"] < 0.6
     some = data.test.batch(slice(0, 4)).x.clone()
     some[:, 3:] = torch.nan
     reseed(0)
@@ -273,8 +262,11 @@ def test_what_makes_no_sense_is_refused() -> None:
     x = data.test.batch(slice(None)).x
     with pytest.raises(RefusedError, match="reads the path"):
         model.trace(x, fixed_q=True)
+    z = torch.zeros(model.latent_dim)
+    assert torch.equal(model.infer(x[1:]).log_prob(z), model.vae.infer(x[1:]).log_prob(z))  # nothing is missing
+    x[0, -1] = torch.nan
     with pytest.raises(RefusedError, match="no closed form"):
-        model.infer(x).log_prob(torch.zeros(model.latent_dim))
+        model.infer(x).log_prob(z)
 
 
 def _without_one(data: Data) -> Any:
@@ -305,3 +297,71 @@ def test_the_report_shows_what_is_completed(recipe: str, sketched: None) -> None
     assert {"completions-picture", "completions-numbers", "completions-labels", "samples-picture"} <= names
     captions = {figure.name: figure.caption for figure in sections["reconstructions"].figures}
     assert "told from picture and labels" in captions["completions-numbers"]
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_mixed_precision_keeps_experts_exact(pooling: str) -> None:
+    part = posterior(pooling).float()
+    with torch.no_grad():
+        for head in part.head.children():
+            head.bias[2:] = -6.0  # narrow experts, whose precision half precision cannot hold
+    h = features([[1, 0, 1], [0, 1, 0]]).float()
+    exact = part(h)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = part(h)
+    assert rounded.mean.dtype == torch.float32
+    assert torch.allclose(rounded.mean, exact.mean, atol=0.02)
+    assert torch.allclose(rounded.stddev, exact.stddev, rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "said"),
+    [
+        ("mvae", {"model": {"likelihoods": {"numbers": {"kind": "one-hot"}}}}, "one-hot is not for real"),
+        ("mvae", {"model": {"likelihoods": {"labels": {"kind": "normal"}}}}, "normal is not for classes"),
+        ("mvae", {"model": {"prior": {"kind": "vamp"}}}, "vamp needs data_shape"),
+        ("mvae", {"objective": {"kind": "vae-gan"}}, "some may be missing"),
+    ],
+)
+def test_parts_that_are_for_something_else_are_refused(recipe: str, settings: dict[str, Any], said: str) -> None:
+    settings = {"train": {"epochs": 1, "tensorboard": False}, **settings}
+    with pytest.raises(PartError, match=said):
+        train(recipe, settings, data=several_data(), device="cpu")
+
+
+def test_free_bits_leave_the_entropy_of_the_guess_alone() -> None:
+    reseed(0)
+    data = several_data()
+    model = build("hybrid-vae", data, hidden=0.0, alpha=0.0).train()
+    x = data.train.batch(slice(None)).x.clone()
+    x[:, data.spec.places["numbers"]] = torch.nan
+    trace = model.trace(x)
+    assert trace.kl.shape == (1, len(x), model.latent_dim)
+    ELBO(free_bits=1e6).bound(trace, Progress()).loss.backward()
+    assert isinstance(model, HybridVAE)
+    assert model.head.weight.grad is not None
+    assert model.head.weight.grad.abs().sum() > 0
+
+
+def test_the_code_of_a_training_trace_is_that_of_one_class() -> None:
+    """Its spread is that of draws, not that of a mean over the classes."""
+    reseed(0)
+    data = several_data()
+    model = build("hybrid-vae", data, hidden=0.0).train()
+    x = data.train.batch(slice(None)).x.clone()
+    x[:, data.spec.places["labels"]] = torch.nan
+    with torch.no_grad():
+        training = model.trace(x, 400).z.var(0)
+        judged = model.eval().trace(x, 400).z.var(0)
+    assert torch.allclose(training.mean(), judged.mean(), rtol=0.05)
+
+
+def test_metrics_of_whole_examples_are_refused() -> None:
+    data = several_data()
+    found = evaluate(build("mvae", data).eval(), data.test, ["elbo", "fid", "ppc", "imputation"])
+    assert "compares whole examples" in found["fid_refused"]
+    assert "compares whole examples" in found["ppc_refused"]
+    assert {"imputation_error_picture", "imputation_error_numbers", "imputation_accuracy_labels"} <= found.keys()
+    names = {row.name: row.unit for row in headline_numbers(found)}
+    assert names["labels, hidden"] == "accuracy"
+    assert names["numbers, hidden"] == "standard deviations"

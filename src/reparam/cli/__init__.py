@@ -28,7 +28,7 @@ VERBS = (
         "Train a recipe on data, judge the model, and write a report.",
         "reparam train vae --data mnist --max-minutes 10 --model.latent_dim 16 --out runs/first",
     ),
-    ("resume", "Go on with a run that was stopped, or give it more epochs.", "reparam resume runs/first --epochs 200"),
+    ("resume", "Go on with a run that was stopped, or give it more epochs.", "reparam resume runs/first --epochs 400"),
     (
         "evaluate",
         "Judge a model: log p(x), ELBO and its terms, reconstruction errors.",

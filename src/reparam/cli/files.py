@@ -70,10 +70,18 @@ def item_arrays(x: Tensor, spec: DataSpec, suffix: str = "") -> dict[str, NDArra
     """Items as arrays by name: ``x``, or each observation in its own shape."""
     if not spec.observations:
         return {f"x{suffix}": x.cpu().numpy()}
-    return {
-        one.name + suffix: x[..., place].unflatten(-1, one.shape).cpu().numpy()
-        for one, place in zip(spec.observations, spec.places.values(), strict=True)
-    }
+    found = {}
+    for one, place in zip(spec.observations, spec.places.values(), strict=True):
+        values = x[..., place].unflatten(-1, one.shape).cpu().numpy()
+        found[one.name + suffix] = names_of(values, one.classes) if one.kind == "classes" else values
+    return found
+
+
+def names_of(probabilities: NDArray[Any], classes: Sequence[str]) -> NDArray[Any]:
+    """The most probable class by name, empty where nothing is there: what is written can be read again."""
+    missing = np.isnan(probabilities).all(-1)
+    chosen = np.asarray(classes)[np.nan_to_num(probabilities).argmax(-1)]
+    return np.where(missing, "", chosen)
 
 
 def write_bytes(out: Path, content: bytes) -> None:

@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from reparam.cli.console import say
+from reparam.cli.files import item_arrays
 from reparam.data import Batch, Split, load_data, load_items
 from reparam.data.catalogue import canonical, is_named
 from reparam.distributions import is_density
 from reparam.errors import ConfigError, DataError, nearest
+from reparam.evaluation.measures import squared_error
 from reparam.latents import complete, reconstruct_by_tiles
 from reparam.models import Autoencoder
 from reparam.rng import generator, seeded
@@ -212,9 +215,7 @@ def reconstructions(model: Autoencoder, items: Split, overlap: float = 0.0) -> t
                 own = model.given(**{name: value[number] for name, value in named.items()})
                 x_hat.append(reconstruct_by_tiles(own, picture, overlap).cpu().unsqueeze(0))
     original, output = torch.cat(x), torch.cat(x_hat)
-    there = ~original.isnan()
-    apart = torch.where(there, original - output, 0.0).square().flatten(1)
-    return original, output, apart.sum(1) / there.flatten(1).sum(1)
+    return original, output, squared_error(original, output)
 
 
 def hidden(items: Split, names: Sequence[str]) -> Split:
@@ -243,16 +244,30 @@ def hidden(items: Split, names: Sequence[str]) -> Split:
 
 
 def restored(model: Autoencoder, items: Split, draws: int, seed: int) -> tuple[dict[str, NDArray[Any]], dict[str, int]]:
-    """Mean, deviation and completions of each observation by name, and in how many items some of it was missing."""
-    found: dict[str, list[Tensor]] = {}
-    missing = dict.fromkeys(items.spec.places, 0)
+    """Each observation by name, its deviation and completions where some of it is missing, and in how many items.
+
+    Raises:
+        DataError: if nothing is missing, or two of these would have one name.
+    """
+    spec = items.spec
+    missing = {name: int(items.stored[:, place].isnan().any(1).sum()) for name, place in spec.places.items()}
+    if not any(missing.values()):
+        raise DataError(f"Nothing is missing of the {len(items):,} items. Hide some of it: --hide {max(spec.places)}.")
+    named = [name + suffix for name in spec.places for suffix in ("", "_std", "_draws")]
+    if len(set(named)) < len(named):
+        raise DataError(
+            f"{spec.name}: observations {', '.join(spec.places)} would share names in the file. Rename one."
+        )
+    found: dict[str, list[NDArray[Any]]] = {}
     for number, batch in enumerate(items.batches(BATCH)):
         with seeded(seed, "restore", number):
             completion = complete(model, batch.x, draws)
-        parts = {"": completion.mean, "_std": completion.std, "_draws": completion.draws.transpose(0, 1)}
-        for one, place in zip(items.spec.observations, items.spec.places.values(), strict=True):
-            missing[one.name] += int(batch.x[:, place].isnan().any(1).sum())
-            for suffix, values in parts.items():
-                own = values[..., place].unflatten(-1, one.shape)
-                found.setdefault(one.name + suffix, []).append(own.cpu())
-    return {name: torch.cat(values).numpy() for name, values in found.items()}, missing
+        parts = item_arrays(completion.mean, spec)
+        for one, place in zip(spec.observations, spec.places.values(), strict=True):
+            if missing[one.name]:
+                parts[f"{one.name}_std"] = completion.std[:, place].unflatten(-1, one.shape).cpu().numpy()
+                own = completion.draws[..., place].transpose(0, 1).unflatten(-1, one.shape)
+                parts[f"{one.name}_draws"] = own.cpu().numpy()
+        for name, values in parts.items():
+            found.setdefault(name, []).append(values)
+    return {name: np.concatenate(values) for name, values in found.items()}, missing

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from reparam.cli.files import item_arrays, item_columns, write_arrays, write_bytes, write_table
 from reparam.data import DataSpec
+from reparam.evaluation.measures import squared_error
 from reparam.report.images import Labels, image_grid, to_pixels
 from reparam.report.midi import midi
 from reparam.report.observed import view_for
@@ -70,8 +71,7 @@ def grid(rows: Sequence[tuple[str, Tensor]], spec: DataSpec, columns: int) -> by
 def write_pairs(out: Path, x: Tensor, x_hat: Tensor, spec: DataSpec, most: int, seed: int) -> None:
     """Originals and reconstructions: some of them over each other (.png), or all (.npz, .csv)."""
     if out.suffix.lower() == ".npz":
-        there = ~x.isnan()
-        mse = torch.where(there, x - x_hat, 0.0).square().flatten(1).sum(1) / there.flatten(1).sum(1)
+        mse = squared_error(x, x_hat)
         write_arrays(out, item_arrays(x, spec) | item_arrays(x_hat, spec, "_hat") | {"mse": mse.numpy()})
     elif out.suffix.lower() == ".csv":
         write_table(out, item_columns(x_hat, spec))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reparam.cli.console import say
-from reparam.data import Data, DataSpec
+from reparam.data import Data, DataSpec, Observation
 from reparam.data.catalogue import is_named
 from reparam.launch import speaks
 
@@ -22,7 +22,18 @@ def say_how_read(data: Data) -> None:
     guessed = [f"--data.{name}" for name in ("axes", "values") if data.origin.get(name) == "auto"]
     guessed = guessed if Path(source).suffix.lower() in GUESSED and not is_named(source) else []
     mend = f"; say what else they are with {' and '.join(guessed)}" if guessed else ""
+    if data.spec.observations:
+        say(f"{data.spec.name}: {'; '.join(map(observation, data.spec.observations))}: {sizes}")
+        return
     say(f"{data.spec.name}: {examples(data.spec)}, {values(data.spec)}{classes(data.spec)}: {sizes}{mend}")
+
+
+def observation(one: Observation) -> str:
+    """What one of several observations is."""
+    if one.kind == "classes":
+        return f"{one.name}{classes(DataSpec(one.name, one.shape, 'real', classes=one.classes))}"
+    spec = DataSpec(one.name, one.shape, one.kind)
+    return f"{one.name}: {examples(spec)}, {values(spec)}"
 
 
 def examples(spec: DataSpec) -> str:

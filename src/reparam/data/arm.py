@@ -30,7 +30,7 @@ def uniform(numbers: Tensor) -> Tensor:
     mixed = numbers * _STEP
     for (shift, mask), factor in zip(_SHIFTS, (_FIRST, _SECOND, 1), strict=True):
         mixed = (mixed ^ ((mixed >> shift) & mask)) * factor
-    return (((mixed >> 40) & ((1 << 24) - 1)).float() + 0.5) / (1 << 24)
+    return (((mixed >> 41) & ((1 << 23) - 1)).float() + 0.5) / (1 << 23)
 
 
 def poses(rows: Tensor) -> tuple[Tensor, Tensor]:

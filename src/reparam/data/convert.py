@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,8 @@ def from_splits(splits: Mapping[str, Split | StreamedSplit]) -> Raw:
         named: dict[str, Any] = {role: split.named[role].cpu().numpy() for role in roles}
         parts[name] = Part(split.examples(slice(None)).cpu().numpy(), **named)
     scale = Scale(spec.kind, spec.levels, spec.divisor)
-    return Raw(spec.name, parts, spec.columns, spec.classes, scale, conventional=spec.conventional_binarize)
+    raw = Raw(spec.name, parts, spec.columns, spec.classes, scale, conventional=spec.conventional_binarize)
+    return replace(raw, observations=spec.observations)
 
 
 def from_pair(source: tuple[Any, Any], wanted: Wanted) -> Raw:

@@ -294,7 +294,12 @@ def observed_part(path: str, pictures: Sequence[Picture], wanted: Wanted, stored
     groups: dict[str, dict[str, Picture]] = {name: {} for name in wanted.observations}
     for picture in pictures:
         if picture.place.parts[0] in groups and len(picture.place.parts) > 1:
-            groups[picture.place.parts[0]][str(below(picture).place.with_suffix(""))] = picture
+            own = below(picture).place.with_suffix("")
+            if str(own) in groups[picture.place.parts[0]]:
+                raise DataError(f"{path} holds two pictures {picture.place.parts[0]}/{own}. Keep one of them.")
+            if own.parts[0].lower() in SPLIT_WORDS and len(own.parts) > 1:
+                raise DataError(f"{path}: put splits above observations: {own.parts[0]}/{picture.place.parts[0]}/.")
+            groups[picture.place.parts[0]][str(own)] = picture
     empty = [name for name, own in groups.items() if not own]
     if empty:
         raise DataError(
@@ -309,10 +314,8 @@ def observed_part(path: str, pictures: Sequence[Picture], wanted: Wanted, stored
 
 
 def with_gaps(x: Array, own: Sequence[str] | dict[str, Picture], names: Sequence[str]) -> Array:
-    """Pictures in the order of all names: where one is missing, they are in [0, 1] and it is NaN."""
+    """Pictures in [0, 1] in the order of all names, and NaN where one is missing."""
     places = {name: number for number, name in enumerate(own)}
-    if len(places) == len(names):
-        return x[[places[name] for name in names]]
     found = np.full((len(names), *x.shape[1:]), np.nan, np.float32)
     for row, name in zip(found, names, strict=True):
         if name in places:

@@ -67,7 +67,8 @@ def fitted(split: Split, spec: DataSpec | None) -> Split:
     if spec is None:
         return split
     own = split.spec
-    if (spec.shape, spec.effective_kind) != (own.shape, own.kind):
+    looks = [[(one.name, one.shape, one.kind) for one in of.observations] for of in (spec, own)]
+    if (spec.shape, spec.effective_kind) != (own.shape, own.kind) or looks[0] != looks[1]:
         raise DataError(
             f"{own.name} are {own.kind} pictures of {readable(own.shape)}; the model was made for "
             f"{spec.effective_kind} data of {readable(spec.shape)}. Take other data."

@@ -21,6 +21,7 @@ from reparam.data.records import Axes, Binarize, Data, DataSpec, Split, Values
 from reparam.data.shards import gathered, is_streamable, only_in_blocks, opened_stream, weight
 from reparam.data.streaming import streamed
 from reparam.errors import DataError, DataNotFoundError, nearest
+from reparam.shapes import readable
 from reparam.weighing import memory_bytes
 
 Size = int | tuple[int, int]
@@ -99,17 +100,20 @@ def load_data(
         raise DataError(f"observations={', '.join(names)}: streamed data have one. Set stream to off.")
     if isinstance(source, Data) and spec is None and size is None and declared == FOUND_OUT and not observations:
         data = source if name is None else renamed(source, name)
-        data = data if limit is None and labelled is None else replace(data, origin={})
+        data = data if limit is None and labelled is None and not hidden else replace(data, origin={})
     elif on_disk:
         found = opened_stream(source, wanted(size, spec))
         found = replace(found, name=name or found.name, declared=declared)
         data = streamed(found, spec, extents(size), validation, seed)
     elif made := generated_row(source):
         require_nothing_said(declared, source)
+        if observations and names != tuple(made.whole(size=extents(size)).spec.places):
+            raise DataError(f"observations={', '.join(names)}: {source} says itself what is seen. Leave them out.")
         data = shared_out(made.whole(spec, extents(size)), validation, seed)
         data = data if name is None else renamed(data, name)
     else:
         raw = joined_observations(read(source, wanted(size, spec, names)).named(name), names, spec)
+        require_size(raw, extents(size))
         data = divided(with_said(raw, declared), spec, extents(size), validation, seed)
         data = with_units(data) if spec is None and raw.observations else data
     data = binarized(data, binarize, fixed=spec is not None)
@@ -172,6 +176,20 @@ def named_observations(observations: Sequence[str], spec: DataSpec | None) -> tu
     return names or known
 
 
+def require_size(raw: Raw, size: tuple[int, int] | None) -> None:
+    """Checks that pictures among observations have the size that is wanted: only files of pictures are resized.
+
+    Raises:
+        DataError: if one has another.
+    """
+    for one in raw.observations if size is not None else ():
+        if len(one.shape) == 3 and one.shape[1:] != size:
+            raise DataError(
+                f"size={size}: {one.name} holds pictures of {readable(one.shape)}, and of several observations only "
+                "files of pictures are resized. Resize them first."
+            )
+
+
 def joined_observations(raw: Raw, names: tuple[str, ...], spec: DataSpec | None) -> Raw:
     """The source with its observations side by side in x, where it has several.
 
@@ -179,6 +197,11 @@ def joined_observations(raw: Raw, names: tuple[str, ...], spec: DataSpec | None)
         DataError: if one is not there.
     """
     names = names or raw.views
+    if raw.observations:
+        own = tuple((one.name, one.shape) for one in raw.observations)
+        if spec is not None and own != tuple((one.name, one.shape) for one in spec.observations):
+            raise DataError(f"{raw.name} has other observations than the model knows: {', '.join(n for n, _ in own)}.")
+        return raw
     return side_by_side(raw, names, spec.observations if spec else ()) if names else raw
 
 
@@ -277,6 +300,9 @@ def extents(size: Size | None) -> tuple[int, int] | None:
 
 def wanted(size: Size | None, spec: DataSpec | None, observations: tuple[str, ...] = ()) -> Wanted:
     """How pictures should be decoded: in the size that is asked for, else in the model's; and what is read."""
+    if spec is not None and spec.observations:
+        sizes = {(one.shape[1], one.shape[2]) for one in spec.observations if len(one.shape) == 3}
+        return Wanted(extents(size) or (sizes.pop() if len(sizes) == 1 else None), observations=observations)
     if spec is None or len(spec.shape) != 3:
         return Wanted(extents(size), observations=observations)
     channels, height, width = spec.shape

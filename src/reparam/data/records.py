@@ -94,9 +94,14 @@ class DataSpec:
 
     @property
     def drawn(self) -> bool:
-        """True for sequences of steps in the plane and a pen: a third channel of 0 and 1 keeps its units."""
-        pen = (self.shift[2:], self.scale[2:])
-        return self.kind == "real" and len(self.shape) == 2 and self.shape[0] == 3 and pen == ((0.0,), (1.0,))
+        """True for sequences of their own lengths, of steps in the plane and a pen that is 0 or 1."""
+        planar = self.kind == "real" and len(self.shape) == 2 and self.shape[0] == 3 and "lengths" in self.widths
+        return planar and self.last_is_bit
+
+    @property
+    def last_is_bit(self) -> bool:
+        """True where the last channel is 0 or 1, which keeps its units."""
+        return (self.shift[-1:], self.scale[-1:]) == ((0.0,), (1.0,))
 
     @property
     def image(self) -> bool:

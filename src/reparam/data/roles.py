@@ -21,7 +21,8 @@ SPLIT_WORDS = {
     "testing": "test",
 }
 X_WORDS = {"x", "data", "image", "images", "img", "pixels", "pixel_values", "samples", "features"}
-LABEL_WORDS = {"y", "label", "labels", "class", "target", "targets", "group", "groups"}
+LABEL_WORDS = {"y", "label", "labels", "class", "target", "targets"}
+GROUP_WORDS = {"group", "groups"}  # labels, where there are no others
 FACTOR_WORDS = {"factor", "factors"}
 ATTRIBUTE_WORDS = {"attribute", "attributes", "attrs", "condition", "conditions"}
 LENGTH_WORDS = {"length", "lengths"}
@@ -40,7 +41,7 @@ def role_of(key: str) -> Role | None:
     split = SPLIT_WORDS[named[0]] if named else "all"
     if rest in X_WORDS or (named and not rest):
         return split, "x"
-    if rest in LABEL_WORDS:
+    if rest in LABEL_WORDS | GROUP_WORDS:
         return split, "labels"
     if rest in FACTOR_WORDS:
         return split, "factors"
@@ -51,6 +52,11 @@ def role_of(key: str) -> Role | None:
     return ("all", "classes") if rest in CLASS_WORDS and not named else None
 
 
+def of_groups(key: str) -> bool:
+    """True for a key that names groups, which are labels where there are no others."""
+    return bool(GROUP_WORDS & set(re.split(r"[^a-z0-9]+", key.lower())))
+
+
 def roles(name: str, keys: Iterable[str]) -> dict[Role, str]:
     """Which key plays which role; a single key of any name is x.
 
@@ -59,8 +65,10 @@ def roles(name: str, keys: Iterable[str]) -> dict[Role, str]:
     """
     keys = list(keys)
     found: dict[Role, str] = {}
-    for key in keys:
+    for key in sorted(keys, key=of_groups):
         role = role_of(key)
+        if role is not None and role in found and of_groups(key):
+            continue
         if role is not None and role in found:
             raise DataError(
                 f"{name} has both {some([found[role]])} and {some([key])}, which mean the same. Remove one of them."

@@ -65,7 +65,8 @@ def read_csv(path: Path, wanted: Wanted) -> Raw:
             raise DataError(f"{path} has a column whose name is longer than {LONGEST_NAME:,} characters. Shorten it.")
     if not rows:
         raise DataError(f"{path} has a header but no rows.")
-    return table(path.name.split(".")[0], str(path), names, [list(column) for column in zip(*rows, strict=True)])
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    return table(path.name.split(".")[0], str(path), names, columns, gaps=bool(wanted.observations))
 
 
 def equal_rows(reader: Any, path: str) -> list[list[str]]:
@@ -90,12 +91,14 @@ def equal_rows(reader: Any, path: str) -> list[list[str]]:
     return rows
 
 
-def numbers(cells: Any, where: str) -> Array | None:
-    """A column as numbers, or None if it is text.
+def numbers(cells: Any, where: str, gaps: bool = False) -> Array | None:
+    """A column as numbers, or None if it is text; with ``gaps`` empty cells are NaN.
 
     Raises:
         DataError: if most of it are numbers, naming the first cell that is none.
     """
+    if gaps and isinstance(cells, list) and any(cells):
+        cells = [cell or "nan" for cell in cells]
     try:
         return np.asarray(cells, dtype=np.float64)
     except (ValueError, TypeError):
@@ -106,7 +109,7 @@ def numbers(cells: Any, where: str) -> Array | None:
     raise DataError(f"{where}, row {bad[0]} (counted from 0) has {found}; expected a number. Fill it in or drop it.")
 
 
-def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any]) -> Raw:
+def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], gaps: bool = False) -> Raw:
     """Numeric columns become x (N, D); a column named as labels, or the only one of text, becomes the labels.
 
     Columns of True and False are numeric beside others of text. A column named as labels that holds numbers
@@ -121,7 +124,7 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any]) 
     if label is not None and fractions(columns[label]):
         label = None
     values = {
-        i: numbers(column, f"{path}: column {some([shown[i]])}") for i, column in enumerate(columns) if i != label
+        i: numbers(column, f"{path}: column {some([shown[i]])}", gaps) for i, column in enumerate(columns) if i != label
     }
     texts = [i for i, column in values.items() if column is None]
     if len(texts) > 1:  # alone it may be the labels

@@ -17,7 +17,8 @@ class ImputedCodes(Distribution):
 
     .. math:: q(h, z \mid d) = q(h \mid d)\, q(z \mid d, h)
 
-    Its draws are those of z; its mean is that of :math:`q(z \mid d, E[h])`. The density of z alone has no closed form.
+    Its draws are those of z; its mean and variance are those of :math:`q(z \mid d, E[h])`, which leaves out what the
+    guess is unsure of. Where something is missing, the density of z alone has no closed form.
 
     Shapes:
         x: (*batch, D), NaN where something is missing;  columns: (H,), the places of h in x  ->  event (L,)
@@ -73,6 +74,9 @@ class ImputedCodes(Distribution):
         return self._codes(self.guess.rsample(sample_shape)).rsample()
 
     def log_prob(self, value: Tensor) -> Tensor:
+        if not self.missing.any():
+            found: Tensor = self.encode(self.x).log_prob(value)
+            return found
         raise RefusedError(
             "The density of the code of an example in which something was guessed has no closed form: it is a mixture "
             "over all that could be missing. Give the whole example."

@@ -10,7 +10,6 @@ from torch.distributions import Distribution, Independent, constraints
 from torch.types import _size
 
 from reparam.distributions.independent import is_density, is_discrete
-from reparam.distributions.one_hot import OneHot
 from reparam.distributions.rescaled import Rescaled
 from reparam.shapes import places
 
@@ -78,15 +77,6 @@ class SideBySide(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         return cast(Tensor, sum(self.log_prob_each(value)))
 
-    def entropy_of(self, chosen: Tensor) -> Tensor:
-        """Entropy of some of the values, nats; of one that is chosen in part, where its values are independent.
-
-        Shapes:
-            chosen: (*batch, D), which values count  ->  (*batch)
-        """
-        found = [entropy_there(part, own) for part, own in zip(self.parts, self.pieces(chosen), strict=True)]
-        return cast(Tensor, sum(found))
-
 
 def log_prob_there(part: Distribution, value: Tensor) -> Tensor:
     """Log density of the values that are not NaN, (*samples, *batch)."""
@@ -100,19 +90,6 @@ def log_prob_there(part: Distribution, value: Tensor) -> Tensor:
     if isinstance(part, Independent) and part.reinterpreted_batch_ndims == rank:
         return torch.where(there, part.base_dist.log_prob(filled), 0.0).flatten(-rank).sum(-1)
     return torch.where(there.flatten(-rank).all(-1), part.log_prob(filled), 0.0)
-
-
-def entropy_there(part: Distribution, chosen: Tensor) -> Tensor:
-    """Entropy of the values that are chosen, (*batch)."""
-    rank = len(part.event_shape)
-    if isinstance(part, Rescaled):
-        volume = torch.where(chosen, part.scale.log().expand(chosen.shape), 0.0).flatten(-rank).sum(-1)
-        return entropy_there(part.base, chosen) + volume
-    if isinstance(part, OneHot):
-        entropy = -(part.probs * part.log_probs).sum((-1, -2))
-        return torch.where(chosen.flatten(-rank).all(-1), entropy, 0.0)
-    assert isinstance(part, Independent)
-    return torch.where(chosen, part.base_dist.entropy(), 0.0).flatten(-rank).sum(-1)
 
 
 class Experts(Distribution):

@@ -16,8 +16,8 @@ DRAWS = 32
 def imputation(judged: Judged) -> dict[str, Any]:
     r"""Hides each observation in turn, and compares what the others tell of it with what it was.
 
-    ``imputation_NAME``: of classes the share that is told right; of others the root of the mean squared error, in
-    standard deviations of the training data where they are real numbers.
+    ``imputation_accuracy_NAME`` of classes: the share that is told right; ``imputation_error_NAME`` of others: the root
+    of the mean squared error, in standard deviations of the training data where they are real numbers.
 
     Raises:
         RefusedError: if the data are of one observation.
@@ -38,7 +38,9 @@ def imputation(judged: Judged) -> dict[str, Any]:
                     found.setdefault(one.name, []).append(_error(one, batch.x[there][:, place], told))
     kinds = {one.name: one.kind for one in spec.observations}
     means = {name: torch.cat(errors).double().mean().item() for name, errors in found.items()}
-    return {f"imputation_{name}": m if kinds[name] == "classes" else m**0.5 for name, m in means.items()}
+    accuracies = {f"imputation_accuracy_{name}": m for name, m in means.items() if kinds[name] == "classes"}
+    errors = {f"imputation_error_{name}": m**0.5 for name, m in means.items() if kinds[name] != "classes"}
+    return accuracies | errors
 
 
 def _error(one: Observation, x: Tensor, told: Tensor) -> Tensor:

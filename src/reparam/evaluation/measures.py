@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from reparam.data import Batch
@@ -84,10 +85,15 @@ def reconstruction(judged: Judged) -> dict[str, Any]:
     return result
 
 
-def _mse(x: Tensor, x_hat: Tensor, batch: Batch) -> Tensor:
-    """Mean squared error of each example, over the values that there are."""
+def squared_error(x: Float[Tensor, "B ..."], x_hat: Float[Tensor, "B ..."]) -> Float[Tensor, " B"]:
+    """Mean squared error of each example, over the values that are there and not NaN."""
     there = ~x.isnan()
-    mean = torch.where(there, x - x_hat, 0.0).square().flatten(1).sum(1) / there.flatten(1).sum(1)
+    return torch.where(there, x - x_hat, 0.0).square().flatten(1).sum(1) / there.flatten(1).sum(1)
+
+
+def _mse(x: Tensor, x_hat: Tensor, batch: Batch) -> Tensor:
+    """Mean squared error of each example, over the steps that there are."""
+    mean = squared_error(x, x_hat)
     lengths = batch.named.get("lengths")
     return mean if lengths is None else mean * x.shape[-1] / lengths.flatten()
 

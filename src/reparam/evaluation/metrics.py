@@ -80,7 +80,7 @@ METRICS = {
     ),
     "ppc": Metric("posterior-predictive checks of mean, variance and ink: two-sided p-values", checking.ppc),
     "imputation": Metric(
-        "error of each observation told from the others (imputation_NAME); of classes the share told right",
+        "error of each observation told from the others (imputation_error_NAME, imputation_accuracy_NAME)",
         imputing.imputation,
     ),
     "class-accuracy": Metric(
@@ -111,6 +111,19 @@ METRICS = {
         "sklearn",
     ),
 }
+
+
+OF_WHOLE = {
+    "fid",
+    "recon-fid",
+    "perceptual-distance",
+    "kid",
+    "precision-recall",
+    "inception-score",
+    "continuity",
+    "completeness",
+    "ppc",
+}  # metrics of examples of which nothing is missing
 
 
 def evaluate(
@@ -176,6 +189,11 @@ def evaluate(
     with evaluating(model):
         for name in [name for name in METRICS if name in wanted]:
             try:
+                if split.spec.observations and name in OF_WHOLE:
+                    raise RefusedError(
+                        f"{name} compares whole examples, and of several observations some may be missing. Take "
+                        "imputation."
+                    )
                 result |= METRICS[name].measure(judged)
             except RefusedError as refusal:
                 if len(set(wanted)) == 1:

@@ -23,11 +23,13 @@ class Likelihood(nn.Module, ABC):
     Attributes:
         binary: True where x must be 0 or 1, so that grey data are binarised first.
         unit_interval: True where x must lie in [0, 1].
+        of_classes: True where x must be one-hot.
         starts: True until it was shown what it begins from, for those that begin from data.
     """
 
     binary = False
     unit_interval = False
+    of_classes = False
     starts = False
 
     def __init__(self, data_shape: Shape, arguments: int = 1) -> None:

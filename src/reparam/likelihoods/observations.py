@@ -23,6 +23,8 @@ class OneHotLikelihood(Likelihood):
         PartError: if x is no vector.
     """
 
+    of_classes = True
+
     def __init__(self, data_shape: Shape) -> None:
         if len(data_shape) != 1:
             raise PartError(f"OneHotLikelihood: x is {tuple(data_shape)}, expected one-hot vectors (C,).")
@@ -59,7 +61,11 @@ class ObservationsLikelihood(Likelihood):
         self.shapes = [one.data_shape for one in likelihoods]
         self.places = places(self.shapes)
         self.out_places = places([one.out_shape for one in likelihoods])
-        self.starts = any(one.starts for one in likelihoods)
+
+    @property
+    def starts(self) -> bool:  # type: ignore[override]
+        """True where one of them begins from data."""
+        return any(bool(getattr(one, "starts", False)) for one in self.likelihoods)
 
     @property
     def out_shape(self) -> Shape:

@@ -10,6 +10,7 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from reparam.distributions import CODES, ImputedCodes, OneHot, SideBySide
+from reparam.distributions.noise import gumbel
 from reparam.errors import PartError, RefusedError
 from reparam.likelihoods import Likelihood, ObservationsLikelihood
 from reparam.models.base import Autoencoder
@@ -45,8 +46,9 @@ class HybridVAE(Autoencoder):
 
     Shapes:
         x: (B, D), d and h side by side, NaN where something is missing
-        z: (K, B, L), the code alone
-        kl: (K, B, 2), of the code, and of the guesses: minus the entropy of what is missing
+        z: (K, B, L), the code alone; in training that of one choice of the classes, drawn by its probability
+        log_p_x: (K, B), log p(d, h|z) - log q(h|d) at the draws of what is missing, so that no weight of the KL and no
+            free bits touch the entropy of the guess
     Args:
         vae: The VAE of whole examples, whose likelihood is that of observations.
         imputer: x -> features, from which a linear layer gives q(h|d).
@@ -203,27 +205,28 @@ class HybridVAE(Autoencoder):
             shape = weights.shape + (1,) * (each.ndim - 3)
             return (each * weights.reshape(shape)).sum(1)
 
-        missing = q.missing
-        entropy = q.guess.entropy_of(missing)
-
-        def log_q() -> Tensor:
-            guessed = over(q.guess.log_prob(torch.where(missing, h, torch.nan)).permute(2, 1, 0).flatten()[None])
-            return over(own.log_q) + guessed
-
+        guessed = q.guess.log_prob(torch.where(q.missing, h, torch.nan)).permute(2, 1, 0).flatten()[None]
         kl_dims = own.kl_dims
-        kl = torch.stack([over(own.kl.sum(-1)), -entropy.expand(samples, -1)], -1)
         return Trace(
-            over(own.z),
+            self._one(own.z, weights),
             q,
             own.p_z,
             own.p_x,
-            kl=kl,
-            log_q=log_q,
+            kl=over(own.kl),
+            log_q=lambda: over(own.log_q),
             log_p_z=lambda: over(own.log_p_z),
-            log_p_x=over(own.log_p_x),
+            log_p_x=over(own.log_p_x - guessed),
             penalty=penalty,
             kl_dims=lambda: None if kl_dims is None else over(kl_dims),
         )
+
+    def _one(self, z: Float[Tensor, "1 N L"], weights: Float[Tensor, "P B"]) -> Float[Tensor, "K B L"]:
+        """The code of one choice of what is summed out, drawn by its weight."""
+        each = z[0].unflatten(0, (weights.shape[1], weights.shape[0], -1)).transpose(0, 2)  # (K, P, B, L)
+        with per_example(2):
+            scores = weights.log() + gumbel(each.shape[:-1], weights)
+        chosen = scores.argmax(1, keepdim=True).unsqueeze(-1).expand(-1, -1, -1, each.shape[-1])
+        return each.gather(1, chosen).squeeze(1)
 
     def _drawn(self, q: ImputedCodes, samples: int) -> tuple[Tensor, Tensor]:
         """K draws of h, (K, P, B, H), and the weight of each choice of classes, (P, B): one outside training."""

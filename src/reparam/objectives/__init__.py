@@ -11,7 +11,7 @@ from reparam.objectives.importance import ImportanceBound, PartialImportanceBoun
 from reparam.objectives.informed import InfoGANGame
 from reparam.objectives.introspective import IntrospectiveBound
 from reparam.objectives.lagrange import CapacityBound, RateConstraint, ReconstructionConstraint
-from reparam.objectives.matching import DiscrepancyBound, SlicedBound
+from reparam.objectives.matching import DiscrepancyBound, SlicedBound, StyleMatchBound
 from reparam.objectives.moments import CovarianceBound
 from reparam.objectives.regularized import RegularizedBound
 from reparam.objectives.renyi import RenyiBound
@@ -51,6 +51,7 @@ __all__ = [
     "RenyiBound",
     "SlicedBound",
     "StickingTheLandingBound",
+    "StyleMatchBound",
     "TotalCorrelationBound",
     "VAEGANGame",
     "warmup_weight",

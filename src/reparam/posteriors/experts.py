@@ -78,8 +78,10 @@ class ExpertsPosterior(Posterior):
             variance = 1 / (1 + precision.sum(-2))
             return joint(Normal(variance * (precision * loc).sum(-2), variance.sqrt(), validate_args=False), 1)
         subsets = self.subsets.to(precision)
-        total, pull = subsets @ precision, subsets @ (precision * loc)
-        counts = (flags.to(precision) @ subsets.T) == subsets.sum(-1)
+        total, pull = (  # no product of matrices, which mixed precision would round
+            (subsets.unsqueeze(-1) * values.unsqueeze(-3)).sum(-2) for values in (precision, precision * loc)
+        )
+        counts = (flags.unsqueeze(-2) >= subsets).all(-1)
         counts = torch.cat([~counts[..., 1:].any(-1, keepdim=True), counts[..., 1:]], -1)
         total = torch.where(counts.unsqueeze(-1) & (total > 0), total, 1.0)
         return Experts(pull / total, total.rsqrt(), counts)

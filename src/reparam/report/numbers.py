@@ -116,6 +116,14 @@ _KNOWN = {
     ),
 }
 _KNOWN |= {key: _Known(*words, _digits) for key, words in MEASURED.items()}
+_BY_START = {
+    "imputation_accuracy_": ("{}, hidden", "accuracy", "Share of the items whose class the other observations tell."),
+    "imputation_error_": (
+        "{}, hidden",
+        "standard deviations",
+        "Root of the mean squared error of what the other observations tell; of pictures in units of x.",
+    ),
+}
 _WITHOUT_BOUND = _Known(
     "Reconstruction loss",
     "per example",
@@ -145,7 +153,9 @@ def headline_numbers(evaluation: Mapping[str, Any]) -> list[Number]:
             rows.append(Number(known.name, value, known.unit, known.meaning + _features(evaluation, key)))
     for key, value in evaluation.items():
         if key not in _KNOWN and key not in _SHOWN_ELSEWHERE and is_number(value):
-            rows.append(Number(key, _digits(float(value)), "", ""))
+            start = next((start for start in _BY_START if key.startswith(start)), "")
+            name, unit, meaning = _BY_START.get(start, ("{}", "", ""))
+            rows.append(Number(name.format(key.removeprefix(start)), _digits(float(value)), unit, meaning))
     return rows + _of_fewer(evaluation, {row.name for row in rows})
 
 
