@@ -15,7 +15,7 @@ from reparam.rng import reseed
 from reparam.runs import resume, train
 from reparam.training import Trainer
 from reparam.training.sharding import gathered, own_part, shared_out
-from tests.contracts.members import OF_SEQUENCES, tiny_data
+from tests.contracts.members import OF_OBSERVATIONS, OF_SEQUENCES, several_data, tiny_data
 from tests.training.forked import in_processes
 from tests.training.test_processes import same
 from tests.training.trained import trainer
@@ -49,7 +49,8 @@ def rows(
 ) -> list[dict[str, Any]]:
     """The rows of a short training."""
     settings = {"batch_size": 8, "epochs": 1, "validations": 3, "tensorboard": False, "shard": shard} | given
-    return train(recipe, {"train": settings}, data=tiny_data("unit", shape), out=folder, device="cpu").metrics
+    data = several_data() if recipe in OF_OBSERVATIONS else tiny_data("unit", shape)
+    return train(recipe, {"train": settings}, data=data, out=folder, device="cpu").metrics
 
 
 @pytest.mark.parametrize("recipe", [*QUICK, *(pytest.param(recipe, marks=pytest.mark.slow) for recipe in OTHERS)])
