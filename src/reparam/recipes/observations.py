@@ -40,15 +40,24 @@ def hybrid_vae(spec: DataSpec) -> Values:
     """Hybrid VAE: observations that may be missing are latents, guessed from those that are there.
 
     Classes and rows of numbers are guessed, all but the first observation. From a tenth of the training examples some
-    observations are hidden when they are encoded, so that codes can be told from each of them alone.
+    observations are hidden when they are encoded, so that codes can be told from each of them alone. A value that is
+    guessed weighs as much as all others together (``alpha``), or what is hidden would become a code of its own.
 
     Source:
         Hybrid VAE: improving deep generative models using partial observations (Tulyakov et al., 2017),
         arXiv:1711.11566.
     """
-    guessed = [one.name for one in spec.observations[1:] if one.kind == "classes" or _is_row(one)]
+    guessed = [one for one in spec.observations[1:] if one.kind == "classes" or _is_row(one)]
+    count = sum(numel(one.shape) for one in guessed)
+    others = sum(numel(one.shape) for one in spec.observations) - count
     values = _observed(spec)
-    values["model"] |= {"kind": "hybrid", "posterior": {"kind": "normal"}, "imputed": guessed, "hidden": 0.1}
+    values["model"] |= {
+        "kind": "hybrid",
+        "posterior": {"kind": "normal"},
+        "imputed": [one.name for one in guessed],
+        "hidden": 0.1,
+        "alpha": max(1.0, round(others / max(1, count))),
+    }
     return values
 
 
