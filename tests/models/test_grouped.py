@@ -238,7 +238,7 @@ def test_styles_of_each_group_are_matched_to_the_prior() -> None:
     styles = torch.randn(2, 6, 3, dtype=torch.float64) + 1
     c = torch.zeros(6, 4, dtype=torch.float64)
     c[[0, 1, 2], 0] = c[[3, 4], 1] = 1.0  # the last belongs to no group
-    draws = 4000
+    draws = 1000
     reseed(1)
     found = torch.stack([objective.distance(styles, c) for _ in range(draws)])
     reseed(2)

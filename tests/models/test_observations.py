@@ -212,7 +212,9 @@ def test_a_description_makes_the_same_model(recipe: str) -> None:
     assert repr(again) == repr(model)
 
 
-@pytest.mark.parametrize("recipe", OBSERVATIONS)
+@pytest.mark.parametrize(
+    "recipe", ["mvae", "hybrid-vae", *(pytest.param(r, marks=pytest.mark.slow) for r in ("mmvae", "mopoe-vae"))]
+)
 def test_what_is_missing_is_learned(recipe: str) -> None:
     """Two views of one number: each is told from the other, far better than by its mean."""
     reseed(0)
@@ -288,7 +290,7 @@ def test_side_by_side_of_one_item() -> None:
     assert wide.log_prob(p_x.sample()).shape == (4,)
 
 
-@pytest.mark.parametrize("recipe", ["mvae", "hybrid-vae"])
+@pytest.mark.parametrize("recipe", ["mvae", pytest.param("hybrid-vae", marks=pytest.mark.slow)])
 def test_the_report_shows_what_is_completed(recipe: str, sketched: None) -> None:
     data = several_data()
     model = build(recipe, data).eval()

@@ -29,7 +29,7 @@ from reparam.recipes.basic import BASIC
 from reparam.rng import reseed
 from reparam.runs import Run, choose_device, fit, open_run, resume, train
 from reparam.trace import Bound, Progress, Trace
-from tests.contracts.members import OF_PICTURES, OF_SEQUENCES, tiny_data
+from tests.contracts.members import OF_OBSERVATIONS, OF_PICTURES, OF_SEQUENCES, tiny_data
 from tests.training.trained import equal, timeless, weights
 
 TRAIN = {"batch_size": 8, "epochs": 2, "validations": 2, "tensorboard": False}
@@ -291,8 +291,17 @@ class TestFit:
         for recipe in recipes:
             shape = (1, 2, 2) if recipe in OF_PICTURES else (4, 3) if recipe in OF_SEQUENCES else (4,)
             kind = "unit" if recipe in OF_PICTURES else "real"
-            done = run(recipe=recipe, data=tiny_data(kind, shape, counts))
+            data = few_of_several(counts) if recipe in OF_OBSERVATIONS else tiny_data(kind, shape, counts)
+            done = run(recipe=recipe, data=data)
             assert done.evaluate(samples=3)["n"] == counts[2]
+
+
+def few_of_several(counts: tuple[int, int, int]) -> Data:
+    """Two observations of so many examples."""
+    arrays = {}
+    for split, count in zip(("train", "validation", "test"), counts, strict=True):
+        arrays |= {f"a_{split}": torch.arange(count * 3.0).reshape(count, 3), f"b_{split}": torch.full((count, 2), 5.5)}
+    return load_data(arrays, observations=("a", "b"))
 
 
 class TestEvaluate:
