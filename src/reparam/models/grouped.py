@@ -1,25 +1,23 @@
 """The grouped graphical model: what the members of a group have in common, and what each has for itself."""
 
-from collections.abc import Iterator
 from typing import Any, get_args
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution, Normal
 
 from reparam.distributions import Evidence, Grouped, Members, factors
 from reparam.errors import PartError, ShapeError, nearest
-from reparam.likelihoods import Likelihood
-from reparam.models.base import Autoencoder
 from reparam.models.flat import VAE
+from reparam.models.wrapped import WrappedVAE
 from reparam.networks import ClassCondition
 from reparam.processes import Processes, current
 from reparam.rng import per_example
 from reparam.trace import Trace
 
 
-class GroupedVAE(Autoencoder):
+class GroupedVAE(WrappedVAE):
     r"""A VAE whose first dimensions, the content, are one for all members of a group (ML-VAE, GVAE).
 
     .. math::
@@ -87,29 +85,6 @@ class GroupedVAE(Autoencoder):
         self.style_dropout = style_dropout
         self.membership = ClassCondition(groups)
         self.corruption = vae.corruption
-
-    @property
-    def likelihood(self) -> Likelihood:  # type: ignore[override]
-        """p(x|c, s)."""
-        return self.vae.likelihood
-
-    @property
-    def prior(self) -> Any:
-        """p(c) p(s)."""
-        return self.vae.prior
-
-    @property
-    def latent_dim(self) -> int:
-        return self.vae.latent_dim
-
-    def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
-        self.vae.start(x)
-
-    def inference_parameters(self) -> Iterator[nn.Parameter]:
-        return self.vae.inference_parameters()
-
-    def generative_parameters(self) -> Iterator[nn.Parameter]:
-        return self.vae.generative_parameters()
 
     def infer(self, x: Float[Tensor, "..."], labels: Tensor | None = None, **named: Any) -> Distribution:
         """q(c, s|x) of each example by itself, or, where the group of each is told, with the evidence of all of it.

@@ -13,8 +13,8 @@ from reparam.distributions import CODES, ImputedCodes, OneHot, SideBySide
 from reparam.distributions.noise import gumbel
 from reparam.errors import PartError, RefusedError
 from reparam.likelihoods import Likelihood, ObservationsLikelihood
-from reparam.models.base import Autoencoder
 from reparam.models.flat import VAE
+from reparam.models.wrapped import WrappedVAE
 from reparam.networks import Encoder
 from reparam.rng import per_example
 from reparam.shapes import places
@@ -23,7 +23,7 @@ from reparam.trace import Trace
 MOST_CHOICES = 64
 
 
-class HybridVAE(Autoencoder):
+class HybridVAE(WrappedVAE):
     r"""A VAE of observations d and h of one thing, of which h may be missing: then it is guessed from d.
 
     .. math::
@@ -113,23 +113,6 @@ class HybridVAE(Autoencoder):
                 f"{MOST_CHOICES}, as they are summed out. Leave one out of imputed."
             )
 
-    @property
-    def likelihood(self) -> Likelihood:  # type: ignore[override]
-        """p(d, h|z)."""
-        return self.vae.likelihood
-
-    @property
-    def prior(self) -> Any:
-        """p(z)."""
-        return self.vae.prior
-
-    @property
-    def latent_dim(self) -> int:
-        return self.vae.latent_dim
-
-    def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
-        self.vae.start(x)
-
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         """What moves q(h, z|d): the encoder, the imputer and its head."""
         return chain(
@@ -138,9 +121,6 @@ class HybridVAE(Autoencoder):
             self.head.parameters(),
             self.guess.parameters(),
         )
-
-    def generative_parameters(self) -> Iterator[nn.Parameter]:
-        return self.vae.generative_parameters()
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
         return self.vae.decode(z)

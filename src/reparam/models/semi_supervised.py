@@ -11,15 +11,15 @@ from torch.distributions import Distribution
 
 from reparam.distributions import CODES, ByClass, Refined, Reshaped
 from reparam.errors import PartError, RefusedError
-from reparam.likelihoods import Likelihood
 from reparam.models.base import Autoencoder, late
 from reparam.models.flat import VAE, couples
+from reparam.models.wrapped import WrappedVAE
 from reparam.networks import ClassCondition, Encoder
 from reparam.rng import per_example
 from reparam.trace import Trace
 
 
-class SemiSupervisedVAE(Autoencoder):
+class SemiSupervisedVAE(WrappedVAE):
     r"""A conditional VAE whose class is a latent that some training examples show (M2).
 
     .. math::
@@ -67,28 +67,12 @@ class SemiSupervisedVAE(Autoencoder):
         self.corruption = None
 
     @property
-    def likelihood(self) -> Likelihood:  # type: ignore[override]
-        """p(x|y, s)."""
-        return self.vae.likelihood
-
-    @property
-    def prior(self) -> Any:
-        """p(s|y) of the styles."""
-        return self.vae.prior
-
-    @property
     def latent_dim(self) -> int:
         return self.classes + self.vae.latent_dim
-
-    def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
-        self.vae.start(x)
 
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         """What moves q(y, s|x): the encoder and the classifier."""
         return chain(self.vae.inference_parameters(), self.classifier.parameters(), self.head.parameters())
-
-    def generative_parameters(self) -> Iterator[nn.Parameter]:
-        return self.vae.generative_parameters()
 
     @property
     def tellable(self) -> tuple[str, ...]:

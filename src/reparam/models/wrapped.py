@@ -1,0 +1,41 @@
+"""What graphical models around a flat VAE share with it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from reparam.likelihoods import Likelihood
+from reparam.models.base import Autoencoder
+from reparam.models.flat import VAE
+
+
+class WrappedVAE(Autoencoder):
+    """A model around a flat VAE, whose p(x|z), p(z) and parameters are its own."""
+
+    vae: VAE
+
+    @property
+    def likelihood(self) -> Likelihood:  # type: ignore[override]
+        """p(x|z) of the VAE."""
+        return self.vae.likelihood
+
+    @property
+    def prior(self) -> Any:
+        """p(z) of the VAE."""
+        return self.vae.prior
+
+    @property
+    def latent_dim(self) -> int:
+        return self.vae.latent_dim
+
+    def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
+        self.vae.start(x)
+
+    def inference_parameters(self) -> Iterator[nn.Parameter]:
+        """What moves q of the VAE."""
+        return self.vae.inference_parameters()
+
+    def generative_parameters(self) -> Iterator[nn.Parameter]:
+        return self.vae.generative_parameters()
