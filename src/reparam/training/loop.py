@@ -17,6 +17,7 @@ from reparam.errors import NotFiniteError, RunError
 from reparam.memory import keep_freed_memory
 from reparam.networks import channels_last
 from reparam.rng import counted_seed, part_of_batch, reseed, seeded
+from reparam.subnormals import subnormals_flushed
 from reparam.threads import fastest_threads, threads
 from reparam.trace import Playable, Player, Progress
 from reparam.training.checkpoint import Checkpoint, newest_checkpoint, numbered, of_number, save_checkpoint
@@ -84,9 +85,8 @@ class Trainer:
         self.batch_size = min(settings.batch_size, len(self.train))
         self.own = self.processes.share(self.batch_size)
         self.steps_per_epoch = max(1, len(self.train) // self.batch_size)
-        self.judged_by: str | None = getattr(
-            objective, "judged_by", "elbo"
-        )  # any module that bounds a batch is an objective
+        # any module that bounds a batch is an objective
+        self.judged_by: str | None = getattr(objective, "judged_by", "elbo")
         self.sharded = settings.shard and self.processes.world > 1
         if self.sharded:
             self.model, self.objective = shared_out(*self.given, processes=self.processes)
@@ -150,8 +150,9 @@ class Trainer:
         found = self.model.training, self.objective.training
         self.model.train()
         self.objective.train()
+        share = part_of_batch(self.processes.rank, self.processes.world)
         try:
-            with _ALONE, seeded(self.seed, "training"), part_of_batch(self.processes.rank, self.processes.world):
+            with _ALONE, subnormals_flushed(), seeded(self.seed, "training"), share:
                 yield
         finally:
             self.model.train(found[0])
@@ -375,9 +376,7 @@ class Trainer:
             self.ema = EMA(self.model, self.ema.decay)  # begins with these weights, where it was off so far
             if "ema" in checkpoint.tensors:
                 self.ema.load(checkpoint.tensors["ema"])
-        state = dict(checkpoint.state)
-        state.pop("about")
-        self.state = State.read(state)
+        self.state = State.read({name: value for name, value in checkpoint.state.items() if name != "about"})
         self._begin()
         self.sums.load(checkpoint.tensors.get("sums", {}), self.processes)
         for number, update in enumerate(self.updates):
