@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reparam.data import fetch
+from reparam.data.cells import read_cells
 from reparam.data.fetch import File
 from reparam.data.generated import GENERATED
 from reparam.data.photographs import read_coil, read_olivetti, read_utkface
@@ -155,6 +156,10 @@ UTKFACE = File("utkface64.tar.gz", "ee1b3dd58e7f78195d5fefbbc26bafdc70d03a09de2b
 SHEEP = File("aaron_sheep.npz", "0241dc431ea12f77368a68e166476003e84aaabe9abd4a518b98223033c9a020")
 STROKES = File("omniglot_strokes.npz", "aef1e7aabd42b39308e3de0478e42b5ff66bcb48027b2318a81edac7a582de4f")
 MOCAP = File("mocap35.npz", "725eae0da82a0f0daed6f2122cc4a099e36be04b03041a709f13d2f5da273c08")
+CELLS = (
+    File("pbmc_10k_protein_v3_200cells.h5ad", "512fe360bd1cc79821f67959cc47e19b92bb7edbbb9351da5d1e9d70b35102a2"),
+    File("pbmc_5k_protein_v3_200cells.h5ad", "83f2c7d175600acf458d839920ce52448beeab66557a76d8b0312c91102a3326"),
+)
 MFEAT_SUMS = {
     "fou": "71ad1032848af3b11f0a093eeddccaa7c81bceb76859bc95d8e2b3c4fed12305",
     "fac": "115c65d51b7dea5922bdf9f7dd19b2d05cce58289b528075df7a43075b5d5f5f",
@@ -257,6 +262,12 @@ ROWS = (
         "2,000 handwritten digits in six views, tables of 6 to 240 numbers (several observations)",
         "CC BY 4.0 (UCI)",
         (Bundle(tuple(File(f"mfeat-{view}.csv.gz", MFEAT_SUMS[view]) for view in MFEAT), read_mfeat),),
+    ),
+    Dataset(
+        "single-cell",
+        "400 blood cells: the 500 genes that vary most, and 14 proteins (several observations)",
+        "CC BY 4.0 (10x Genomics)",
+        (Bundle(CELLS, read_cells),),
     ),
     Dataset(
         "sketches",
