@@ -39,6 +39,7 @@ class DataConfig(Strict):
         labelled: How many training examples keep their labels.
         observations: What x is made of, where several things are seen of each example.
         hidden: In what share of the training examples an observation is hidden, by name.
+        pieces: Training sequences are cut into pieces of at most so many steps.
         seed: Seed of random splits and subsets; apart from the run's seed, so that runs share a test split.
         stream: ``on`` leaves the data on disk, ``off`` loads them, ``auto`` streams what is large beside the memory.
     """
@@ -53,6 +54,7 @@ class DataConfig(Strict):
     labelled: Annotated[int, Field(ge=1)] | None = None
     observations: tuple[str, ...] = ()
     hidden: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = None
+    pieces: Annotated[int, Field(ge=1)] | None = None
     seed: int = 0
     stream: Literal["auto", "on", "off"] = "auto"
 

@@ -47,7 +47,7 @@ def read_split(run: Run, source: str, seed: int, split: str) -> Split:
         return run.load_items(source).fixed(seed, "items")
     if not own:
         return run.load_data(source).split(split).fixed(seed, "evaluation")
-    data = load_data(**chosen.model_dump() | {"labelled": None}).to(next(run.model.parameters()).device)
+    data = load_data(**chosen.model_dump() | {"labelled": None, "pieces": None}).to(next(run.model.parameters()).device)
     return data.split(split).fixed(seed, "evaluation")
 
 

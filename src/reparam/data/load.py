@@ -15,6 +15,7 @@ from reparam.data.formats import read_path
 from reparam.data.generated import GENERATED, Generated, generated, shared_out
 from reparam.data.labels import few_labels
 from reparam.data.observations import forget, hide, side_by_side, with_units
+from reparam.data.pieces import cut
 from reparam.data.prepare import divided, undivided
 from reparam.data.raw import FOUND_OUT, Declared, Raw, Wanted
 from reparam.data.records import Axes, Binarize, Data, DataSpec, Split, Values
@@ -45,6 +46,7 @@ def load_data(
     labelled: int | None = None,
     observations: Sequence[str] = (),
     hidden: Mapping[str, float] | None = None,
+    pieces: int | None = None,
     stream: bool | str = "auto",
 ) -> Data:
     """Reads data from a name, a path or a Python object.
@@ -80,6 +82,7 @@ def load_data(
             where one is missing: arrays of an .npz file or a dict, groups of columns of a table (``depth`` for
             ``depth_1``, ``depth_2``), sub-folders of pictures with matching names, ``x``, ``labels`` or ``attributes``.
         hidden: In what share of the training examples an observation is hidden, by name.
+        pieces: Cuts training sequences into pieces of at most so many steps; validation and test stay whole.
         stream: True (``on``) leaves the data on disk and reads them block by block, False (``off``) loads them;
             ``auto`` streams .npy, .parquet and .tar files that would take more than a quarter of the memory. Streamed
             data are divided by whole blocks, and what their values mean is decided from a random sample of blocks.
@@ -90,8 +93,9 @@ def load_data(
         ShapeError: if their shape does not fit the spec.
         MissingExtraError: if a format needs a package that is not installed.
     """
-    if limit is not None and limit < 1:
-        raise DataError(f"limit={limit}; expected at least 1.")
+    for option, number in (("limit", limit), ("pieces", pieces)):
+        if number is not None and number < 1:
+            raise DataError(f"{option}={number}; expected at least 1.")
     declared = said(axes, values)
     given, source = source, located(source)
     on_disk = streams(source, stream)
@@ -100,7 +104,7 @@ def load_data(
         raise DataError(f"observations={', '.join(names)}: streamed data have one. Set stream to off.")
     if isinstance(source, Data) and spec is None and size is None and declared == FOUND_OUT and not observations:
         data = source if name is None else renamed(source, name)
-        data = data if limit is None and labelled is None and not hidden else replace(data, origin={})
+        data = data if (limit, labelled, hidden or None, pieces) == (None,) * 4 else replace(data, origin={})
     elif on_disk:
         found = opened_stream(source, wanted(size, spec))
         found = replace(found, name=name or found.name, declared=declared)
@@ -120,7 +124,7 @@ def load_data(
     if not isinstance(source, Data):
         origin: dict[str, Any] = {"size": size, "axes": axes, "values": values, "seed": seed}
         origin |= {"validation": validation, "limit": limit, "labelled": labelled}
-        origin |= {"observations": tuple(observations), "hidden": hidden}
+        origin |= {"observations": tuple(observations), "hidden": hidden, "pieces": pieces}
         if isinstance(given, str | os.PathLike):
             path = os.path.realpath(os.path.expanduser(given))  # found again from any folder
             given = path if not is_named(given) and os.path.exists(path) else given
@@ -136,6 +140,8 @@ def load_data(
         )
     if labelled is not None:
         data = replace(data, train=forget(few_labels(data.train, labelled, seed)))
+    if pieces is not None:
+        data = replace(data, train=cut(data.train, pieces))
     return replace(data, train=hide(data.train, hidden, seed)) if hidden else data
 
 
