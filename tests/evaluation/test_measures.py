@@ -41,6 +41,13 @@ def test_all_numbers_of_a_discrete_model() -> None:
     assert "mse_corrupted" not in found
 
 
+def test_codes_without_noise_take_one_draw() -> None:
+    split, quantised = tiny_split("binary", (1, 8, 8), 20, 5), model("vq-vae", "binary", (1, 8, 8))
+    found = evaluate(quantised, split, samples=30, seed=1)
+    assert (found["nll_samples"], found["nll_ess"]) == (1, 1.0)
+    assert -found["nll"] == pytest.approx(found["elbo"], rel=1e-5)  # the bound at the one code
+
+
 def test_active_units_count_means_that_move() -> None:
     vae, split = model("vae", "real", (4,), latent_dim=3).eval(), tiny_split("real", (4,), 50, 1)
     means = vae.encode(split.batch(slice(None)).x)

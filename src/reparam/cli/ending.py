@@ -49,7 +49,7 @@ def print_numbers(evaluation: dict[str, Any], *, stderr: bool = False) -> None:
     rows = [(row.name, row.value, row.unit) for row in headline_numbers(evaluation) if row.unit]
     heading = f"{evaluation['split']} split, {evaluation['n']:,} items"
     print_table((heading, "value", "unit"), rows, numbers=(1,), stderr=stderr)
-    if (draws := evaluation.get("nll_samples")) and (worth := evaluation.get("nll_ess")):
+    if (draws := evaluation.get("nll_samples", 1)) > 1 and (worth := evaluation.get("nll_ess")):
         print_line(f"log p(x): {draws:,} draws for each item, worth {worth:.1f} independent ones", stderr=stderr)
     for name, reason in refusals(evaluation).items():
         print_line(f"no {'log p(x)' if name == 'nll' else name}: {reason}", stderr=stderr)

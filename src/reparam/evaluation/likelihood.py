@@ -44,11 +44,14 @@ class Likelihoods:
         log_p_x: (B,), nats
         stderr: (B,), Monte Carlo standard error of log_p_x, nats
         ess: (B,), effective sample size, from 1 to S
+    Attributes:
+        draws: S, draws that were made of each example: 1 where q has no noise, so that all would be the same.
     """
 
     log_p_x: Float[Tensor, " B"]
     stderr: Float[Tensor, " B"]
     ess: Float[Tensor, " B"]
+    draws: int
 
 
 class _Stream:
@@ -73,7 +76,7 @@ class _Stream:
         mean = self.first / s
         variance = (self.second / s - mean.square()).clamp_min(0) / max(1, s - 1)
         ess = self.first.square() / self.second
-        return Likelihoods(self.largest + mean.log(), variance.sqrt() / mean, ess)
+        return Likelihoods(self.largest + mean.log(), variance.sqrt() / mean, ess, s)
 
 
 def require_density(trace: Trace) -> None:
@@ -195,7 +198,8 @@ def _weighted(
             done += len(piece)
             if progress:
                 progress(done)
-    return Likelihoods(*(torch.cat([getattr(p, n) for p in parts]) for n in ("log_p_x", "stderr", "ess")))
+    log_p_x, stderr, ess = (torch.cat([getattr(p, n) for p in parts]) for n in ("log_p_x", "stderr", "ess"))
+    return Likelihoods(log_p_x, stderr, ess, parts[0].draws)
 
 
 def _threads(model: Model, piece: Batch, decodes: int, rows: int) -> int:

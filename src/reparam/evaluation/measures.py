@@ -115,7 +115,7 @@ def nll(judged: Judged) -> dict[str, Any]:
     values = -found.log_p_x
     result: dict[str, Any] = {"nll": values.mean().item(), "nll_stderr": standard_error(values)}
     result["nll_mc_stderr"] = (found.stderr.square().sum().sqrt() / len(values)).item()
-    result |= {"nll_samples": judged.samples, "nll_n": len(values), "nll_ess": found.ess.mean().item()}
+    result |= {"nll_samples": found.draws, "nll_n": len(values), "nll_ess": found.ess.mean().item()}
     size: float = numel(split.spec.shape)
     if "lengths" in split.named:
         steps = split.named["lengths"].double().mean().item()

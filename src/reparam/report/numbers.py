@@ -201,7 +201,9 @@ def _likelihood(evaluation: Mapping[str, Any]) -> Number:
         parts.append(_PROBABILITY if evaluation["discrete"] else _DENSITY)
     if is_number(evaluation.get("nll_stderr")):
         parts.append("\N{PLUS-MINUS SIGN} is the standard error of the mean over the examples.")
-    if is_number(evaluation.get("nll_samples")):
+    if evaluation.get("nll_samples") == 1:
+        parts.append("By one draw of each code, which is all there is where codes have no noise: a lower bound.")
+    elif is_number(evaluation.get("nll_samples")):
         drawn = f"S = {int(evaluation['nll_samples']):,} samples for each example"
         if is_number(evaluation.get("nll_ess")):
             drawn += (
