@@ -258,7 +258,7 @@ def hide(split: Split, shares: Mapping[str, float], seed: int = 0) -> Split:
     left = torch.stack([~x[:, place].isnan().all(1) for place in places.values()], 1)
     bare = (~left.any(1)).nonzero().flatten().tolist()
     if bare:  # one of those that were there, at random
-        whole = torch.cat([split.examples(torch.tensor([row], device=x.device)).float() for row in bare])
+        whole = split.examples(torch.tensor(bare, device=x.device)).float()
         scores = torch.rand(len(bare), len(places), generator=generator(seed, "keep")).to(x.device)
         kept = scores.masked_fill(~before[bare], -1.0).argmax(1).tolist()
         own = list(places.values())
