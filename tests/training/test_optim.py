@@ -42,6 +42,15 @@ def test_equals_that_of_torch(decoupled: bool, weight_decay: float) -> None:
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
+def test_moments_that_mean_nothing_become_zero() -> None:
+    adam = Adam([torch.ones(4)], (0.9, 0.999), 0.0, False)
+    for step in range(1000):
+        adam.step([torch.tensor([1.0, 0.0, 0.0, 1e-20]) if not step else torch.tensor([1.0, 0.0, 0.0, 0.0])], 1e-3)
+        assert ((adam.first[0] == 0) | (adam.first[0].abs() > torch.finfo(torch.float32).tiny)).all()  # none subnormal
+    assert adam.first[0][0] > 0.9
+    assert (adam.first[0][1:] == 0).all()
+
+
 def test_state_comes_back_whatever_its_layout() -> None:
     first, second = (Adam([nn.Parameter(value) for value in shapes()], (0.9, 0.99), 0.0, False) for _ in range(2))
     with torch.no_grad():

@@ -17,7 +17,6 @@ from reparam.errors import NotFiniteError, RunError
 from reparam.memory import keep_freed_memory
 from reparam.networks import channels_last
 from reparam.rng import counted_seed, part_of_batch, reseed, seeded
-from reparam.subnormals import subnormals_flushed
 from reparam.threads import fastest_threads, threads
 from reparam.trace import Playable, Player, Progress
 from reparam.training.checkpoint import Checkpoint, newest_checkpoint, numbered, of_number, save_checkpoint
@@ -152,7 +151,7 @@ class Trainer:
         self.objective.train()
         share = part_of_batch(self.processes.rank, self.processes.world)
         try:
-            with _ALONE, subnormals_flushed(), seeded(self.seed, "training"), share:
+            with _ALONE, seeded(self.seed, "training"), share:
                 yield
         finally:
             self.model.train(found[0])

@@ -14,6 +14,7 @@ from reparam.training.sharding import gathered, own_part, put
 
 EPS = 1e-8
 SMALLEST_SCALE = 2.0**-14
+NOTHING, SWEEP = 1e-30, 64
 
 
 class Adam:
@@ -21,6 +22,10 @@ class Adam:
 
     It gives what ``torch.optim.Adam(fused=True)`` gives, bit for bit, and leaves out what that does in Python at every
     step, which costs as much as a layer of a small network. Gradients must be laid out like their parameters.
+
+    On the CPU every 64th step takes moments below 1e-30 for zero. They move a weight by less than 1e-24, and where a
+    unit is dead or a latent unused they shrink on and on: below 1.2e-38 they are subnormal numbers, which an Intel core
+    takes fourteen times as long to compute with.
 
     Args:
         parameters: What it moves.
@@ -67,6 +72,9 @@ class Adam:
         )
         if skip is not None:
             torch._foreach_sub_(steps, [skip] * len(steps))
+        if steps[0].device.type == "cpu" and int(steps[0]) % SWEEP == 0:
+            for moment in (*lists[2], *lists[3]):
+                moment.masked_fill_(moment.abs() < NOTHING, 0.0)
 
     def state(self) -> dict[str, Tensor]:
         """The moments and the counts of steps, by number of parameter, whole."""
