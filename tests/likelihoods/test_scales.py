@@ -108,3 +108,25 @@ def test_structural_terms_are_zero_for_equal_images() -> None:
         assert p_x.log_prob(h.sigmoid()).abs().max() < 1e-9
         assert torch.equal(p_x.mean, h.sigmoid())
         assert p_x.log_prob(1 - h.sigmoid()).lt(-1).all()
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-3, 0.19, 0.21, 4.0, 16.0, 30.0, 60.0])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_the_continuous_bernoulli_is_a_density_for_any_logit(size: float, sign: float) -> None:
+    h = torch.full((1,), sign * size)
+    p_x = ContinuousBernoulliLikelihood((1,))(h)
+    x = torch.linspace(0, 1, 20_001, dtype=torch.float64)
+    log_prob = ContinuousBernoulliLikelihood((1,))(h.double()).log_prob(x.unsqueeze(-1))
+    density = log_prob.exp()
+    assert torch.trapezoid(density, x).item() == pytest.approx(1, abs=1e-4)
+    mean = torch.trapezoid(density * x, x).item()
+    assert p_x.mean.item() == pytest.approx(mean, abs=1e-4)
+    variance = torch.trapezoid(density * (x - mean).square(), x).item()
+    assert p_x.variance.item() == pytest.approx(variance, rel=1e-2)
+    assert torch.allclose(p_x.log_prob(x[::100, None].float()).double(), log_prob[::100], atol=1e-4)
+    reseed(0)
+    draws = p_x.sample(torch.Size([4000]))
+    assert draws.mean().item() == pytest.approx(mean, abs=5 * variance**0.5 / 4000**0.5)
+    logits = h.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(ContinuousBernoulliLikelihood((1,))(logits).log_prob(torch.tensor([0.9])), logits)
+    assert slope.item() == pytest.approx(0.9 - mean, abs=2e-4)  # d log p / dh = x - E[x]

@@ -120,7 +120,7 @@ def test_renyi_bounds_fall_as_alpha_grows() -> None:
     found = [RenyiBound(50, order).bound(trace, Progress()).value for order in orders]  # type: ignore[arg-type]
     for higher, lower in pairwise(found):
         assert higher.gt(lower).all()  # means of higher order are larger, draw by draw
-    assert torch.equal(found[3], ImportanceBound(50).bound(trace, Progress()).value)
+    assert torch.allclose(found[3], ImportanceBound(50).bound(trace, Progress()).value, rtol=1e-12)
     assert torch.equal(RenyiBound(50, 1.0).bound(trace, Progress()).value, trace.elbo)
     middle = 0.5 * (found[5] + found[6])
     assert torch.allclose(middle, trace.log_w.mean(0), atol=0.02)  # alpha = 1, within the square of its distance

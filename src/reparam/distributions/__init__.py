@@ -3,6 +3,7 @@
 from reparam.distributions.bernoulli import JointBernoulli
 from reparam.distributions.by_class import ByClass, Reshaped
 from reparam.distributions.codes import AutoregressiveCodes, Codebook, CodePoint, UniformCodes, ancestral, log_mass
+from reparam.distributions.continuous_bernoulli import LogitsContinuousBernoulli
 from reparam.distributions.detaching import detached
 from reparam.distributions.energy import Energy
 from reparam.distributions.flow import Flow
@@ -53,6 +54,7 @@ __all__ = [
     "Grouped",
     "ImputedCodes",
     "JointBernoulli",
+    "LogitsContinuousBernoulli",
     "Members",
     "NormalMixture",
     "OneHot",

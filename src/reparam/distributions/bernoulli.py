@@ -63,7 +63,7 @@ class _LogitsLogProb(torch.autograd.Function):
 class JointBernoulli(Independent):
     r"""Independent values of 0 or 1; what :func:`joint` makes of a Bernoulli, with a faster log density.
 
-    .. math:: \log p(x) = \sum_d x_d h_d - \mathrm{softplus}(h_d)
+    .. math:: \log p(x) = \sum_d \left[x_d h_d - \mathrm{softplus}(h_d)\right]
 
     Shapes:
         logits h: (*batch, *event)

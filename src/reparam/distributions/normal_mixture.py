@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Size, Tensor
 from torch.distributions import Independent, MixtureSameFamily, Normal
+from torch.nn import functional as F
 from torch.types import _size
 
 from reparam.distributions.noise import gumbel
@@ -49,7 +50,7 @@ class NormalMixture(MixtureSameFamily):
             return z
         normal = self._component_distribution.base_dist  # type: ignore[attr-defined]
         log_normal = normal.log_prob(z.unsqueeze(-2))
-        before = log_normal.cumsum(-1) - log_normal  # log density of the dimensions in front
+        before = F.pad(log_normal[..., :-1].cumsum(-1), (1, 0))  # log density of the dimensions in front
         weights = (self._mixture_distribution.logits.unsqueeze(-1) + before).softmax(-2)
         cdf = normal.cdf(z.unsqueeze(-2))
         level = (weights * cdf).sum(-2)  # F(z_l | z_<l), (*samples, *batch, L)

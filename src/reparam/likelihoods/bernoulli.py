@@ -2,9 +2,9 @@
 
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import ContinuousBernoulli, Independent
+from torch.distributions import Independent
 
-from reparam.distributions import JointBernoulli, joint
+from reparam.distributions import JointBernoulli, LogitsContinuousBernoulli, joint
 from reparam.likelihoods.base import Likelihood
 from reparam.shapes import Shape
 
@@ -12,7 +12,7 @@ from reparam.shapes import Shape
 class BernoulliLikelihood(Likelihood):
     r"""Each value is 0 or 1; the decoder gives logits.
 
-    .. math:: \log p(x \mid z) = \sum_d x_d h_d - \mathrm{softplus}(h_d)
+    .. math:: \log p(x \mid z) = \sum_d \left[x_d h_d - \mathrm{softplus}(h_d)\right]
 
     Shapes:
         h: (*batch, *data_shape)
@@ -47,4 +47,4 @@ class ContinuousBernoulliLikelihood(Likelihood):
         super().__init__(data_shape)
 
     def distribution(self, h: Float[Tensor, "..."]) -> Independent:
-        return joint(ContinuousBernoulli(logits=h, validate_args=False), len(self.data_shape))
+        return joint(LogitsContinuousBernoulli(h), len(self.data_shape))

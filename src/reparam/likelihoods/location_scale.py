@@ -45,7 +45,8 @@ class LocationScaleLikelihood(Likelihood, ABC):
 class NormalLikelihood(LocationScaleLikelihood):
     r"""Normal noise around the decoder's output; with a fixed sigma, the squared error in nats.
 
-    .. math:: \log p(x \mid z) = -\sum_d \frac{(x_d - h_d)^2}{2 \sigma^2} + \log \sigma + \tfrac12 \log 2 \pi
+    .. math::
+        \log p(x \mid z) = -\sum_d \left[\frac{(x_d - h_d)^2}{2 \sigma^2} + \log \sigma + \tfrac12 \log 2 \pi\right]
     """
 
     @property
@@ -56,7 +57,7 @@ class NormalLikelihood(LocationScaleLikelihood):
 class LaplaceLikelihood(LocationScaleLikelihood):
     r"""Laplace noise around the decoder's output; with a fixed scale, the absolute error in nats.
 
-    .. math:: \log p(x \mid z) = -\sum_d \frac{|x_d - h_d|}{b} + \log 2 b
+    .. math:: \log p(x \mid z) = -\sum_d \left[\frac{|x_d - h_d|}{b} + \log 2 b\right]
     """
 
     @property

@@ -10,11 +10,10 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from reparam.distributions import CODES, ImputedCodes, OneHot, SideBySide
-from reparam.distributions.noise import gumbel
 from reparam.errors import PartError, RefusedError
 from reparam.likelihoods import Likelihood, ObservationsLikelihood
 from reparam.models.flat import VAE
-from reparam.models.wrapped import WrappedVAE
+from reparam.models.wrapped import WrappedVAE, drawn_by
 from reparam.networks import Encoder
 from reparam.rng import per_example
 from reparam.shapes import places
@@ -188,7 +187,7 @@ class HybridVAE(WrappedVAE):
         guessed = q.guess.log_prob(torch.where(q.missing, h, torch.nan)).permute(2, 1, 0).flatten()[None]
         kl_dims = own.kl_dims
         return Trace(
-            self._one(own.z, weights),
+            drawn_by(weights, own.z[0].unflatten(0, (len(q.x), kept, samples)).transpose(0, 2)),
             q,
             own.p_z,
             own.p_x,
@@ -199,14 +198,6 @@ class HybridVAE(WrappedVAE):
             penalty=penalty,
             kl_dims=lambda: None if kl_dims is None else over(kl_dims),
         )
-
-    def _one(self, z: Float[Tensor, "1 N L"], weights: Float[Tensor, "P B"]) -> Float[Tensor, "K B L"]:
-        """The code of one choice of what is summed out, drawn by its weight."""
-        each = z[0].unflatten(0, (weights.shape[1], weights.shape[0], -1)).transpose(0, 2)  # (K, P, B, L)
-        with per_example(2):
-            scores = weights.log() + gumbel(each.shape[:-1], weights)
-        chosen = scores.argmax(1, keepdim=True).unsqueeze(-1).expand(-1, -1, -1, each.shape[-1])
-        return each.gather(1, chosen).squeeze(1)
 
     def _drawn(self, q: ImputedCodes, samples: int) -> tuple[Tensor, Tensor]:
         """K draws of h, (K, P, B, H), and the weight of each choice of classes, (P, B): one outside training."""

@@ -13,7 +13,7 @@ from reparam.distributions import CODES, ByClass, Refined, Reshaped
 from reparam.errors import PartError, RefusedError
 from reparam.models.base import Autoencoder, late
 from reparam.models.flat import VAE, couples
-from reparam.models.wrapped import WrappedVAE
+from reparam.models.wrapped import WrappedVAE, drawn_by
 from reparam.networks import ClassCondition, Encoder
 from reparam.rng import per_example
 from reparam.trace import Trace
@@ -157,9 +157,10 @@ class SemiSupervisedVAE(WrappedVAE):
         p_y = self.p_z().log_probs
         log_q_y = torch.where(seen, 0.0, (q.probs * q.log_probs).sum(-1))
         kl = torch.stack([over(own.kl.sum(-1)), (log_q_y - (shown * p_y).sum(-1)).expand(samples, -1)], -1)
-        style = (own.z.unflatten(1, (len(x), self.classes)) * shown.unsqueeze(-1)).sum(-2)
+        style = own.z.unflatten(1, (len(x), self.classes)).transpose(1, 2)  # (K, C, B, L)
+        y = torch.eye(self.classes, dtype=style.dtype, device=x.device).unsqueeze(1).expand(samples, -1, len(x), -1)
         return Trace(
-            torch.cat([shown.expand(samples, -1, -1), style], -1),
+            drawn_by(shown.mT.detach(), torch.cat([y, style], -1)),
             Refined(q),
             self.p_z(),
             own.p_x,

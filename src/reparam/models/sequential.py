@@ -170,7 +170,7 @@ class SequentialVAE(Autoencoder):
         noise, own, there = walk.noise, walk.q, q.mask.unsqueeze(-1)
         standard = Normal(torch.zeros_like(noise), 1.0, validate_args=False)
         p_steps = self.rooms.decoded(walk.inputs)
-        kl = cache(lambda: kl_normal(own, Normal(torch.zeros_like(own.loc), torch.ones_like(own.scale))) * there)
+        kl = cache(lambda: kl_normal(own, Normal(torch.zeros_like(own.loc), 1.0, validate_args=False)) * there)
         return Trace(
             q.whole(noise),
             q,

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.types import _size
 
 from reparam.distributions import is_density, is_discrete
+from reparam.errors import ShapeError
 from reparam.likelihoods import Likelihood
 from reparam.networks import Decoder, Dynamics, Encoder
 
@@ -137,7 +138,16 @@ class Trajectory(Distribution):
         return each.sum((-2, -1)).reshape(*lead, *self.batch_shape)
 
     def expand(self, batch_shape: _size, _instance: Distribution | None = None) -> "Trajectory":
-        """The same as a batch of one; there is no other way to expand it."""
+        """The same as a batch of one; there is no other way to expand it.
+
+        Raises:
+            ShapeError: if more is asked for.
+        """
+        if Size(batch_shape).numel() != len(self.mask):
+            raise ShapeError(
+                f"Trajectory: q of {len(self.mask)} sequences cannot be expanded to {tuple(batch_shape)}. Infer it of "
+                "as many sequences."
+            )
         return Trajectory(self.rooms, self.values, self.phi, self.mask, Size(batch_shape), self.steps)
 
 

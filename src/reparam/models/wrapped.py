@@ -6,9 +6,19 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reparam.distributions.noise import gumbel
 from reparam.likelihoods import Likelihood
 from reparam.models.base import Autoencoder
 from reparam.models.flat import VAE
+from reparam.rng import per_example
+
+
+def drawn_by(weights: Float[Tensor, "P B"], each: Float[Tensor, "K P B L"]) -> Float[Tensor, "K B L"]:
+    """Of P codes of each example one, drawn by the weights; it keeps its gradient, the choice has none."""
+    with per_example(2):
+        scores = weights.log() + gumbel(each.shape[:-1], weights)
+    number = scores.argmax(1, keepdim=True).unsqueeze(-1).expand(-1, -1, -1, each.shape[-1])
+    return each.gather(1, number).squeeze(1)
 
 
 class WrappedVAE(Autoencoder):

@@ -17,6 +17,7 @@ from reparam.objectives.common import (
     plain_terms,
     prior_draws,
     require_at_least,
+    require_moved,
     require_noise,
     require_prior,
 )
@@ -164,7 +165,8 @@ class AdversarialBound(Objective):
     The second player, the critic D, learns to tell draws from the prior from codes. There is no KL, so q may be a point
     mass; then ``elbo`` shows minus the distortion alone, because what a critic says means something else at each
     step. The critic pays for the squared slope of its log odds at draws from the prior: both players have the same
-    learning rate, and one without that penalty is soon so sure that the encoder finds no way.
+    learning rate, and one without that penalty is soon so sure that the encoder finds no way. Codes come to the prior,
+    not the prior to the codes: one that learns stays where it is.
 
     Args:
         latent_dim: Number of latent dimensions L.
@@ -197,7 +199,7 @@ class AdversarialBound(Objective):
         self.hidden_dims = tuple(hidden_dims)
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
-        require_prior("AdversarialBound", trace)
+        require_moved("AdversarialBound", require_prior("AdversarialBound", trace), trace.z)
         convincing = F.logsigmoid(self.critic(trace.z)).mean(0)
         value = penalised(self.weight * convincing - trace.distortion, trace)
         return Bound(value, plain_terms(trace) | {"convincing": convincing.detach()})

@@ -5,7 +5,6 @@ import torch
 from reparam.objectives.base import Objective
 from reparam.objectives.common import elbo_terms, penalised, penalty_terms
 from reparam.objectives.schedules import require_warmup, warmup_weight
-from reparam.processes import current
 from reparam.trace import Bound, Progress, Trace
 
 LEAST = 0.01  # nats, so that a group without KL keeps a weight
@@ -16,7 +15,7 @@ class BalancedELBO(Objective):
 
     .. math::
         \mathcal{L}(x) = \frac1K \sum_k \log p(x \mid z_k) - w(t) \sum_g \gamma_g \mathrm{KL}_g, \qquad
-        \gamma_g = \frac{G\, \overline{\mathrm{KL}}_g}{\sum_h \overline{\mathrm{KL}}_h}
+        \gamma_g = \frac{G\, (E|\mathrm{KL}_g| + 0.01)}{\sum_h (E|\mathrm{KL}_h| + 0.01)}
 
     The mean KL of a group over the batch is a constant in its weight. From the end of the warm-up on (w = 1) all
     weights are 1, and at validation: it is the ELBO then.
@@ -45,5 +44,5 @@ class BalancedELBO(Objective):
     def _balanced(self, trace: Trace) -> torch.Tensor:
         """KL per example, summed over the groups with their weights."""
         groups = trace.kl.mean(0)
-        share = current().mean(groups.detach().abs().mean(0)) + LEAST
+        share = self.group.mean(groups.detach().abs().mean(0)) + LEAST
         return (groups * (share / share.mean())).sum(-1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from reparam.networks import ClassCondition, Condition
-from reparam.objectives.common import elbo_terms, require_at_least, require_noise, told_in_games
+from reparam.objectives.common import elbo_terms, penalised, require_at_least, require_noise, told_in_games
 from reparam.objectives.feature_matching import ClassMatching, half_squared, mean_distance
 from reparam.objectives.games import Game, Units
 from reparam.objectives.rival import CriticSettings, Duel, Rival, critic_settings
@@ -77,7 +77,7 @@ class VAEGANGame(Game):
     def forward(self, model: Any, batch: HasNamedValues, progress: Progress) -> Bound:
         trace = _traced("VAEGANGame", model, batch)
         if not self.rival.begun(progress):
-            return Bound(trace.elbo, elbo_terms(trace.distortion, trace.rate))
+            return Bound(penalised(trace.elbo, trace), elbo_terms(trace.distortion, trace.rate))
         c, named = self.told(batch), batch.pick(model.conditions)
         coded, made = trace.p_x.mean[0], self.new(model, batch)
         again = model.decode(trace.z[0].detach(), **named).mean  # x' once more, and no way back to the encoder
@@ -88,7 +88,7 @@ class VAEGANGame(Game):
         like = half_squared(target, self.rival(coded, c).fine) / variance
         for_decoder = (self.gamma - 1) * half_squared(target, seen.fine) / variance
         convincing = self.rival.convinced(seen) + self.rival.convinced(self.rival(made, c))
-        value = convincing - self.beta * trace.rate - like - for_decoder
+        value = penalised(convincing - self.beta * trace.rate - like - for_decoder, trace)
         shown = {
             "rate": trace.rate.detach(),
             "style": variance.sqrt().expand_as(like),
@@ -239,7 +239,7 @@ class CVAEGANGame(Game):
             + half_squared(of_classes, self.matching(coded).coarse)
         )
         critic_cost, class_cost = _matched(self, self.matching, batch, made, of_critic)
-        value = -self.kl_weight * trace.rate - self.pair_weight * pairs
+        value = penalised(-self.kl_weight * trace.rate - self.pair_weight * pairs, trace)
         value = value - self.critic_weight * counts * critic_cost - self.class_weight * class_cost
         each = torch.ones_like(pairs.detach())
         terms = {"rate": trace.rate.detach(), "pairs": pairs.detach()}

@@ -3,13 +3,14 @@
 import math
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
-from reparam.distributions import OptimalScale, factors, is_density
+from reparam.distributions import OptimalScale, PointMass, factors, is_density, is_discrete
 from reparam.errors import PartError, RefusedError
-from reparam.processes import Processes, current
+from reparam.processes import Processes
 from reparam.rng import per_example
 from reparam.trace import HasNamedValues, Maker, Model, Trace
 
@@ -48,9 +49,9 @@ def penalised(value: Float[Tensor, " B"], trace: Trace) -> Float[Tensor, " B"]:
     return value if trace.penalty is None else value - trace.penalty
 
 
-def mean_kl(trace: Trace) -> Float[Tensor, " G"]:
+def mean_kl(trace: Trace, group: Processes) -> Float[Tensor, " G"]:
     """The KL of each latent group, the mean over draws and the whole batch (of all processes), nats."""
-    return current().mean(trace.kl.mean((0, 1)))
+    return group.mean(trace.kl.mean((0, 1)))
 
 
 def require_at_least(owner: str, least: float, **settings: float) -> None:
@@ -68,12 +69,17 @@ def require_noise(owner: str, trace: Trace) -> None:
     """Checks that KL(q || p) and log q exist.
 
     Raises:
-        RefusedError: if q is a point mass.
+        RefusedError: if q is a point mass, or its draws are relaxed.
     """
-    if not is_density(trace.q):
+    if isinstance(trace.q, PointMass):
         raise RefusedError(
             f"{owner}: q(z|x) is a point mass, so KL(q || p) is infinite. Take a posterior with a density, such as "
             "'normal'."
+        )
+    if not is_density(trace.q):
+        raise RefusedError(
+            f"{owner}: draws of q(z|x) are relaxed in training, where log q is no density. Take the objective 'elbo', "
+            "or a posterior with a density, such as 'categorical'."
         )
 
 
@@ -90,6 +96,20 @@ def require_draws(owner: str, trace: Trace) -> None:
         raise RefusedError(
             f"{owner}: q(z|x) has no noise, so all draws are the same one and weighing them is pointless. Take the "
             "objective 'elbo', or a posterior with noise, such as 'normal'."
+        )
+
+
+def require_path(owner: str, trace: Trace) -> None:
+    """Checks that draws of q are functions of its parameters, whose derivative is that of the path.
+
+    Raises:
+        RefusedError: if q is a point mass, has no noise, or is over classes.
+    """
+    require_draws(owner, trace)
+    if is_discrete(trace.q):
+        raise RefusedError(
+            f"{owner}: draws of classes pass gradients straight through, which is no derivative of their path. Take "
+            "the objective 'elbo' or 'iwae', or a posterior such as 'normal'."
         )
 
 
@@ -154,6 +174,23 @@ def prior_draws(p_z: Distribution, shape: Size) -> Float[Tensor, "*N L"]:
     if not p_z.batch_shape:
         return draw(shape[:-1])
     return draw(Size([math.prod(shape[:-1]) // p_z.batch_shape[0]])).reshape(shape)
+
+
+def require_moved(owner: str, p_z: Distribution, z: Float[Tensor, "K B L"]) -> None:
+    """Checks that a prior does not learn from its density alone, where no KL asks for that.
+
+    Args:
+        owner: Who asks.
+        p_z: The prior.
+        z: Some codes.
+    Raises:
+        RefusedError: if it has parameters, and draws without a gradient.
+    """
+    if not p_z.has_rsample and torch.is_grad_enabled() and p_z.log_prob(z[:1].detach()).requires_grad:
+        raise RefusedError(
+            f"{owner}: {type(p_z).__name__} has parameters that only its density could move, and there is no KL that "
+            "asks for that. Take a fixed prior, such as 'normal', or an objective with a KL, such as 'elbo'."
+        )
 
 
 def part_of(whole: Float[Tensor, "K N L"], group: Processes) -> Float[Tensor, "K B L"]:

@@ -2,9 +2,8 @@
 
 import torch
 
-from reparam.errors import PartError
 from reparam.objectives.base import Objective
-from reparam.objectives.common import elbo_terms, mean_kl, penalised, penalty_terms
+from reparam.objectives.common import elbo_terms, mean_kl, penalised, penalty_terms, require_at_least
 from reparam.objectives.schedules import Warmup, require_warmup, warmup_weight
 from reparam.trace import Bound, Progress, Trace
 
@@ -43,9 +42,7 @@ class ELBO(Objective):
         free_bits: float = 0.0,
     ) -> None:
         super().__init__(samples)
-        for name, value in (("beta", beta), ("free_bits", free_bits)):
-            if not value >= 0:
-                raise PartError(f"ELBO: {name} is {value}, expected a number of 0 or more.")
+        require_at_least("ELBO", 0, beta=beta, free_bits=free_bits)
         require_warmup("ELBO", warmup, warmup_kind, cycles)
         self.beta, self.free_bits = beta, free_bits
         self.warmup, self.warmup_kind, self.cycles = warmup, warmup_kind, cycles
@@ -59,5 +56,5 @@ class ELBO(Objective):
 
     def _above_free_bits(self, trace: Trace) -> torch.Tensor:
         """Cost of the KL per example, whose mean over the batch is sum_g max(free_bits, mean KL_g)."""
-        groups, mean = trace.kl.mean(0), mean_kl(trace)
+        groups, mean = trace.kl.mean(0), mean_kl(trace, self.group)
         return torch.where(mean > self.free_bits, groups, mean.new_tensor(self.free_bits)).sum(-1)

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from reparam.errors import PartError
+from reparam.errors import PartError, RefusedError
 from reparam.objectives.base import Objective
 from reparam.objectives.common import plain_terms, require_draws
 from reparam.trace import Bound, HasNamedValues, Model, Progress, Trace
@@ -25,7 +25,7 @@ class FilteringBound(Objective):
         resample_below: They are drawn anew where the effective number of them falls below this share; 0 for never.
     Raises:
         PartError: if particles < 1, or the share is not in [0, 1].
-        RefusedError: if q is a point mass, or has no noise.
+        RefusedError: if q is a point mass, or has no noise, or the model learns by more than a bound of log p(x).
     Source:
         Filtering variational objectives (Maddison et al., 2017), arXiv:1705.09279, eq. 3 and algorithm 1.
     """
@@ -45,6 +45,11 @@ class FilteringBound(Objective):
         with torch.no_grad():
             trace = self.trace(model, batch)
         plain = self.bound(trace, progress)
+        if model.observes or trace.penalty is not None:
+            raise RefusedError(
+                "FilteringBound: the model learns by more than log p(x), which particles leave out. Take the objective "
+                "'iwae', which is the same bound where there are no steps."
+            )
         named: dict[str, Any] = batch.pick(model.conditions)
         value = model.filtered(batch.x, self.particles, self.resample_below, **named)
         return Bound(value, plain.terms | {"filtering_bound": value.detach()})

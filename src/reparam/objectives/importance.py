@@ -69,7 +69,7 @@ class ImportanceBound(Objective):
         if self.elbo_share:
             value = value.lerp(trace.elbo, self.elbo_share)
         if self.free_bits:
-            value = value - (self.free_bits - mean_kl(trace)).clamp_min(0).sum()
+            value = value - (self.free_bits - mean_kl(trace, self.group)).clamp_min(0).sum()
         return Bound(penalised(value, trace), plain_terms(trace) | {"importance_bound": value.detach()})
 
 

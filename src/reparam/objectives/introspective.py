@@ -9,6 +9,7 @@ from reparam.objectives.base import Objective
 from reparam.objectives.common import (
     elbo_terms,
     new_codes,
+    penalised,
     require_at_least,
     require_fixed_scale,
     require_noise,
@@ -33,10 +34,11 @@ class IntrospectiveBound(Objective):
         \text{encoder:} &\quad \tfrac1D \left[\log p(x \mid z) - \beta\, \mathrm{KL}(q(z \mid x) \| p(z))\right]
         - \tfrac1\alpha \exp\left(-\tfrac{\alpha}{D}
         \left[d(\tilde x) + \beta_- \mathrm{KL}(q(z \mid \tilde x) \| p(z))\right]\right) \\
-        \text{decoder:} &\quad \tfrac1D \log p(x \mid z) - \tfrac{\beta}{D}\, \mathrm{KL}(q(z \mid \tilde x) \| p(z))
+        \text{decoder:} &\quad \tfrac1D \left[\log p(x \mid z) - \beta\, \mathrm{KL}(q(z \mid x) \| p(z))
+        - \beta\, \mathrm{KL}(q(z \mid \tilde x) \| p(z))\right]
 
-    is what each maximises. There is no further network. No term on the validation split says which weights are best, so
-    the newest ones are kept.
+    is what each maximises; of the decoder's side the KL of x moves a learned prior alone. There is no further network.
+    No term on the validation split says which weights are best, so the newest ones are kept.
 
     Args:
         data_shape: Shape of one example.
@@ -63,7 +65,7 @@ class IntrospectiveBound(Objective):
     def bound(self, trace: Trace, progress: Progress) -> Bound:
         require_noise("IntrospectiveBound", trace)
         require_prior("IntrospectiveBound", trace)
-        value = -trace.distortion - self.beta * trace.rate
+        value = penalised(-trace.distortion - self.beta * trace.rate, trace)
         return Bound(value / numel(self.data_shape), elbo_terms(trace.distortion, trace.rate))
 
     def encode_better(self, model: Coder, batch: HasNamedValues, progress: Progress) -> Bound:
@@ -76,6 +78,7 @@ class IntrospectiveBound(Objective):
         for again in self._traced_again(model, batch, rivals):
             perfect = again.p_x.log_prob(again.p_x.mean).detach()[0]
             cost = again.distortion + perfect + self.rival_beta * again.rate
+            cost = cost + (cost.clamp_min(0) - cost).detach()  # a sampled KL may be negative, and its exponential huge
             value = value - torch.exp(-self.alpha / numel(self.data_shape) * cost) / (len(rivals) * self.alpha)
             rate = rate + again.rate.detach() / len(rivals)
         return Bound(value, real.terms | {"made_rate": rate})
@@ -85,7 +88,7 @@ class IntrospectiveBound(Objective):
         trace = self._traced(model, batch)
         rivals = self._made(model, batch, trace)
         rate = torch.stack([again.rate for again in self._traced_again(model, batch, rivals)]).mean(0)
-        value = (-trace.distortion - self.beta * rate) / numel(self.data_shape)
+        value = penalised(-trace.distortion - self.beta * (rate + trace.rate), trace) / numel(self.data_shape)
         return Bound(value, {"decoder_rate": rate.detach()})
 
     def players(self, model: Any) -> tuple[Player, ...]:

@@ -68,7 +68,8 @@ class ReconstructionConstraint(Objective):
         \mathcal{L}(x) = -\mathrm{KL}(q \| p) - \lambda D\, C
 
     lambda = 1 is the ELBO but for a constant. The distortion is counted in nats for each of the D values of x: with
-    Normal noise of a fixed scale that is the paper's squared error, with Bernoulli noise the cross-entropy.
+    Normal noise of a fixed scale that is the paper's squared error, with Bernoulli noise the cross-entropy. D counts
+    values that are not there too, such as those behind the end of a sequence.
 
     Args:
         samples: Draws of z per example, K.

@@ -10,7 +10,14 @@ from torch import Tensor
 from reparam.distributions import Grouped, is_density
 from reparam.errors import PartError, RefusedError, nearest
 from reparam.objectives.base import Objective
-from reparam.objectives.common import penalised, plain_terms, prior_draws, require_at_least, require_prior
+from reparam.objectives.common import (
+    penalised,
+    plain_terms,
+    prior_draws,
+    require_at_least,
+    require_moved,
+    require_prior,
+)
 from reparam.objectives.elbo import ELBO
 from reparam.trace import Bound, Progress, Trace
 
@@ -99,6 +106,8 @@ def _matched(
         )
     p_z = require_prior(owner, trace)
     codes = objective.group.whole(trace.z, 1)
+    if not base.beta:
+        require_moved(owner, p_z, codes)
     found = distance(codes, prior_draws(p_z, codes.shape)).mean()
     cost = weight * found
     value = base.bound(trace, progress).value if base.beta else penalised(-trace.distortion, trace)

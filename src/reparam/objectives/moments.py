@@ -51,7 +51,7 @@ class CovarianceBound(Objective):
         free_bits: Nats of KL per latent group that cost nothing.
     Raises:
         PartError: if a weight is negative, or the moments are unknown.
-        RefusedError: if q is a point mass, or has no covariance where one is needed.
+        RefusedError: if q is a point mass, has no closed moments, or no covariance where one is needed.
     Source:
         Variational inference of disentangled latent concepts from unlabeled observations (Kumar et al., 2018),
         arXiv:1711.00848, eqs. 5 to 7.
@@ -77,6 +77,11 @@ class CovarianceBound(Objective):
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
         require_noise("CovarianceBound", trace)
+        if not getattr(trace.q, "exact_moments", True):
+            raise RefusedError(
+                "CovarianceBound: the moments of q(z|x) have no closed form here. Take a posterior that has them, such "
+                "as 'normal'."
+            )
         base = self.base.bound(trace, progress)
         covariance = self._covariance(trace.q)
         variances = covariance.diagonal()

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from reparam.distributions import is_density
+from reparam.distributions import PointMass, Rescaled
 from reparam.errors import PartError, RefusedError, nearest
 from reparam.objectives.base import Objective
 from reparam.objectives.common import penalised, plain_terms, require_at_least
@@ -24,7 +24,7 @@ def _squared_weights(model: Model, trace: Trace) -> Tensor:
 
 def _squared_gradient(model: Model, trace: Trace) -> Tensor:
     r"""Estimates |J|^2 / 2 for the Jacobian J of the decoder's mean: E[|J^T v|^2] = |J|^2 for v ~ N(0, I); (B,)."""
-    mean = trace.p_x.mean
+    mean = (trace.p_x.base if isinstance(trace.p_x, Rescaled) else trace.p_x).mean  # in units of the data's spread
     if not (mean.requires_grad and trace.z.requires_grad):  # nobody differentiates at validation
         return trace.z.new_zeros(trace.z.shape[1])
     with per_example(1):
@@ -84,7 +84,7 @@ class RegularizedBound(Objective):
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
         """The part that needs no model: the distortion and the size of the codes."""
-        if is_density(trace.q):
+        if not isinstance(trace.q, PointMass):
             raise RefusedError(
                 "RegularizedBound: q(z|x) has noise, and without a KL it would shrink to nothing. Take the posterior "
                 "'point', or an objective with a KL, such as 'elbo'."

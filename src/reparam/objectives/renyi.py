@@ -9,6 +9,8 @@ from reparam.objectives.common import penalised, plain_terms, require_draws
 from reparam.objectives.importance import importance_bound
 from reparam.trace import Bound, Progress, Trace
 
+CLOSE = 1e-4  # to alpha = 1, where the bound is the ELBO but for what rounding leaves of the difference
+
 
 class RenyiBound(Objective):
     r"""Variational Renyi bound: one number leads from the mean weight to the largest one.
@@ -43,9 +45,10 @@ class RenyiBound(Objective):
         require_draws("RenyiBound", trace)
         if self.alpha == "max":
             value = trace.log_w.amax(0)
-        elif self.alpha == 1:
+        elif abs(1 - self.alpha) < CLOSE:
             value = trace.elbo
         else:
             order = 1 - self.alpha
-            value = importance_bound(order * trace.log_w) / order
+            middle = trace.log_w.detach().mean(0)  # with which small orders would lose their digits
+            value = middle + importance_bound(order * (trace.log_w - middle)) / order
         return Bound(penalised(value, trace), plain_terms(trace) | {"renyi_bound": value.detach()})

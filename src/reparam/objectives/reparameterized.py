@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from reparam.objectives.base import Objective
-from reparam.objectives.common import penalised, plain_terms, require_at_least, require_draws
+from reparam.objectives.common import penalised, plain_terms, require_at_least, require_path
 from reparam.objectives.importance import importance_bound
 from reparam.objectives.schedules import require_warmup, warmup_weight
 from reparam.trace import Bound, Progress, Trace
@@ -26,7 +26,7 @@ class DoublyReparameterizedBound(Objective):
     Args:
         samples: Draws of z per example, K.
     Raises:
-        RefusedError: if q is a point mass.
+        RefusedError: if q is a point mass, has no noise, or is over classes.
     Source:
         Doubly reparameterized gradient estimators for Monte Carlo objectives (Tucker et al., 2019), arXiv:1810.04152,
         the estimator named IWAE-DReG.
@@ -39,7 +39,7 @@ class DoublyReparameterizedBound(Objective):
         super().__init__(samples)
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
-        require_draws("DoublyReparameterizedBound", trace)
+        require_path("DoublyReparameterizedBound", trace)
         log_w = trace.log_w
         weights = log_w.detach().softmax(0)
         if trace.z.requires_grad:
@@ -76,7 +76,7 @@ class StickingTheLandingBound(Objective):
         warmup: Share of training over which that weight rises from 0.
     Raises:
         PartError: if beta is negative, or the warm-up is not in [0, 1].
-        RefusedError: if q is a point mass.
+        RefusedError: if q is a point mass, has no noise, or is over classes.
     Source:
         Sticking the landing (Roeder et al., 2017), arXiv:1703.09194, algorithm 2.
     """
@@ -90,7 +90,7 @@ class StickingTheLandingBound(Objective):
         self.beta, self.warmup = beta, warmup
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
-        require_draws("StickingTheLandingBound", trace)
+        require_path("StickingTheLandingBound", trace)
         weight = self.beta * warmup_weight(progress, self.warmup)
         value = (trace.log_p_x - weight * (trace.log_q - trace.log_p_z)).mean(0)
         return Bound(penalised(value, trace), plain_terms(trace))

@@ -20,7 +20,8 @@ class ExemplarPrior(Prior):
 
     The exemplars are a fixed random choice of the examples shown at the start and are kept with the weights. The paper
     takes all training examples, near neighbours of each z, and leaves an example out of its own prior: here an exemplar
-    that is trained on sees itself, so the rate in training is a little too small; in validation it is exact.
+    that is trained on sees itself, so the rate in training is a little too small; in validation it is that of
+    this prior of M exemplars.
 
     Shapes:
         exemplars: (M, *data_shape), kept, not trained

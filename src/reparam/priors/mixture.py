@@ -16,7 +16,8 @@ class MixturePrior(Prior):
 
     .. math:: p(z) = \sum_m \pi_m \, \mathcal{N}(z; \mu_m, \mathrm{diag}\, \sigma_m^2)
 
-    The means begin as draws from a standard Normal, the scales at 1, the weights equal. Log-scales are bounded.
+    The means begin as draws from a standard Normal, the scales just below 1 (log-scales are bounded),
+    the weights equal.
 
     Shapes:
         returns: batch (), event (L,)

@@ -72,11 +72,14 @@ class VampPrior(Prior):
     @torch.no_grad()
     def start(self, x: Tensor) -> None:
         channels = x.transpose(0, 1).flatten(1)
-        self.low.copy_(channels.amin(1).view_as(self.low))
-        self.width.copy_(channels.amax(1).view_as(self.low) - self.low)
+        there = ~channels.isnan()  # of several observations some may be missing
+        self.low.copy_(channels.where(there, torch.inf).amin(1).view_as(self.low))
+        self.width.copy_(channels.where(there, -torch.inf).amax(1).view_as(self.low) - self.low)
         self.limits.copy_(torch.tensor([0.0, 1.0]))
         unit = self.width.where(self.width > 0, 1.0)  # a constant column has no range
-        self.pseudo_inputs.copy_((chosen(x, self.components) - self.low) / unit)
+        first = chosen(x, self.components)
+        first = first.where(~first.isnan(), channels.nanmean(1).view_as(self.low))
+        self.pseudo_inputs.copy_((first - self.low) / unit)
 
     def inputs(self) -> Tensor:
         """The pseudo-inputs in the units of x, (M, *data_shape)."""
