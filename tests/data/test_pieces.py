@@ -62,8 +62,8 @@ def test_a_model_trains_on_pieces_and_is_judged_by_whole_sequences(tmp_path: Pat
     ("source", "pieces", "message"),
     [
         ("digits", 5, r"pieces=5: digits has no sequences of their own lengths"),
-        ("sprites", 5, r"pieces=5: .*is not kept in memory"),
-        ("digits", 0, r"pieces=0; expected at least 1"),
+        ("sprites", 5, r"pieces=5: .*is made when asked for"),
+        ("digits", 0, r"pieces=0; expected a whole number"),
     ],
 )
 def test_other_data_are_refused(source: str, pieces: int, message: str) -> None:

@@ -23,7 +23,7 @@ def compare(
     """Puts the numbers of runs side by side; the best of those on the same data are marked.
 
     Args:
-        runs: Two or more run folders.
+        runs: Run folders.
     """
     from reparam.report import compare_rows, compare_table
     from reparam.runs import open_run

@@ -81,7 +81,7 @@ def read_item(run: Run, text: str, seed: int) -> Batch:
     Raises:
         DataError: if there is no such item.
     """
-    if text.removeprefix("-").isdigit():
+    if text.removeprefix("-").isdecimal():
         return _numbered(_test(run, seed), int(text))
     if text.startswith("class:"):
         return _of_class(_test(run, seed), text.removeprefix("class:"), seed)

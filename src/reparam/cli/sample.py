@@ -50,12 +50,12 @@ def sample(
     require_positive("-n", n)
     if temperature != 0:
         require_positive("--temperature", temperature)
-    exact = draw or path.suffix in (".csv", ".mid")
+    exact = draw or path.suffix.lower() in (".csv", ".mid")
     named = told_of(opened, n, common.draws) if label is None else {"labels": class_number(opened, label)}
     x = drawn(opened, sampler, n, temperature=temperature, draw_x=exact, seed=common.draws, **named)
     write_items(path, x, opened.spec, names_told(opened, n, named))
     if common.json:
-        about = {"run": run, "n": n, "sampler": sampler, "temperature": temperature, "draw": draw, "out": path}
+        about = {"run": run, "n": n, "sampler": sampler, "temperature": temperature, "draw": exact, "out": path}
         print_json(about | ({} if label is None else {"label": label}))
     else:
         print_line(f"{n:,} samples: {path}")

@@ -63,7 +63,9 @@ def counted(path: Path) -> Counted:
             proteins = [protein.removesuffix(ENDING) for protein in file["uns/protein_names"].asstr()[:]]
             return Counted(file["X"][:], genes, varying, file["obsm/protein_expression"][:], proteins)
     except (OSError, KeyError, AttributeError, TypeError, IndexError) as fault:
-        raise DataError(f"{path} does not hold cells with counts of genes and proteins: {fault}") from None
+        raise DataError(
+            f"{path} does not hold cells with counts of genes and proteins ({fault}). Fetch it again."
+        ) from None
 
 
 def per_depth(counts: Array) -> NDArray[np.float32]:

@@ -33,6 +33,10 @@ def from_object(source: Any, wanted: Wanted) -> Raw:
         return from_splits({name: source.split(name) for name in SPLITS})
     if isinstance(source, Split | StreamedSplit):
         return from_splits({"all": source})
+    if isinstance(source, bytes | bytearray | set | frozenset):
+        raise DataError(
+            f"A {type(source).__name__} holds no examples in an order; expected an array, a list or a path."
+        )
     if isinstance(source, Mapping):
         return from_dict(source, wanted)
     if hasattr(source, "iloc") and hasattr(source, "columns"):
@@ -92,6 +96,11 @@ def from_splits(splits: Mapping[str, Split | StreamedSplit]) -> Raw:
         raise DataError(
             f"{spec.name} would take {readable_bytes(made)} in memory. Name the source instead, or take a subset."
         )
+    if any((split.named["labels"] < 0).any() for split in loaded.values() if "labels" in split.named):
+        raise DataError(
+            f"Some labels of {spec.name} are forgotten, so the data cannot be prepared again. Name their source "
+            "instead, with labelled."
+        )
     parts = {}
     for name, split in loaded.items():
         roles = [role for role in ("labels", "factors", "attributes", "lengths") if role in split.named]
@@ -125,9 +134,7 @@ def from_dict(source: Mapping[Any, Any], wanted: Wanted) -> Raw:
     if all(role == "x" and split != "all" for split, role in chosen) and not any(
         isinstance(found[key], plain) for key in chosen.values()
     ):
-        return Raw(
-            "dict", {split: only_part(from_object(found[key], wanted), key) for (split, _), key in chosen.items()}
-        )
+        return of_splits({split: (key, from_object(found[key], wanted)) for (split, _), key in chosen.items()})
     arrays = {key: values_of(found[key], wanted) for key in chosen.values()}
     for (_, role), key in chosen.items():
         if role == "x":
@@ -135,11 +142,27 @@ def from_dict(source: Mapping[Any, Any], wanted: Wanted) -> Raw:
     return by_role("dict", arrays)
 
 
-def only_part(raw: Raw, key: str) -> Part:
-    """The part of a source that must not be split itself."""
-    if set(raw.parts) != {"all"}:
-        raise DataError(f"{key!r} of the dict has splits of its own; expected plain examples.")
-    return raw.parts["all"]
+def of_splits(found: Mapping[str, tuple[str, Raw]]) -> Raw:
+    """Plain sources, one for each split, as one.
+
+    Raises:
+        DataError: if one has splits itself, or they differ in columns, classes or meaning.
+    """
+    parts = {}
+    first_key, first = next(iter(found.values()))
+    for split, (key, raw) in found.items():
+        if set(raw.parts) != {"all"}:
+            raise DataError(f"{key!r} of the dict has splits of its own; expected plain examples.")
+        if sorted(raw.columns) != sorted(first.columns) or (raw.scale, raw.classes) != (first.scale, first.classes):
+            raise DataError(
+                f"{key!r} and {first_key!r} of the dict differ in columns, classes or what their values mean. Make "
+                "them alike."
+            )
+        part = raw.parts["all"]
+        if raw.columns != first.columns:
+            part = replace(part, x=part.x[:, [raw.columns.index(column) for column in first.columns]])
+        parts[split] = part
+    return replace(first, name="dict", parts=parts)
 
 
 def from_batches(loader: Iterable[Any], wanted: Wanted) -> Raw:

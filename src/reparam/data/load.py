@@ -75,7 +75,7 @@ def load_data(
         validation: How much of train becomes the validation split: a share below 1, or a number of examples.
         seed: Decides the random splits and subsets.
         binarize: How x is made binary when batches are drawn. A model's spec brings its own.
-        limit: Keeps a random subset of at most so many examples of each split.
+        limit: Keeps a random subset of at most so many examples of each split, before any are cut into pieces.
         labelled: Keeps the labels of so many training examples, as many of each class, drawn at random by the seed; the
             others get -1. The labelled ones are repeated until they are a tenth of the training split.
         observations: Several things that are seen of each example, by name, which then lie side by side in x with NaN
@@ -93,15 +93,21 @@ def load_data(
         ShapeError: if their shape does not fit the spec.
         MissingExtraError: if a format needs a package that is not installed.
     """
+    require_named(source)
     for option, number in (("limit", limit), ("pieces", pieces)):
-        if number is not None and number < 1:
-            raise DataError(f"{option}={number}; expected at least 1.")
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+            raise DataError(f"{option}={number!r}; expected a whole number of at least 1.")
+    if isinstance(source, Data):
+        if validation is not None:
+            raise DataError(f"validation={validation}: these data are divided already. Leave validation out.")
+        binarize = source.spec.binarize if binarize == "none" else binarize
     declared = said(axes, values)
     given, source = source, located(source)
     on_disk = streams(source, stream)
     names = named_observations(observations, spec)
     if on_disk and (names or hidden):
-        raise DataError(f"observations={', '.join(names)}: streamed data have one. Set stream to off.")
+        option = f"observations={', '.join(names)}" if names else f"hidden={dict(hidden or {})}"
+        raise DataError(f"{option}: streamed data have one observation. Set stream to off.")
     if isinstance(source, Data) and spec is None and size is None and declared == FOUND_OUT and not observations:
         data = source if name is None else renamed(source, name)
         data = data if (limit, labelled, hidden or None, pieces) == (None,) * 4 else replace(data, origin={})
@@ -160,6 +166,7 @@ def load_items(
     Raises:
         DataError: as in :func:`load_data`.
     """
+    require_named(source)
     declared = said(axes, values)
     if made := generated_row(source):
         require_nothing_said(declared, source)
@@ -167,6 +174,16 @@ def load_items(
     names = named_observations((), spec)
     raw = joined_observations(read(source, wanted(size, spec, names)), names, spec)
     return undivided(with_said(raw, declared), spec, extents(size))
+
+
+def require_named(source: Any) -> None:
+    """Checks that a source is named.
+
+    Raises:
+        DataError: if it is an empty name, which would mean the current folder.
+    """
+    if isinstance(source, str) and not source.strip():
+        raise DataError(f"source={source!r} names nothing; expected a data name, a path or an object.")
 
 
 def named_observations(observations: Sequence[str], spec: DataSpec | None) -> tuple[str, ...]:

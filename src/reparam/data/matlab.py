@@ -125,4 +125,4 @@ def mat_arrays(path: Path) -> dict[str, Array]:
 
 def read_mat(path: Path, wanted: Wanted) -> Raw:
     """The matrices of a .mat file whose names say what they are."""
-    return by_role(path.stem, mat_arrays(path))
+    return by_role(path.stem, mat_arrays(path), wanted.observations)

@@ -29,13 +29,18 @@ def cut(split: Split, steps: int) -> Split:
         DataError: if they are no such sequences, or are streamed or made.
     """
     where = f"pieces={steps}: {split.spec.name}"
-    if not isinstance(split, Split) or split.render is not None:
-        raise DataError(f"{where} is not kept in memory. Set stream to off, or leave pieces out.")
+    if not isinstance(split, Split):
+        raise DataError(f"{where} is streamed. Set stream to off.")
+    if split.render is not None:
+        raise DataError(f"{where} is made when asked for, or cut already. Leave pieces out, or cut the whole.")
     if "lengths" not in split.named or len(split.spec.shape) != 2:
-        raise DataError(f"{where} has no sequences of their own lengths. Give lengths beside x, or leave pieces out.")
+        raise DataError(
+            f"{where} has no sequences of their own lengths, as pieces are. Give lengths beside x: T of each where all "
+            "are as long."
+        )
     first, rows, lengths = [], [], []
     for row, length in enumerate(split.named["lengths"].flatten().tolist()):
-        count = math.ceil(length / steps)
+        count = max(1, math.ceil(length / steps))
         bounds = [length * number // count for number in range(count + 1)]
         rows += [row] * count
         first += bounds[:-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -152,7 +153,7 @@ def held_out(validation: float | int, count: int) -> int:
     Raises:
         DataError: if it is neither.
     """
-    if validation <= 0 or (validation >= 1 and validation != int(validation)):
+    if not 0 < validation < math.inf or (validation >= 1 and validation != int(validation)):
         raise DataError(f"validation={validation}; expected a share between 0 and 1, or a whole number of examples.")
     return int(validation) if validation >= 1 else max(1, round(validation * count))
 
@@ -204,6 +205,10 @@ def tables(raw: Raw) -> dict[str, Array]:
     for role, (kinds, numbers, dtype) in TABLES.items():
         parts = [getattr(part, role) for part in raw.parts.values()]
         if any(table is None for table in parts):
+            there = [split for split, part in raw.parts.items() if getattr(part, role) is not None]
+            if there:
+                lacking = next(split for split in raw.parts if split not in there)
+                raise DataError(f"{raw.name} has {role} of {there[0]} but not of {lacking}. Give or leave out both.")
             continue
         if role in ONE_COLUMN:
             parts = [table[:, None] if table.ndim == 1 else table for table in parts]

@@ -102,6 +102,9 @@ def opened_stream(source: Any, wanted: Wanted) -> Stream:
 def by_split(paths: Sequence[Path], files: Sequence[Blocks]) -> dict[str, list[Blocks]]:
     """Sorts files into splits if the name of each begins with one, as in ``train-0001.npy``."""
     words = [SPLIT_WORDS.get(re.split(r"[^a-z]", path.name.lower())[0], "") for path in paths]
+    if "" in words and "train" in words and len({*words}) > 2:
+        stray = paths[words.index("")]
+        raise DataError(f"{stray} lies beside files of splits and is of none. Move it away, or rename it.")
     if len(paths) == 1 or "" in words or "train" not in words:
         return {"all": list(files)}
     sorted_files = {split: [file for file, word in zip(files, words, strict=True) if word == split] for split in SPLITS}

@@ -75,17 +75,16 @@ def own_data(config: Config, spec: DataSpec | None, given: Any = None) -> Data:
                 "the command line --data SOURCE."
             )
         try:
-            return load_data(**settings)
+            data = load_data(**settings)
         except DataNotFoundError:
             raise DataNotFoundError(
                 f"The run's data, {config.data.source}, are not here. Say where they are: data=..., on the command "
                 "line --data SOURCE."
             ) from None
-    data = (
-        load_data(given, binarize=config.data.binarize)
-        if isinstance(given, Data)
-        else load_data(**settings | {"source": given})
-    )
+    elif isinstance(given, Data):
+        data = load_data(given, binarize=config.data.binarize)
+    else:
+        data = load_data(**settings | {"source": given})
     if spec is not None:
         _require_same(data.spec, spec)
     return data
