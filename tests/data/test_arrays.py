@@ -427,8 +427,8 @@ def test_factors_travel_with_the_examples() -> None:
     for split in (data.train, data.test, load_data(data, spec=data.spec).test):
         numbers = [find(row, grey(40)) for row in split.stored[:, 0].numpy()]
         assert split.named["factors"].tolist() == factors[numbers].tolist()
-    named = load_data({"x_train": grey(40), "factors_train": factors, "x_test": grey(3)})
-    assert "factors" not in named.train.named  # not every part has them
+    with pytest.raises(DataError, match="has factors of train but not of test"):
+        load_data({"x_train": grey(40), "factors_train": factors, "x_test": grey(3)})
     with pytest.raises(DataError, match=r"have shape \(40,\), type int64; expected whole numbers, \(N, F\)"):
         load_data({"x": grey(40), "factors": factors[:, 0]})
     with pytest.raises(DataError, match="has factors of 'test' but no examples of it"):

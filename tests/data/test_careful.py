@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reparam.data import load_data
+from reparam.data import load_data, load_items
 from reparam.errors import DataError
 
 pd = pytest.importorskip("pandas")
@@ -68,10 +68,13 @@ def test_odd_arguments_get_a_sentence(source: Any, given: dict[str, Any], messag
         load_data(source, **given)
 
 
-def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_columns_of_one_name_are_not_told_apart(tmp_path: Path) -> None:
     (tmp_path / "twice.csv").write_text("a,a,b\n1.5,2.5,3.5\n4.5,5.5,6.5\n")
+    (tmp_path / "other.csv").write_text("b,a,a\n1.5,2.5,3.5\n4.5,5.5,6.5\n")
+    spec = load_data(tmp_path / "twice.csv").spec
+    assert load_items(tmp_path / "twice.csv", spec=spec).stored[0].tolist() == [1.5, 2.5, 3.5]
     with pytest.raises(DataError, match="two columns 'a'"):
-        load_data(tmp_path / "twice.csv")
+        load_items(tmp_path / "other.csv", spec=spec)
 
 
 def test_observations_of_a_mat_file(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def natural(name: str) -> tuple[bool, int, str]:
 
 
 def tables(raw: Raw) -> dict[str, Array]:
-    """Factors (N, F), int64, attributes (N, A), float32, and lengths (N, 1), int64, where every part has them.
+    """Factors (N, F), int64, attributes (N, A), float32, and lengths (N, 1), int64, where the parts have them.
 
     Raises:
         DataError: if they are not numbers, the same for each part, and one row for each example.

@@ -118,8 +118,6 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
     Raises:
         DataError: if another column is not numeric, or none is.
     """
-    if twice := [column for column in names if names.count(column) > 1]:
-        raise DataError(f"{path} has two columns {some(twice[:1])}. Rename one.")
     shown = names or tuple(str(i) for i in range(len(columns)))
     lowered = [column.lower() for column in names]
     label = next((lowered.index(known) for known in LABEL_COLUMNS if known in lowered), None)

@@ -190,6 +190,8 @@ def in_order(x: Array, raw: Raw, spec: DataSpec) -> Array:
     """
     if not (spec.columns and raw.columns) or spec.columns == raw.columns:
         return x
+    if twice := [column for column in raw.columns if raw.columns.count(column) > 1]:
+        raise DataError(f"{raw.name} has two columns {twice[0]!r}, in another order than the model's. Rename one.")
     missing = [column for column in spec.columns if column not in raw.columns]
     if missing:
         raise DataError(f"{raw.name} lacks the column {missing[0]!r}, which the model needs; it has {raw.columns}.")
