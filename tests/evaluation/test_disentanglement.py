@@ -90,8 +90,9 @@ def test_dci_by_hand() -> None:
 
 def test_sap_by_hand() -> None:
     scores = torch.tensor([[0.9, 0.5], [0.6, 0.5], [0.2, 0.8]], dtype=torch.float64)
-    assert attribute_gap(scores) == pytest.approx((0.3 + 0.3) / 2)
-    assert attribute_gap(scores[:1]) == pytest.approx((0.9 + 0.5) / 2)
+    values = torch.tensor([2, 4])
+    assert attribute_gap(scores, values) == pytest.approx((0.3 + 0.3) / 2)
+    assert attribute_gap(scores[:1], values) == pytest.approx((0.9 - 1 / 2 + 0.5 - 1 / 4) / 2)  # the second is chance
 
 
 def test_thresholds_tell_what_they_can() -> None:
@@ -114,7 +115,9 @@ def test_perfect_codes_have_the_best_scores() -> None:
     assert completeness_of(matrix) == pytest.approx(1, abs=1e-6)
     assert accuracies.tolist() == [1, 1, 1]
     # the second dimension is at chance, 1 / values, give or take the error of 400 examples
-    assert attribute_gap(attribute_scores(codes, factors)) == pytest.approx(1 - (1 / 3 + 1 / 4 + 1 / 5) / 3, abs=0.05)
+    assert attribute_gap(attribute_scores(codes, factors), torch.tensor(SIZES)) == pytest.approx(
+        1 - (1 / 3 + 1 / 4 + 1 / 5) / 3, abs=0.05
+    )
     assert factor_vae_of(codes, factors) == 1
     assert beta_vae_of(codes, factors) == 1
     assert explicitness_of(codes, factors) > 0.99
@@ -129,7 +132,7 @@ def test_noise_has_the_scores_of_chance() -> None:
     assert disentanglement(matrix) < 0.05
     assert completeness_of(matrix) < 0.05
     assert accuracies.mean() == pytest.approx((1 / 3 + 1 / 4 + 1 / 5) / 3, abs=0.05)
-    assert attribute_gap(attribute_scores(codes, factors)) < 0.06
+    assert attribute_gap(attribute_scores(codes, factors), torch.tensor(SIZES)) < 0.06
     assert factor_vae_of(codes, factors) == pytest.approx(1 / 3, abs=0.06)
     assert beta_vae_of(codes, factors) == pytest.approx(1 / 3, abs=0.06)
     assert explicitness_of(codes, factors) == pytest.approx(0.5, abs=0.04)

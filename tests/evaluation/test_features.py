@@ -83,6 +83,17 @@ def test_without_labels_it_is_random_and_says_so(cache: Path) -> None:
     assert feature_network(Split(table.stored, table.spec)).name == "mlp-64 random, for tiny"
 
 
+def test_labels_that_teach_nothing_make_a_random_network(cache: Path) -> None:
+    """All forgotten, or all that are known the same: the network is that of the whole split without labels."""
+    split = stripes()
+    bare = feature_network(Split(split.stored, split.spec))
+    for labels in (torch.full((64,), -1), torch.where(torch.arange(64) < 9, 1, -1)):
+        network = feature_network(Split(split.stored, split.spec, {"labels": labels}))
+        assert network.head is None
+        assert same(network, bare)
+    assert not cache.exists()
+
+
 def test_the_unit_leaves_the_classes_as_they_were() -> None:
     split = stripes()
     reseed(0)

@@ -80,8 +80,10 @@ def test_inception_score_by_hand() -> None:
     mean, spread = inception_score_of(sure)
     assert mean == pytest.approx(4, abs=0.1)  # ten parts of 200 hold the four classes about equally often
     assert spread < 0.1
-    assert inception_score_of(torch.zeros(40, 4).double()) == pytest.approx((1, 0))
-    assert inception_score_of(torch.zeros(3, 4).double()) == pytest.approx((1, 0))
+    assert inception_score_of(torch.zeros(400, 4).double()) == pytest.approx((1, 0))  # two parts of 200
+    assert inception_score_of(torch.zeros(3, 4).double()) == (pytest.approx(1), None)
+    few = 1000 * torch.eye(10, dtype=torch.float64).repeat(3, 1)
+    assert inception_score_of(few) == (pytest.approx(10), None)  # ten parts of 3 could not exceed 3
 
 
 def test_too_few_examples_are_refused() -> None:

@@ -196,3 +196,5 @@ def test_probes_and_clusters_of_what_is_apart_and_of_noise() -> None:
     assert clustering_information(noisy, wrong) < 0.05
     with pytest.raises(RefusedError, match="at least two classes"):
         probe_accuracies((noisy, torch.zeros_like(wrong)), score)
+    with pytest.raises(RefusedError, match="at least two; these examples are of one"):
+        clustering_information(noisy, torch.ones_like(wrong))

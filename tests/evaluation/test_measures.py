@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from reparam.data import Split
-from reparam.errors import RefusedError, UnknownNameError
+from reparam.errors import DataError, RefusedError, UnknownNameError
 from reparam.evaluation import evaluate, log_likelihood
 from reparam.models import VAE
 from reparam.recipes import build
@@ -45,7 +45,16 @@ def test_codes_without_noise_take_one_draw() -> None:
     split, quantised = tiny_split("binary", (1, 8, 8), 20, 5), model("vq-vae", "binary", (1, 8, 8))
     found = evaluate(quantised, split, samples=30, seed=1)
     assert (found["nll_samples"], found["nll_ess"]) == (1, 1.0)
+    assert (found["noiseless"], found["nll_mc_stderr"]) == (True, 0)
     assert -found["nll"] == pytest.approx(found["elbo"], rel=1e-5)  # the bound at the one code
+
+
+def test_one_draw_of_a_noisy_code_tells_no_error() -> None:
+    vae, split = model("vae", "real", (4,)), tiny_split("real", (4,), 9, 1)
+    one, two = (evaluate(vae, split, "nll", samples=count) for count in (1, 2))
+    assert "nll_mc_stderr" not in one
+    assert two["nll_mc_stderr"] > 0
+    assert one["noiseless"] is two["noiseless"] is False
 
 
 def test_active_units_count_means_that_move() -> None:
@@ -122,8 +131,23 @@ def test_leaves_mode_weights_and_generator_as_they_were(training: bool) -> None:
 def test_one_example() -> None:
     found = evaluate(model("vae", "real", (4,)), tiny_split("real", (4,), 1, 1), samples=4)
     assert found["n"] == 1
-    assert found["nll_stderr"] == found["elbo_stderr"] == found["active_units"] == 0
+    assert {"nll_stderr", "elbo_stderr"}.isdisjoint(found)  # one example says nothing of the spread
+    assert found["active_units"] == 0
     assert all(math.isfinite(value) for value in found.values() if isinstance(value, float))
+
+
+def test_nothing_to_judge_on_is_said() -> None:
+    vae, split = model("vae", "real", (4,)), tiny_split("real", (4,), 6, 1)
+    with pytest.raises(DataError, match="the split has no example to judge on"):
+        evaluate(vae, split.take(torch.arange(0)))
+    for limit in (2.5, 0):
+        with pytest.raises(DataError, match=f"limit is {limit}, expected a whole number of examples, 1 or more"):
+            evaluate(vae, split, limit=limit)  # type: ignore[arg-type]
+
+
+def test_one_metric_is_one_name() -> None:
+    vae, split = model("vae", "real", (4,)), tiny_split("real", (4,), 6, 1)
+    assert evaluate(vae, split, "elbo") == evaluate(vae, split, ["elbo"])
 
 
 def test_unknown_metric_names_the_nearest() -> None:

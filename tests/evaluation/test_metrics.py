@@ -12,6 +12,7 @@ from reparam.data import Data, DataSpec, Split, StreamedSplit, load_data
 from reparam.errors import MissingExtraError, RefusedError
 from reparam.evaluation import METRICS, evaluate, fixing
 from reparam.evaluation import features as feature_module
+from reparam.evaluation.metrics import is_of
 from reparam.networks import instances
 from reparam.recipes import build
 from reparam.rng import reseed
@@ -25,7 +26,7 @@ KEYS = {
     "perceptual-distance": {"perceptual_distance", "perceptual_network"},
     "kid": {"kid", "kid_std"},
     "precision-recall": {"precision", "recall"},
-    "inception-score": {"inception_score", "inception_score_std"},
+    "inception-score": {"inception_score"},
     "continuity": {"continuity_median", "continuity_p95", "continuity_jump"},
     "completeness": {"completeness", "completeness_n"},
     "ppc": {"ppc_mean_p", "ppc_variance_p", "ppc_ink_p", "ppc_n"},
@@ -86,7 +87,11 @@ def test_every_metric_has_its_keys() -> None:
         assert keys <= found.keys()
     assert found["feature_network"].startswith("conv-64 classifier of tiny (3 classes), ")
     assert found["fid_n"] == 40
-    assert len(found["mig_per_factor"]) == 2  # the third factor does not vary
+    assert found["mig_per_factor"][2] is None  # the third factor does not vary
+    assert None not in found["mig_per_factor"][:2]
+    shared = {"n", "seed", "feature_network", "samples"}
+    assert {key for key in found if not is_of(key, METRICS)} == shared  # each number is of a metric
+    assert not [key for key in found if is_of(key, ["fid"]) and not key.startswith("fid")]
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
@@ -134,11 +139,36 @@ def test_a_metric_that_needs_training_data_says_so() -> None:
             evaluate(wide(data), data.test, [name])
 
 
+def test_nothing_is_imputed_from_one_observation() -> None:
+    arrays = {f"{name}_{part}": torch.rand(4, 2) for name in "ab" for part in ("train", "validation", "test")}
+    data = load_data(arrays, observations=("a", "b"))
+    alone = data.test.stored.clone()
+    alone[:, 2:] = torch.nan
+    with pytest.raises(RefusedError, match="No example has two observations"):
+        evaluate(build("mvae", data), Split(alone, data.spec), "imputation")
+
+
 def test_a_factor_that_never_varies_is_no_factor() -> None:
     x = torch.zeros(10, 4)
     split = Split(x, DataSpec("still", (4,), "real"), {"labels": torch.ones(10, dtype=torch.int64)})
     with pytest.raises(RefusedError, match="one value"):
         evaluate(build("vae", tiny_data("real", (4,))), split, ["mig"])
+
+
+def test_samples_of_binary_data_are_draws() -> None:
+    """A decoder that gives each pixel its share in the data is perfect where pixels are independent."""
+    x = torch.rand(400, 6, generator=torch.Generator().manual_seed(0)).lt(0.3).float()
+    split = Split(x, DataSpec("coins", (6,), "binary"))
+    model = build("vae", Data(split, split, split), latent_dim=2, network={"kind": "mlp", "hidden_dims": (4,)})
+    with torch.no_grad():
+        for weights in model.decoder.parameters():
+            weights.zero_()
+        list(model.decoder.parameters())[-1].fill_(torch.tensor(0.3).logit())
+    found = evaluate(model, split, ["fid", "completeness"], train=split, features=nn.Flatten())
+    assert found["samples"] == "draws"
+    assert found["fid"] < 0.1  # means would lie at one point: 6 values of variance 0.21 apart
+    real = tiny_data("real", (4,))
+    assert evaluate(build("vae", real), real.test, "fid", features=nn.Flatten())["samples"] == "means"
 
 
 class Corner(nn.Module):

@@ -63,9 +63,9 @@ def collapse(judged: Judged) -> dict[str, Any]:
     information, mismatch = log_q_given_x - log_q + math.log(len(z)), log_q - math.log(len(z)) - log_p
     return {
         "mutual_information": information.mean().item(),
-        "mutual_information_stderr": standard_error(information),
+        **standard_error("mutual_information", information),
         "mutual_information_most": math.log(len(z)),
         "aggregate_kl": mismatch.mean().item(),
-        "aggregate_kl_stderr": standard_error(mismatch),
+        **standard_error("aggregate_kl", mismatch),
         "collapse_n": len(z),
     }

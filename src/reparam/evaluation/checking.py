@@ -36,8 +36,9 @@ def ppc(judged: Judged) -> dict[str, Any]:
 
     Ink is the share of values above 0.5, for data in [0, 1]. What is observed is the average over at most 400 random
     judged examples; what the model predicts is the average over as many draws of x, replicated 1,000 times. Draws come
-    from a pool of 4,000, which widens the spread of replicates by at most 5 %. ``ppc_*_p`` is the two-sided p-value:
-    near 0 where the model's data would hardly ever look so, and it cannot be below 0.002.
+    from one pool of 4,000, whose own mean is the centre of all replicates: it is off the model's by a standard
+    deviation of a third of the replicates' (the root of 400 / 4,000), which p-values do not account for. ``ppc_*_p`` is
+    the two-sided p-value: near 0 where the model's data would hardly ever look so, and it cannot be below 0.002.
 
     Raises:
         RefusedError: if x cannot be drawn, for want of a prior or of a density p(x|z).

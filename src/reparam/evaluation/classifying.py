@@ -114,4 +114,5 @@ def class_accuracy(judged: Judged) -> dict[str, Any]:
     labels = labels_of(judged.split)
     right = split_classes(judged.model, judged.split, seed=judged.seed).argmax(1).cpu().eq(labels).double()
     share = right.mean().item()
-    return {"class_accuracy": share, "class_accuracy_stderr": math.sqrt(share * (1 - share) / len(right))}
+    error = {"class_accuracy_stderr": math.sqrt(share * (1 - share) / len(right))} if len(right) > 1 else {}
+    return {"class_accuracy": share} | error

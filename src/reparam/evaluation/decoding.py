@@ -96,4 +96,4 @@ def completeness(judged: Judged) -> dict[str, Any]:
     so data themselves would get 0.95. At most 10,000 judged examples are taken, and as many draws.
     """
     share = share_among(judged.sample_features, judged.real_features, judged.training_features)
-    return {"completeness": share, "completeness_n": len(judged.real_features), "feature_network": judged.network_name}
+    return {"completeness": share, "completeness_n": len(judged.real_features)} | judged.comparison

@@ -71,7 +71,9 @@ class Features(nn.Module):
 
 
 def feature_network(train: Split, seed: int = 0) -> Features:
-    """The feature network of some data: a classifier trained on their labels, or a random network where there are none.
+    """The feature network of some data: a classifier trained on their labels.
+
+    It is a random network where no label is known, or all that are known are the same.
 
     A trained one is kept in the user's cache folder, by a fingerprint of the data, the seed and the edition, with which
     its name ends: numbers compare where the names are the same.
@@ -84,9 +86,10 @@ def feature_network(train: Split, seed: int = 0) -> Features:
         Features of a classifier of the data at hand in place of Inception's, as for MNIST in Demystifying MMD GANs
         (Binkowski et al., 2018), arXiv:1801.01401, section 5.
     """
-    train = known(train)
-    labels = train.labels
-    classes = int(labels.max()) + 1 if labels is not None and len(labels) else 0
+    labelled = known(train)
+    labels = labelled.labels
+    classes = int(labels.max()) + 1 if labels is not None and len(labels.unique()) > 1 else 0
+    train = labelled if classes else train
     with seeded(seed, "feature network"):
         network = Features(train.spec, classes)
     network.to(train.device).requires_grad_(bool(classes))

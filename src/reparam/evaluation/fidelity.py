@@ -1,4 +1,7 @@
-"""How close a model's samples are to data, in the features of a network: FID, KID, precision and recall, IS."""
+"""How close a model's samples are to data, in the features of a network: FID, KID, precision and recall, IS.
+
+Samples are means of p(x|z), or draws of it where x is binary; ``samples`` in the result says which.
+"""
 
 from typing import Any
 
@@ -13,7 +16,7 @@ from reparam.rng import seeded
 
 NEIGHBOURS = 3
 SUBSETS, SUBSET_ITEMS = 100, 1000
-SPLITS = 10
+PARTS, PER_CLASS = 10, 50
 _ROWS = 1024
 
 
@@ -111,10 +114,13 @@ def _covered(points: Tensor, members: Tensor, neighbours: int) -> float:
     return covered.double().mean().item()
 
 
-def inception_score_of(logits: Float[Tensor, "N C"], seed: int = 0) -> tuple[float, float]:
-    r"""Exponential of the mean divergence of p(c|x) from p(c): its mean and deviation over ten parts of the samples.
+def inception_score_of(logits: Float[Tensor, "N C"], seed: int = 0) -> tuple[float, float | None]:
+    r"""Exponential of the mean divergence of p(c|x) from p(c): its mean and deviation over parts of the samples.
 
     .. math:: \exp E_x\, \mathrm{KL}\bigl(p(c \mid x)\, \Vert\, p(c)\bigr)
+
+    There are ten parts where each holds about 50 examples for every class, else as many as do, at least one; one part
+    has no deviation, None. Few examples bias the score downwards: it cannot exceed the number of examples in a part.
 
     Raises:
         RefusedError: if there are fewer than two examples.
@@ -123,17 +129,17 @@ def inception_score_of(logits: Float[Tensor, "N C"], seed: int = 0) -> tuple[flo
     """
     _require(logits, 2, "The inception score")
     with quietly(), seeded(seed, "inception score"):
-        splits = min(SPLITS, len(logits) // 2) if len(logits) > 3 else 1
-        metric = _torchmetrics("inception").InceptionScore(feature=_Given(logits.shape[1]), splits=splits)
+        parts = max(1, min(PARTS, len(logits) // (PER_CLASS * logits.shape[1])))
+        metric = _torchmetrics("inception").InceptionScore(feature=_Given(logits.shape[1]), splits=parts)
         metric.update(logits)
         mean, spread = metric.compute()
-    return mean.item(), spread.item() if splits > 1 else 0.0
+    return mean.item(), spread.item() if parts > 1 else None
 
 
 def fid(judged: Judged) -> dict[str, Any]:
     """Frechet distance of new samples from as many judged examples, at most 10,000."""
     distance = frechet_distance(judged.real_features, judged.sample_features)
-    return {"fid": distance, "fid_n": len(judged.real_features), "feature_network": judged.network_name}
+    return {"fid": distance, "fid_n": len(judged.real_features)} | judged.comparison
 
 
 def recon_fid(judged: Judged) -> dict[str, Any]:
@@ -145,13 +151,13 @@ def recon_fid(judged: Judged) -> dict[str, Any]:
 def kid(judged: Judged) -> dict[str, Any]:
     """Kernel distance of new samples from the judged examples."""
     mean, spread = kernel_distance(judged.real_features, judged.sample_features, judged.seed)
-    return {"kid": mean, "kid_std": spread, "feature_network": judged.network_name}
+    return {"kid": mean, "kid_std": spread} | judged.comparison
 
 
 def precision_and_recall(judged: Judged) -> dict[str, Any]:
     """Precision and recall of new samples and as many judged examples, at most 10,000."""
     precision, recall = precision_recall(judged.real_features, judged.sample_features)
-    return {"precision": precision, "recall": recall, "feature_network": judged.network_name}
+    return {"precision": precision, "recall": recall} | judged.comparison
 
 
 def inception_score(judged: Judged) -> dict[str, Any]:
@@ -162,7 +168,10 @@ def inception_score(judged: Judged) -> dict[str, Any]:
     """
     head = getattr(judged.network, "head", None)
     if head is None:
-        raise RefusedError("The inception score needs a classifier, and the data have no labels to train one.")
+        raise RefusedError(
+            "The inception score needs a classifier, and the data have no labels of two or more classes to train one."
+        )
     weight = next(head.parameters())
     mean, spread = inception_score_of(head(judged.sample_features.to(weight)).double().cpu(), judged.seed)
-    return {"inception_score": mean, "inception_score_std": spread, "feature_network": judged.network_name}
+    deviation = {} if spread is None else {"inception_score_std": spread}
+    return {"inception_score": mean} | deviation | judged.comparison

@@ -20,7 +20,7 @@ def imputation(judged: Judged) -> dict[str, Any]:
     of the mean squared error, in standard deviations of the training data where they are real numbers.
 
     Raises:
-        RefusedError: if the data are of one observation.
+        RefusedError: if the data are of one observation, or every example has no more than one that is there.
     """
     spec = judged.split.spec
     if not spec.observations:
@@ -36,6 +36,8 @@ def imputation(judged: Judged) -> dict[str, Any]:
                     z = judged.model.infer(others[there]).rsample(torch.Size([DRAWS]))
                     told = judged.model.decode(z).mean.mean(0)[:, place]
                     found.setdefault(one.name, []).append(_error(one, batch.x[there][:, place], told))
+    if not found:
+        raise RefusedError("No example has two observations that are there, so none can be told from another.")
     kinds = {one.name: one.kind for one in spec.observations}
     means = {name: torch.cat(errors).double().mean().item() for name, errors in found.items()}
     accuracies = {f"imputation_accuracy_{name}": m for name, m in means.items() if kinds[name] == "classes"}

@@ -86,9 +86,10 @@ def require_factors(factors: Tensor, name: str) -> None:
 
 
 def mig(judged: Judged) -> dict[str, Any]:
-    """Mutual information gap: its mean over the factors, and each factor's own."""
+    """Mutual information gap: its mean over the factors that vary, and each factor's own, None where it does not."""
     gaps = information_gaps(judged.codes, judged.factors)
-    return {"mig": gaps.mean().item(), "mig_per_factor": gaps.tolist()}
+    own = iter(gaps.tolist())
+    return {"mig": gaps.mean().item(), "mig_per_factor": [next(own) if varies else None for varies in judged.varying]}
 
 
 def modularity(judged: Judged) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from reparam.data import Batch, Split
+from reparam.distributions import is_discrete
 from reparam.errors import RefusedError
 from reparam.evaluation.features import feature_network
 from reparam.evaluation.likelihood import evaluating
@@ -99,18 +100,32 @@ class Judged:
         return self._encoded(self.training_part)
 
     @cached_property
+    def all_factors(self) -> Int[Tensor, "N A"]:
+        """Values of every ground-truth factor, on the CPU; labels alone are one factor.
+
+        Raises:
+            RefusedError: if there are none.
+        """
+        found = self.split.named.get("factors")
+        return labels_of(self.split).unsqueeze(1) if found is None else found.cpu()
+
+    @property
+    def varying(self) -> list[bool]:
+        """Which of all factors have more than one value among the judged examples."""
+        varies: list[bool] = (self.all_factors != self.all_factors[0]).any(0).tolist()
+        return varies
+
+    @cached_property
     def factors(self) -> Int[Tensor, "N F"]:
-        """Class numbers of every ground-truth factor that varies, on the CPU; labels alone are one factor.
+        """Class numbers of every ground-truth factor that varies, on the CPU.
 
         Raises:
             RefusedError: if there are none, or none varies.
         """
-        found = self.split.named.get("factors")
-        table = labels_of(self.split).unsqueeze(1) if found is None else found.cpu()
-        varying = [column for column in table.unbind(1) if (column != column[0]).any()]
-        if not varying:
+        columns = [column for column, varies in zip(self.all_factors.unbind(1), self.varying, strict=True) if varies]
+        if not columns:
             raise RefusedError("Every ground-truth factor has one value in these data, so no code can tell it.")
-        return torch.stack([column.unique(return_inverse=True)[1] for column in varying], 1)
+        return torch.stack([column.unique(return_inverse=True)[1] for column in columns], 1)
 
     def drawn(self, name: str, count: int, draw: bool = False) -> Iterator[Tensor]:
         """New examples of the model, some at a time; the same ones for the same name.
@@ -164,6 +179,20 @@ class Judged:
         """What the output calls the feature network."""
         return str(getattr(self.network, "name", type(self.network).__name__))
 
+    @property
+    def draws_x(self) -> bool:
+        """True where samples are draws of p(x|z): x is binary, and its mean, a probability, looks like no data.
+
+        Not of a model without an encoder: there the mean itself is the example that is made.
+        """
+        binary = self.split.spec.effective_kind == "binary" and self.model.amortized
+        return binary and is_discrete(self.example_p_x)
+
+    @property
+    def comparison(self) -> dict[str, str]:
+        """What numbers that compare samples with data depend on, for the output."""
+        return {"feature_network": self.network_name, "samples": "draws" if self.draws_x else "means"}
+
     def _features(self, examples: Iterable[Tensor]) -> Tensor:
         with evaluating(self.network):
             return torch.cat([self.network(x).flatten(1).cpu().double() for x in examples])
@@ -185,8 +214,8 @@ class Judged:
 
     @cached_property
     def sample_features(self) -> Float[Tensor, "N F"]:
-        """Features of as many new examples (means of p(x|z)) as are compared, float64 on the CPU."""
-        return self._features(self.drawn("samples", len(self.compared)))
+        """Features of as many new examples as are compared, float64 on the CPU: means of p(x|z), or draws of it."""
+        return self._features(self.drawn("samples", len(self.compared), draw=self.draws_x))
 
     @cached_property
     def reconstruction_features(self) -> Float[Tensor, "N F"]:

@@ -46,12 +46,14 @@ class Likelihoods:
         ess: (B,), effective sample size, from 1 to S
     Attributes:
         draws: S, draws that were made of each example: 1 where q has no noise, so that all would be the same.
+        noiseless: True where q has no noise. Elsewhere the ``stderr`` of one draw is 0, and means nothing.
     """
 
     log_p_x: Float[Tensor, " B"]
     stderr: Float[Tensor, " B"]
     ess: Float[Tensor, " B"]
     draws: int
+    noiseless: bool = False
 
 
 class _Stream:
@@ -71,12 +73,12 @@ class _Stream:
         self.second = self.second * fade.square() + weights.square().sum(0)
         self.largest, self.count = largest, self.count + log_w.shape[0]
 
-    def result(self) -> Likelihoods:
+    def result(self, noiseless: bool) -> Likelihoods:
         s = self.count
         mean = self.first / s
         variance = (self.second / s - mean.square()).clamp_min(0) / max(1, s - 1)
         ess = self.first.square() / self.second
-        return Likelihoods(self.largest + mean.log(), variance.sqrt() / mean, ess, s)
+        return Likelihoods(self.largest + mean.log(), variance.sqrt() / mean, ess, s, noiseless)
 
 
 def require_density(trace: Trace) -> None:
@@ -199,7 +201,7 @@ def _weighted(
             if progress:
                 progress(done)
     log_p_x, stderr, ess = (torch.cat([getattr(p, n) for p in parts]) for n in ("log_p_x", "stderr", "ess"))
-    return Likelihoods(log_p_x, stderr, ess, parts[0].draws)
+    return Likelihoods(log_p_x, stderr, ess, parts[0].draws, all(part.noiseless for part in parts))
 
 
 def _threads(model: Model, piece: Batch, decodes: int, rows: int) -> int:
@@ -217,7 +219,8 @@ def _stream(model: Model, piece: Batch, samples: int, rows: int) -> Likelihoods:
     q = model.infer(x, **named)
     p_z: Distribution | None = None  # asked for once: a prior made of q(z|u) encodes its u
     stream: _Stream | None = None
-    left = 1 if getattr(q, "noiseless", False) else samples  # all draws are the same one
+    noiseless = bool(getattr(q, "noiseless", False))
+    left = 1 if noiseless else samples  # without noise all draws are the same one
     while left:
         draws = min(left, max(1, rows // len(x)))
         trace = model.trace(x, samples=draws, q=q, p_z=p_z, **named)
@@ -228,7 +231,7 @@ def _stream(model: Model, piece: Batch, samples: int, rows: int) -> Likelihoods:
         stream.add(trace.log_w.double())
         left -= draws
     assert stream is not None
-    return stream.result()
+    return stream.result(noiseless)
 
 
 def log_likelihood(
@@ -238,6 +241,6 @@ def log_likelihood(
     return importance_weighted(model, x, samples, seed=seed, rows=rows, **named).log_p_x
 
 
-def standard_error(values: Tensor) -> float:
-    """Standard error of the mean over examples."""
-    return (values.std() / math.sqrt(len(values))).item() if len(values) > 1 else 0.0
+def standard_error(name: str, values: Tensor) -> dict[str, float]:
+    """Standard error of the mean over examples, ``name_stderr``; nothing where one example tells none."""
+    return {f"{name}_stderr": (values.std() / math.sqrt(len(values))).item()} if len(values) > 1 else {}

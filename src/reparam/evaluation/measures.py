@@ -51,7 +51,7 @@ def elbo(judged: Judged) -> dict[str, Any]:
     if density:
         codes = torch.cat(means)
         result |= {"elbo": all_bounds.mean().item(), "rate": all_rate.mean().item()}
-        result |= {"elbo_stderr": standard_error(all_bounds), "kl_per_dim": torch.cat(dims).mean(0).tolist()}
+        result |= standard_error("elbo", all_bounds) | {"kl_per_dim": torch.cat(dims).mean(0).tolist()}
         if groups[0].shape != dims[0].shape:
             result["kl_per_group"] = torch.cat(groups).mean(0).tolist()
         result |= {"latent_dim": codes.shape[-1], "discrete": discrete}
@@ -101,6 +101,8 @@ def _mse(x: Tensor, x_hat: Tensor, batch: Batch) -> Tensor:
 def nll(judged: Judged) -> dict[str, Any]:
     """-log p(x) by importance weighting, with its errors; bits per dimension where x is discrete, nats per step.
 
+    ``nll_stderr`` is left out for one example, and ``nll_mc_stderr`` for one draw, unless q has no noise.
+
     Raises:
         RefusedError: if the model has no density.
     """
@@ -113,8 +115,10 @@ def nll(judged: Judged) -> dict[str, Any]:
         progress=(lambda done: progress("nll", done, len(split))) if progress else None,
     )
     values = -found.log_p_x
-    result: dict[str, Any] = {"nll": values.mean().item(), "nll_stderr": standard_error(values)}
-    result["nll_mc_stderr"] = (found.stderr.square().sum().sqrt() / len(values)).item()
+    result: dict[str, Any] = {"nll": values.mean().item(), "noiseless": found.noiseless}
+    result |= standard_error("nll", values)
+    if found.draws > 1 or found.noiseless:
+        result["nll_mc_stderr"] = (found.stderr.square().sum().sqrt() / len(values)).item()
     result |= {"nll_samples": found.draws, "nll_n": len(values), "nll_ess": found.ess.mean().item()}
     size: float = numel(split.spec.shape)
     if "lengths" in split.named:

@@ -29,29 +29,41 @@ from reparam.evaluation.likelihood import evaluating
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: what it tells, in one line, the function that gives its numbers, and the package that this needs."""
+    """One metric.
+
+    Attributes:
+        meaning: What it tells, in one line.
+        measure: Gives its numbers.
+        needs: The package that this needs.
+        keys: What the names of its numbers begin with, beside its own name.
+    """
 
     meaning: str
     measure: Callable[[Judged], dict[str, Any]]
     needs: str = ""
+    keys: tuple[str, ...] = ()
 
 
 METRICS = {
     "elbo": Metric(
         "evidence lower bound, distortion, rate, KL per dimension, active units, nats per example; use of a codebook",
         measures.elbo,
+        keys=("distortion", "rate", "kl", "latent_dim", "discrete", "active_units", "code"),
     ),
     "reconstruction": Metric(
         "mse, psnr, ssim of mean reconstructions; of corrupted inputs too where the model de-noises",
         measures.reconstruction,
+        keys=("mse", "psnr", "ssim"),
     ),
     "nll": Metric(
         "-log p(x), importance-weighted, nats per example (with nll_stderr, nll_samples, nll_ess; bits_per_dim)",
         measures.nll,
+        keys=("noiseless", "bits_per_dim"),
     ),
     "collapse": Metric(
         "mutual information of x and z, KL(q(z) || p(z)): is the code used, does the prior fit",
         aggregate.collapse,
+        keys=("mutual_information", "aggregate_kl"),
     ),
     "fid": Metric("Frechet distance of samples from data (feature_network)", fidelity.fid, "torchmetrics"),
     "recon-fid": Metric(
@@ -60,12 +72,15 @@ METRICS = {
     "perceptual-distance": Metric(
         "distance of reconstructions from pictures in features of a network (perceptual_network)",
         perception.perceptual_distance,
+        keys=("perceptual",),
     ),
     "kid": Metric(
         "kernel distance (unbiased MMD) of samples from data (feature_network)", fidelity.kid, "torchmetrics"
     ),
     "precision-recall": Metric(
-        "share of samples among data, share of data among samples (feature_network)", fidelity.precision_and_recall
+        "share of samples among data, share of data among samples (feature_network)",
+        fidelity.precision_and_recall,
+        keys=("precision", "recall"),
     ),
     "inception-score": Metric(
         "clear and various classes of the samples, by a classifier (feature_network)",
@@ -88,7 +103,10 @@ METRICS = {
         classifying.class_accuracy,
     ),
     "probe": Metric(
-        "accuracy of a linear probe and of nearest neighbours, training codes -> labels", probing.probe, "sklearn"
+        "accuracy of a linear probe and of nearest neighbours, training codes -> labels",
+        probing.probe,
+        "sklearn",
+        keys=("knn",),
     ),
     "nmi": Metric("agreement of clusters of the codes with the labels", probing.nmi, "sklearn"),
     "mig": Metric("mutual information gap: is each factor told by one dimension", information.mig),
@@ -126,10 +144,22 @@ OF_WHOLE = {
 }  # metrics of examples of which nothing is missing
 
 
+def names_of(model: Any, metrics: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Names of the metrics that are asked for: one, several, or None for those that the model is judged by."""
+    wanted = model.judged_by if metrics is None else metrics
+    return (wanted,) if isinstance(wanted, str) else tuple(wanted)
+
+
+def is_of(key: str, metrics: Iterable[str]) -> bool:
+    """True for the name of a number, or of the reason for having none, that one of these metrics gives."""
+    starts = [start for name in metrics for start in (name.replace("-", "_"), *METRICS[name].keys)]
+    return any(key == start or key.startswith(f"{start}_") for start in starts)
+
+
 def evaluate(
     model: Any,
     split: Split,
-    metrics: Iterable[str] | None = None,
+    metrics: str | Iterable[str] | None = None,
     *,
     train: Split | None = None,
     features: nn.Module | None = None,
@@ -146,8 +176,8 @@ def evaluate(
     Args:
         model: Any model that fills a Trace.
         split: What to judge on; dynamic binarisation is drawn once, from ``seed``.
-        metrics: Names from :data:`METRICS`; when None, those that the model is judged by: ELBO, reconstruction and nll
-            of one with a density, fid and precision-recall of one without.
+        metrics: Names from :data:`METRICS`, or one of them; when None, those that the model is judged by: ELBO,
+            reconstruction and nll of one with a density, fid and precision-recall of one without.
         train: The training split, for metrics that learn from it (``probe``), compare with it (``completeness``) or
             train a feature network on it.
         features: Examples -> (B, F), in which samples and data are compared; its ``name`` is put into the result, and
@@ -168,9 +198,11 @@ def evaluate(
     for one in (split,) if train is None else (split, train):
         if not isinstance(one, Split | StreamedSplit):
             raise DataError(f"evaluate: got a {type(one).__name__}, expected one split of the data, such as data.test.")
-    wanted = tuple(model.judged_by if metrics is None else metrics)
-    if limit is not None and limit < 1:
-        raise DataError(f"evaluate: limit is {limit}, expected at least 1 example.")
+    if not len(split):
+        raise DataError("evaluate: the split has no example to judge on. Pass one that has, such as data.train.")
+    if limit is not None and not (hasattr(limit, "__index__") and limit >= 1):
+        raise DataError(f"evaluate: limit is {limit!r}, expected a whole number of examples, 1 or more.")
+    wanted = names_of(model, metrics)
     for name in wanted:
         if name not in METRICS:
             raise UnknownNameError(f"There is no metric {name!r}. {nearest(name, METRICS)}")

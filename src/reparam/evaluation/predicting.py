@@ -113,19 +113,24 @@ def attribute_scores(codes: Float[Tensor, "N L"], factors: Int[Tensor, "N F"], s
     return found
 
 
-def attribute_gap(scores: Float[Tensor, "L F"]) -> float:
+def attribute_gap(scores: Float[Tensor, "L F"], values: Int[Tensor, " F"]) -> float:
     r"""By how much the dimension that predicts a factor best leads the second; the mean over factors.
 
     .. math:: \frac{1}{F} \sum_k \bigl(S_{(1) k} - S_{(2) k}\bigr)
 
-    The largest value is the mean of 1 - 1 / (number of values): the second dimension still predicts by chance.
+    The largest value is the mean of 1 - 1 / (number of values): the second dimension still predicts by chance, and
+    where there is none, chance stands for it.
 
+    Args:
+        scores: How well each dimension predicts each factor, S.
+        values: The number of values of each factor.
     Source:
         Variational inference of disentangled latent concepts (Kumar et al., 2018), arXiv:1711.00848, section 3, with
         its score of categorical factors for all of them: thresholds, judged by balanced accuracy. They are found one
         after the other by a decision tree, and judged on examples they were not fitted to.
     """
-    first_two = torch.cat([scores, scores.new_zeros(1, scores.shape[1])]).topk(2, dim=0).values
+    rows = scores if len(scores) > 1 else torch.cat([scores, 1 / values.to(scores).unsqueeze(0)])
+    first_two = rows.topk(2, dim=0).values
     return (first_two[0] - first_two[1]).mean().item()
 
 
@@ -169,7 +174,8 @@ def dci(judged: Judged) -> dict[str, Any]:
 
 def sap(judged: Judged) -> dict[str, Any]:
     """Separated attribute predictability of the posterior means."""
-    return {"sap": attribute_gap(attribute_scores(judged.codes, judged.factors, judged.seed))}
+    scores = attribute_scores(judged.codes, judged.factors, judged.seed)
+    return {"sap": attribute_gap(scores, judged.factors.amax(0) + 1)}
 
 
 def explicitness(judged: Judged) -> dict[str, Any]:

@@ -39,7 +39,12 @@ def clustering_information(codes: Float[Tensor, "N L"], labels: Int[Tensor, " N"
     r"""Normalised mutual information of the labels and of as many clusters of the codes (k-means, best of ten starts).
 
     .. math:: \frac{2\, I(c; y)}{H(c) + H(y)}
+
+    Raises:
+        RefusedError: if the labels are all the same.
     """
+    if len(labels.unique()) < 2:
+        raise RefusedError("Clusters agree with classes only where there are at least two; these examples are of one.")
     cluster = extra("nmi", "scikit-learn", "sklearn.cluster")
     metrics = extra("nmi", "scikit-learn", "sklearn.metrics")
     means = cluster.KMeans(len(labels.unique()), n_init=10, random_state=random_state(seed, "clusters"))

@@ -1,6 +1,7 @@
 """The record of a run, and how to open it again and judge it."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from reparam.data import Data, DataSpec, Split, load_data, load_items
 from reparam.data.catalogue import is_named
 from reparam.errors import DataError, RunError
 from reparam.evaluation import evaluate
+from reparam.evaluation.metrics import is_of, names_of
 from reparam.models import Autoencoder
 from reparam.reading import read_json
 from reparam.runs.settings import FROM_PYTHON, choose_device, config_by_hand, own_data, read_config, write_text
@@ -22,7 +24,7 @@ from reparam.training.log import Row
 
 ALL, LOG = "all", "log.txt"
 SAME_ITEMS = ("n", "seed", "binarize")
-SAMPLERS, SUBSETS = "samplers", "subsets"  # numbers of another source of new items, and of fewer test items
+SAMPLERS, SUBSETS = "samplers", "subsets"  # numbers of another source of new items, and of other choices of test items
 
 
 @dataclass(repr=False)
@@ -65,8 +67,8 @@ class Run:
             return self.data
         chosen = self.config.data
         device = next(self.model.parameters()).device
-        if source is not None:
-            return load_data(source, spec=self.spec, size=chosen.size).to(device)
+        if source is not None:  # divided by the run's seed: the same file, named again or moved, keeps its test items
+            return load_data(source, spec=self.spec, size=chosen.size, seed=chosen.seed).to(device)
         return own_data(self.config, self.spec).to(device)
 
     def load_items(self, source: Any) -> Split:
@@ -100,8 +102,7 @@ class Run:
             source: Other data, prepared as the run's own.
             progress: Called with a metric's name, examples done, and examples in all.
         """
-        wanted = self.model.judged_by if metrics is None else metrics
-        metrics = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+        metrics = names_of(self.model, metrics)
         chosen, train = self._judged(split, source)
         name, make = sampler or ("", None)
         found = evaluate(
@@ -156,28 +157,53 @@ class Run:
 def with_numbers(kept: Mapping[str, Any], found: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, Any]:
     """What evaluation.json holds after a judgement: numbers of the same items side by side.
 
-    Numbers of fewer items never take the place of those of more: they stand by themselves under ``subsets``, by their
-    number and seed. Those of another source of new items stand under ``samplers``, by its name.
+    - The new numbers of a metric take the place of all its older ones, also where it is refused now; only log p(x) by
+      fewer draws never takes the place of that by more.
+    - Numbers of fewer items never take the place of those of more: they stand by themselves under ``subsets``, by their
+      number and seed. So do older numbers of as many items by another seed; those of fewer give way to those of more.
+    - Those of another source of new items stand under ``samplers``, by its name.
 
     Args:
         kept: What it held.
         found: The new numbers.
         metrics: What was asked for.
     """
-    other = any(kept.get(name) != found.get(name) for name in SAME_ITEMS)
-    beside: tuple[str, str] | None = None
+    asked = set(metrics)
     if "sampler" in found and kept.get("sampler") != found["sampler"]:
-        beside = (SAMPLERS, str(found["sampler"]))
-    elif other and found["n"] < kept.get("n", 0):
-        beside = (SUBSETS, f"{found['n']} items, seed {found['seed']}")
-    if beside:
-        place, name = beside
-        there = kept.get(place, {})
-        start = there.get(name, {key: found[key] for key in ("sampler",) if key in found})
-        return {**kept, place: {**there, name: with_numbers(start, found, metrics)}}
-    refused = {f"{metric.replace('-', '_')}_refused" for metric in metrics}
-    stay = {key: kept[key] for key in kept if (not other or key in (SAMPLERS, SUBSETS)) and key not in refused}
-    return {**stay, **found}
+        return _beside(kept, SAMPLERS, str(found["sampler"]), found, asked)
+    if all(kept.get(name) == found.get(name) for name in SAME_ITEMS):
+        return _merged(kept, found, asked)
+    if found["n"] < kept.get("n", 0):
+        return _beside(kept, SUBSETS, _items(found), found, asked)
+    subsets = dict(kept.get(SUBSETS, {}))
+    start = subsets.pop(_items(found), {})
+    older = {key: value for key, value in kept.items() if key not in (SAMPLERS, SUBSETS)}
+    if older.get("n") == found["n"]:
+        subsets[_items(older)] = older
+    others = {SAMPLERS: kept.get(SAMPLERS), SUBSETS: subsets}
+    return _merged(start, found, asked) | {key: value for key, value in others.items() if value}
+
+
+def _items(numbers: Mapping[str, Any]) -> str:
+    """What the choice of items that numbers are of is called."""
+    return f"{numbers['n']} items, seed {numbers['seed']}"
+
+
+def _beside(
+    kept: Mapping[str, Any], place: str, name: str, found: Mapping[str, Any], metrics: set[str]
+) -> dict[str, Any]:
+    """What is kept, with the new numbers by themselves under a name."""
+    there = kept.get(place, {})
+    start = there.get(name, {key: found[key] for key in ("sampler",) if key in found})
+    return {**kept, place: {**there, name: with_numbers(start, found, metrics)}}
+
+
+def _merged(kept: Mapping[str, Any], found: Mapping[str, Any], metrics: set[str]) -> dict[str, Any]:
+    """Numbers of the same items: what was measured now, and what was not as it was."""
+    if found.get("nll_samples", math.inf) < kept.get("nll_samples", 0):
+        found = {key: value for key, value in found.items() if not is_of(key, ["nll"])}
+        metrics = metrics - {"nll"}
+    return {**{key: value for key, value in kept.items() if not is_of(key, metrics)}, **found}
 
 
 def open_run(path: Path | str, device: str = "auto", data: Any = None) -> Run:

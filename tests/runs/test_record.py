@@ -1,0 +1,38 @@
+"""What evaluation.json holds after several judgements: which numbers stay, and which give way."""
+
+from reparam.evaluation.metrics import is_of
+from reparam.runs import Run, train
+from reparam.runs.record import with_numbers
+from tests.contracts.members import tiny_data
+
+
+def judged() -> Run:
+    """A run in memory with eight test items."""
+    settings = {"train": {"batch_size": 8, "epochs": 1, "tensorboard": False}}
+    return train("vae", settings, data=tiny_data("real", (4,)), device="cpu")
+
+
+def test_numbers_by_another_seed_are_kept_beside() -> None:
+    done = judged()
+    first = done.evaluate(metrics="elbo")
+    second = done.evaluate(metrics="reconstruction", seed=1)
+    assert done.evaluation == second | {"subsets": {"8 items, seed 0": first}}
+    third = done.evaluate(metrics="reconstruction")
+    assert done.evaluation == first | third | {"subsets": {"8 items, seed 1": second}}
+
+
+def test_fewer_draws_do_not_take_the_place_of_more() -> None:
+    done = judged()
+    more = done.evaluate(metrics="nll", samples=7)
+    fewer = done.evaluate(metrics=("elbo", "nll"), samples=2)
+    assert fewer["nll_samples"] == 2
+    assert done.evaluation == more | {key: fewer[key] for key in fewer if not is_of(key, ["nll"])}
+    assert done.evaluate(metrics="nll", samples=9).items() <= done.evaluation.items()
+
+
+def test_a_refusal_takes_the_place_of_the_number() -> None:
+    kept = {"n": 8, "seed": 0, "nll": 5.0, "nll_samples": 9, "bits_per_dim": 1.0, "mse": 0.5}
+    found = with_numbers(kept, {"n": 8, "seed": 0, "nll_refused": "no density"}, ["nll"])
+    assert found == {"n": 8, "seed": 0, "mse": 0.5, "nll_refused": "no density"}
+    again = {"n": 8, "seed": 0, "nll": 4.0, "nll_samples": 1}
+    assert with_numbers(found, again, ["nll"]) == again | {"mse": 0.5}
