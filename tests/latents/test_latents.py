@@ -75,6 +75,20 @@ def test_posterior_means_take_one_item_any_batch_and_other_dtypes() -> None:
     assert posterior_means(model, x[:0]).shape == (0, 3)
 
 
+def test_a_traversal_is_of_one_item() -> None:
+    assert traverse(Rulers(3), items(1), steps=5).shape == (3, 5, 1, 2, 3)
+    with pytest.raises(ShapeError, match=r"got a batch of 5 items, expected one. Pass one of them, such as x\[0\]"):
+        traverse(Rulers(3), items(5), steps=5)
+
+
+def test_codes_that_are_no_numbers_are_refused() -> None:
+    for size in (1, 2, 3):
+        codes = torch.zeros(4, size)
+        codes[1, 0] = torch.nan
+        with pytest.raises(PartError, match="1 of 4 codes are NaN or infinite"):
+            project(codes)
+
+
 def test_posterior_means_say_which_shape_is_expected() -> None:
     with pytest.raises(ShapeError, match=r"\(4, 3, 2\).*built for \(1, 2, 3\)"):
         posterior_means(Rulers(3), torch.zeros(4, 3, 2))

@@ -7,7 +7,7 @@ import pytest
 
 from reparam.report import compare_rows, compare_table
 from reparam.report.measured import BESIDE, COMPARED, MEASURED
-from reparam.report.numbers import balance, duration, headline_numbers, refusals, series
+from reparam.report.numbers import balance, duration, headline_numbers, refusals, series, with_error
 from tests.report.fakes import evaluation_of
 
 MINUS = "\N{MINUS SIGN}"
@@ -84,6 +84,43 @@ def test_distances_say_in_which_features() -> None:
     assert "Features" not in mig.meaning
 
 
+def test_one_draw_is_called_enough_only_where_codes_have_no_noise() -> None:
+    for noiseless, said in ((True, "all there is where codes have no noise"), (False, "S = 1 sample for each")):
+        assert said in headline_numbers({"nll": 5.0, "nll_samples": 1, "noiseless": noiseless})[0].meaning
+
+
+def test_networks_and_draws_are_named() -> None:
+    found = {"perceptual_distance": 0.5, "perceptual_network": "squeeze", "kid": 0.1, "samples": "draws"}
+    kid, distance = sorted(headline_numbers(found), key=lambda row: row.name)
+    assert distance.meaning.endswith("Features: squeeze.")
+    assert kid.meaning.endswith("Samples: draws of p(x|z).")
+
+
+def test_numbers_by_samplers_have_rows() -> None:
+    found = {"mse": 0.5, "samplers": {"gmm": {"n": 9, "sampler": "gmm", "fid": 12.5, "mse": 0.5}}}
+    assert [(row.name, row.value) for row in headline_numbers(found)][1:] == [("FID, by gmm", "12.5")]
+
+
+def test_numbers_by_another_seed_say_so() -> None:
+    found = {"n": 9, "seed": 1, "mse": 0.5, "subsets": {"9 items, seed 0": {"n": 9, "seed": 0, "fid": 12.5}}}
+    assert headline_numbers(found)[1].meaning.endswith("Measured with seed 0.")
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (91.234, 0.42, "91.23 ± 0.42"),
+        (0.12345, 0.00123, "0.1235 ± 0.0012"),
+        (5.0, 0.0996, "5.00 ± 0.10"),
+        (1234.5, 12.3, "1,234 ± 12"),
+        (1234.5, 123.0, "1,230 ± 120"),
+        (5.0, 0.0, "5.00 ± 0"),
+    ],
+)
+def test_errors_have_two_digits(value: float, error: float, text: str) -> None:
+    assert with_error(value, error) == text
+
+
 def test_refusals_are_named() -> None:
     found = {"nll_refused": "no density", "factor_vae_refused": "one factor", "mig": 0.5}
     assert refusals(found) == {"nll": "no density", "factor_vae": "one factor"}
@@ -142,6 +179,14 @@ def test_numbers_on_different_splits_do_not_compete() -> None:
 def test_distances_in_different_features_do_not_compete() -> None:
     rows = [{"run": name, "data": "mnist", "fid": fid, "feature_network": net} for name, fid, net in FIDS]
     assert [row["best"] for row in compare_rows(rows)] == [[], ["fid"], []]
+
+
+def test_other_measures_do_not_compete() -> None:
+    rows = [{"run": "a", "data": "mnist", "fid": 9.0, "samples": "means", "mse": 0.5}]
+    rows.append(rows[0] | {"run": "b", "fid": 8.0, "samples": "draws", "mse": 0.4, "mse_corrupted": 0.6})
+    assert [row["best"] for row in compare_rows(rows)] == [[], []]
+    rows.append(rows[1] | {"run": "c", "fid": 7.0, "mse": 0.3})
+    assert [row["best"] for row in compare_rows(rows)] == [[], [], ["mse", "fid"]]
 
 
 @pytest.mark.parametrize("other", [{"told": ["labels"]}, {"nll_samples": 100}, {"discrete": True}])

@@ -11,11 +11,17 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
+from torch.distributions import Distribution
 
 from reparam.data.records import Data
+from reparam.distributions import Energy
 from reparam.errors import DataError
 from reparam.report import write_page
-from reparam.report.figures import draw_sections
+from reparam.report.curves import training_curves
+from reparam.report.figures import _samples, draw_sections
+from reparam.report.observed import view_for
+from reparam.report.story import Story
 from reparam.report.subject import look_at
 from reparam.shapes import Shape
 from tests.report.fakes import REFUSAL, TinyModel, evaluation_of, metrics_of, tiny_data
@@ -144,10 +150,77 @@ def test_without_matplotlib_one_line_says_so_and_the_pictures_are_there(tmp_path
 
 
 def test_a_plain_autoencoder_says_why_it_has_no_samples(tmp_path: Path) -> None:
-    page = report(tmp_path, TinyModel((1, 8, 8), 2, prior=False), tiny_data((1, 8, 8)), evaluation={"mse": 0.1})
+    rows = [row | {"loss": row["distortion"]} for row in metrics_of()]
+    model, data = TinyModel((1, 8, 8), 2, prior=False), tiny_data((1, 8, 8))
+    page = report(tmp_path, model, data, evaluation={"mse": 0.1}, metrics=rows)
     assert figure_names(tmp_path) == {"curve-distortion", "curve-learning-rate", "latent-plane"} | ALWAYS
     assert REFUSAL in page.text
     assert "no prior, so there is no KL" in page.text
+
+
+@pytest.mark.usefixtures("without_matplotlib")
+def test_reasons_are_told_with_the_names_of_their_metrics(tmp_path: Path) -> None:
+    found = {"n": 40, "nll_refused": "No density.", "collapse_refused": "No density.", "factor_vae_refused": "One."}
+    model, data = TinyModel((1, 8, 8)), tiny_data((1, 8, 8))
+    alone, beside = (report(tmp_path, model, data, evaluation=found | more) for more in ({}, {"mse": 0.5}))
+    reasons = "nll, collapse: No density. factor-vae: One."
+    assert f'<p class="note">Nothing could be measured on the test split. {reasons}</p>' in alone.text
+    assert "has not been evaluated" not in alone.text
+    assert f"One nat is 1.44 bits. {reasons}</caption>" in beside.text
+
+
+class Distance(TinyModel):
+    """Its p(x|z) is a distance, without noise."""
+
+    def decode(self, z: Tensor) -> Distribution:
+        return Energy(super().decode(z).mean, lambda x, x_hat: (x - x_hat).square(), len(self.data_shape))
+
+
+def story(model: TinyModel, metrics: list[dict[str, Any]]) -> Story:
+    """A model of rows of a table, and how its training went."""
+    subject = look_at(model, tiny_data((5,), kind="real"), {"kl_per_dim": [1.0] * 3})
+    return Story(subject, view_for(subject.spec, subject.items), metrics)
+
+
+def test_noise_is_told_only_where_it_is_drawn() -> None:
+    (figure,) = _samples(story(Distance((5,)), []))
+    assert "drawn, not taken from the data" in figure.caption
+    assert "oise" not in figure.caption
+
+
+def ended(**terms: float) -> list[dict[str, Any]]:
+    """The last rows of validation."""
+    return [{"step": step, "split": "validation", "distortion": 9.0, **terms} for step in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("terms", "titles", "said"),
+    [
+        ({"elbo": -11.0, "rate": 2.0, "loss": 11.0}, ["ELBO"], "The bound on log p(x) that training pushes up"),
+        ({"elbo": -11.0, "rate": 2.0, "loss": 17.0}, ["Loss", "ELBO"], "pushes down the loss, which differs"),
+        (
+            {"elbo": -11.0, "rate": 2.0, "loss": 8.0, "importance_bound": -8.0},
+            ["Importance-weighted bound", "ELBO"],
+            "Training pushes up another one.",
+        ),
+        ({"elbo": -10.0, "loss": 10.0}, ["Objective"], "It is no bound on log p(x)"),
+    ],
+)
+def test_curves_say_what_training_pushes(terms: dict[str, float], titles: list[str], said: str) -> None:
+    figures = training_curves(story(TinyModel((5,)), ended(**terms)))
+    assert [figure.title for figure in figures][: len(titles)] == titles
+    assert said in figures[len(titles) - 1].caption
+
+
+def test_a_sum_with_a_distance_is_called_no_bound() -> None:
+    elbo, *_ = training_curves(story(Distance((5,)), ended(elbo=-11.0, rate=2.0, loss=11.0)))
+    assert "no bound on log p(x): the distortion is a distance" in elbo.caption
+
+
+@pytest.mark.parametrize(("loss", "titles"), [(9.0, ["Reconstruction loss"]), (9.5, ["Loss", "Reconstruction loss"])])
+def test_a_plain_autoencoder_that_pays_for_more_shows_its_loss(loss: float, titles: list[str]) -> None:
+    figures = training_curves(story(TinyModel((5,), prior=False), ended(elbo=-9.0, loss=loss)))
+    assert [figure.title for figure in figures] == titles
 
 
 @pytest.mark.usefixtures("without_matplotlib")
@@ -174,13 +247,14 @@ def test_tables_get_lines_histograms_and_agreement(tmp_path: Path) -> None:
     page = report(tmp_path, TinyModel((5,)), data)
     assert figure_names(tmp_path) == CURVES | ALWAYS | {"samples", "reconstructions-agreement", "kl-per-dimension"}
     assert "One panel for each column" in page.text
+    assert "Noise of p(x|z) is drawn too." in page.text
     assert "standard deviations of the training data" in page.text
 
 
 def test_signals_get_lines(tmp_path: Path) -> None:
     page = report(tmp_path, TinyModel((2, 30), 2), tiny_data((2, 30)))
     assert figure_names(tmp_path) >= ALWAYS | {"samples", "reconstructions-agreement"}
-    assert "Left: test items. Right: samples" in page.text
+    assert "Left: originals. Right: samples" in page.text
     assert "standard deviations of the training data" not in page.text
 
 
@@ -250,7 +324,12 @@ def test_the_items_shown_follow_from_the_seed() -> None:
 def test_an_empty_test_split_gives_way_to_another_and_no_data_is_an_error() -> None:
     data = tiny_data((1, 8, 8), 5)
     nothing = data.test.take(torch.arange(0))
-    assert len(look_at(TinyModel((1, 8, 8)), Data(data.train, nothing, nothing), {}).codes) == 5
+    subject = look_at(TinyModel((1, 8, 8)), Data(data.train, nothing, nothing), {})
+    assert len(subject.codes) == 5
+    told = " ".join(figure.title + figure.caption for one in draw_sections(subject, []) for figure in one.figures)
+    assert "Training items, and what the model makes" in told
+    assert "averaged over training items" in told
+    assert "test " not in told.lower()
     with pytest.raises(DataError, match="no example"):
         look_at(TinyModel((1, 8, 8)), Data(nothing, nothing, nothing), {})
 

@@ -121,7 +121,7 @@ class TestMixture:
     def test_refuses(self) -> None:
         with pytest.raises(PartError, match="components is 0, expected at least 1"):
             MixtureSampler(2, components=0)
-        with pytest.raises(PartError, match="got 2 codes, expected more"):
+        with pytest.raises(PartError, match="got 2 codes, expected at least 5"):
             MixtureSampler(2, components=5).fit(torch.zeros(2, 2))
 
 
@@ -295,6 +295,13 @@ def test_refuses_what_it_is_not_for(runs: dict[str, Path]) -> None:
         draw(run, "gm")
     with pytest.raises(ConfigError, match="The gmm sampler has no temperature"):
         draw(run, "gmm", temperature=0.5)
+    for sampler in ("prior", "gmm"):
+        for n in (0, 2.5):
+            with pytest.raises(ConfigError, match=f"n is {n}, expected a whole number of new examples, 1 or more"):
+                draw(run, sampler, n)  # type: ignore[arg-type]
+        for temperature in (-1.0, float("nan")):
+            with pytest.raises(ConfigError, match=f"temperature is {temperature}, expected a number of 0 or more"):
+                draw(run, sampler, temperature=temperature)
     with pytest.raises(RefusedError, match="no prior"):
         draw(run)
 

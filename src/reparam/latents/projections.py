@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reparam.errors import ShapeError
+from reparam.errors import PartError, ShapeError
 from reparam.rng import generator
 
 MANY = 1000  # dimensions from which fewer codes than dimensions make the smaller matrix worth its rounding
@@ -46,9 +46,15 @@ def project(codes: Float[Tensor, "..."], seed: int = 0) -> Projection:
 
     Raises:
         ShapeError: if codes is not a non-empty (N, L) table.
+        PartError: if a code is NaN or infinite.
     """
     if codes.ndim != 2 or 0 in codes.shape:
         raise ShapeError(f"project: got codes of shape {tuple(codes.shape)}, expected (N, L) with at least one row.")
+    broken = int((~codes.isfinite()).any(1).sum())
+    if broken:
+        raise PartError(
+            f"project: {broken} of {len(codes)} codes are NaN or infinite, expected numbers. Drop them first."
+        )
     if codes.shape[1] == 2:
         return Projection(codes, 1.0, "identity")
     if codes.shape[1] == 1:

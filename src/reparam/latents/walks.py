@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Independent, Normal
 
 from reparam.distributions import EUCLIDEAN, Structured
-from reparam.errors import PartError, RefusedError
+from reparam.errors import PartError, RefusedError, ShapeError
 from reparam.latents.codes import HasLatents, decoded_means, home, onto_space, posterior_means
 from reparam.rng import seeded
 
@@ -48,6 +48,7 @@ def traverse(
 
     Raises:
         PartError: if steps < 2 or one of dims is not a latent dimension.
+        ShapeError: if the anchor is not one item.
     """
     if steps < 2:
         raise PartError(f"traverse: got steps={steps}, expected at least 2.")
@@ -60,6 +61,8 @@ def traverse(
     middle, scale = _middle(model) if codes is None else _moments(codes.to(home(model)))
     classes = getattr(model, "space", EUCLIDEAN).one_hot_dims
     start = middle if anchor is None else posterior_means(model, anchor)
+    if start.ndim > 1 and len(start) != 1:
+        raise ShapeError(f"traverse: got a batch of {len(start)} items, expected one. Pass one of them, such as x[0].")
     way = torch.linspace(-span, span, steps, dtype=middle.dtype, device=middle.device)
     z = start.expand(len(chosen), steps, -1).clone()
     for row, dim in enumerate(chosen):
@@ -88,7 +91,7 @@ def _middle(model: HasLatents) -> tuple[Float[Tensor, " L"], Float[Tensor, " L"]
 
 @torch.no_grad()
 def grid(model: HasLatents, side: int = 20, *, codes: Float[Tensor, "N 2"] | None = None) -> Float[Tensor, "S S ..."]:
-    r"""Decodes a square grid of a two-dimensional latent space, spaced so that each cell has the same prior mass.
+    r"""Decodes a square grid of a two-dimensional latent space, at even quantiles of each dimension.
 
     .. math:: z_{ij} = \bigl(F^{-1}(u_j),\, F^{-1}(u_{S-1-i})\bigr), \qquad u_0 = 0.01, \dots, u_{S-1} = 0.99
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from reparam.report.measured import COMPARED
-from reparam.report.numbers import is_number
+from reparam.report.numbers import is_number, with_error
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,10 @@ _COLUMNS = (
     _Column("ssim", "{:.3f}", "higher"),
     _Column("fid", "{:,.4g}", "lower"),
     _Column("recon_fid", "{:,.4g}", "lower"),
+    _Column("kid", "{:,.4g}", "lower"),
     _Column("precision", "{:.3f}", "higher"),
     _Column("recall", "{:.3f}", "higher"),
+    _Column("inception_score", "{:.3f}", "higher"),
     _Column("completeness", "{:.3f}", "higher"),
     _Column("probe_accuracy", "{:.3f}", "higher"),
     _Column("knn_accuracy", "{:.3f}", "higher"),
@@ -47,8 +49,10 @@ _COLUMNS = (
 _TEXTS = ("run", "recipe", "data")
 _SAME_ITEMS = ("data", "split", "n", "seed", "binarize")
 # A density and a probability of the same data do not compare, nor do p(x) and p(x|c), likelihoods by more draws and by
-# fewer, or distances in different features.
-_SAME_MEASURE = dict.fromkeys(COMPARED, ("feature_network",)) | {
+# fewer, distances in different features, means of p(x|z) and draws of it, or what is made of x and of a damaged copy.
+_SAME_MEASURE = dict.fromkeys(COMPARED, ("feature_network", "samples")) | {
+    "recon_fid": ("feature_network",),
+    **dict.fromkeys(("mse", "psnr", "ssim"), ("mse_corrupted",)),
     "elbo": ("discrete", "told"),
     "nll": ("discrete", "told", "nll_samples"),
     "bits_per_dim": ("told", "nll_samples"),
@@ -121,7 +125,7 @@ def _cell(column: _Column, row: Mapping[str, Any]) -> str:
         return "-"
     text = column.shown.format(row[column.key])
     if column.key == "nll" and "nll_stderr" in row:
-        text += f" \N{PLUS-MINUS SIGN} {row['nll_stderr']:.2f}"
+        text = with_error(row["nll"], row["nll_stderr"])
     if column.better is None:
         return text
     return f"{text} *" if column.key in row["best"] else f"{text}  "

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from reparam.report.numbers import series
+from reparam.report.numbers import is_number, series
 from reparam.report.plots import Line, Panel, calm_limits, line_panels, thinned
 from reparam.report.story import Figure, NothingToDrawError, Story
 
-_CURVES = (
-    (
-        "elbo",
-        "ELBO",
-        "nats per example",
-        "The bound on log p(x) that training pushes up: \N{MINUS SIGN}distortion \N{MINUS SIGN} rate.",
-    ),
+_Curve = tuple[str, str, str, str]
+_TERMS: tuple[_Curve, ...] = (
     ("distortion", "Distortion", "nats per example", "How badly codes explain x: falls as reconstructions get better."),
     ("rate", "Rate", "nats per example", "How much the codes tell about x: KL(q(z|x) || p(z))."),
     ("learning_rate", "Learning rate", "", "The step size of the optimiser."),
@@ -54,31 +50,68 @@ _CURVES_OF_GAMES = (
         "The same class by class, in the classifier's features.",
     ),
     ("classifier_accuracy", "Accuracy of the classifier", "share", "On real training items."),
-    *_CURVES[1:],
+    *_TERMS,
 )
+_BOUNDS = {
+    "importance_bound": "Importance-weighted bound",
+    "renyi_bound": "R\u00e9nyi bound",
+    "filtering_bound": "Filtering bound",
+}
+_ELBO = "\N{MINUS SIGN}distortion \N{MINUS SIGN} rate"
+_LOSS = ("loss", "Loss", "", "What training pushes down.")
+_EQUAL = 1e-4  # relative: means of the same single-precision numbers
 
 
-_CURVES_WITHOUT_BOUND = (
-    ("distortion", "Reconstruction loss", "per example", "How badly codes explain x: what training pushes down."),
-    _CURVES[-1],
-)
+def _curves(story: Story) -> tuple[_Curve, ...]:
+    """Which curves there are, by what the rows say that training pushes up or down."""
+    metrics = story.metrics
+    if any("critic_accuracy" in row for row in metrics):
+        return _CURVES_OF_GAMES
+    if story.subject.model.prior is None:
+        alone = _ends_alike(metrics, "distortion", 1)
+        told = "How badly codes explain x: " + ("what" if alone else "a part of what") + " training pushes down."
+        return (*(() if alone else (_LOSS,)), ("distortion", "Reconstruction loss", "per example", told), _TERMS[-1])
+    bound = "bound on log p(x)" if story.subject.density else "sum (no bound on log p(x): the distortion is a distance)"
+    trained = next((name for name in _BOUNDS if any(name in row for row in metrics)), None)
+    if trained:
+        pushed = "The bound that training pushes up, and by which the best weights are chosen."
+        plain = f"The {bound}, to compare with: {_ELBO}. Training pushes up another one."
+        return (
+            (trained, _BOUNDS[trained], "nats per example", pushed),
+            ("elbo", "ELBO", "nats per example", plain),
+            *_TERMS,
+        )
+    if not any("rate" in row for row in metrics):
+        told = (
+            "\N{MINUS SIGN}distortion, less what the method pays for the shape of its codes; the best weights are "
+            "chosen by it. It is no bound on log p(x): codes have no noise, so there is no rate."
+        )
+        return (("elbo", "Objective", "per example", told), *_TERMS)
+    if _ends_alike(metrics, "elbo", -1):
+        return (("elbo", "ELBO", "nats per example", f"The {bound} that training pushes up: {_ELBO}."), *_TERMS)
+    told = f"The {bound}, to compare with: {_ELBO}. Training pushes down the loss, which differs from minus this."
+    return (_LOSS, ("elbo", "ELBO", "nats per example", told), *_TERMS)
+
+
+def _ends_alike(metrics: Sequence[Mapping[str, Any]], key: str, sign: int) -> bool:
+    """True where the loss is this term, as the last row says that has both: of validation, where weights are final."""
+    rows = [row for row in metrics if is_number(row.get("loss")) and is_number(row.get(key))]
+    last = next(iter([row for row in rows if row.get("split") == "validation"][-1:] or rows[-1:]), None)
+    return last is None or math.isclose(last["loss"], sign * last[key], rel_tol=_EQUAL, abs_tol=_EQUAL)
 
 
 def training_curves(story: Story) -> list[Figure]:
-    """The bound and its terms, or what the sides of a game play for, and the learning rate.
+    """What training pushes up or down, the bound and its terms, and the learning rate.
 
     Raises:
         NothingToDrawError: if no step was recorded.
     """
-    bounded = story.subject.model.prior is not None
-    game = any("critic_accuracy" in row for row in story.metrics)
-    wanted = _CURVES_OF_GAMES if game else _CURVES if bounded else _CURVES_WITHOUT_BOUND
     notes = {"critic_accuracy": story.balance}
     if story.subject.model.denoising:
         notes["distortion"] = "Both start from corrupted copies."
     figures = [
         figure
-        for key, title, unit, caption in wanted
+        for key, title, unit, caption in _curves(story)
         if (figure := _curve(story.metrics, key, title, unit, f"{caption} {notes.get(key, '')}".strip()))
     ]
     if not figures:

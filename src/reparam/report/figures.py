@@ -26,6 +26,11 @@ _BARS = 64
 _FRAMES = 10
 _COPIED, _SEARCHED = 64, 12
 _SWAPPED, _CONTINUED = 8, 4
+_ITEMS = {
+    "test": "Test items, which training never saw",
+    "validation": "Validation items, by which the weights were chosen",
+    "training": "Training items",
+}
 
 
 def draw_sections(
@@ -61,13 +66,16 @@ def _reconstructions(story: Story) -> list[Figure]:
     model, x = story.subject.model_for(some), story.subject.items[some]
     if model.denoising:
         title = "Originals, corrupted copies and outputs"
-        caption = "Clean test items, the corrupted copies that the model sees, and what it makes of these copies alone."
+        caption = (
+            f"Clean {story.subject.split_name} items, the corrupted copies that the model sees, and what it makes of "
+            "these copies alone."
+        )
         with seeded(story.subject.seed, "report corruption"):
             corrupted = model.corrupt(x)
         rows = [("original", x), ("corrupted", corrupted), ("output", model.reconstruct(corrupted))]
     else:
         title = "Originals and reconstructions"
-        caption = "Test items, which training never saw, and what the model makes of their codes."
+        caption = f"{_ITEMS[story.subject.split_name]}, and what the model makes of their codes."
         rows = [("original", x), ("reconstruction", model.reconstruct(x))]
     if story.subject.binarized:
         caption += " The originals are shown as the model sees them, made binary."
@@ -79,9 +87,11 @@ def _samples(story: Story) -> list[Figure]:
     n = max(64, len(subject.items)) if noisy else 64
     with seeded(subject.seed, "report samples"):
         new = subject.model_for(torch.arange(n) % len(subject.items)).sample(n, draw=noisy)
-    caption = "New items: codes z drawn from the prior p(z), then decoded. None of them is in the data."
+    caption = "New items, drawn, not taken from the data: codes z from the prior p(z), then decoded."
+    if noisy and subject.density:
+        caption += " Noise of p(x|z) is drawn too."
     if subject.told:
-        caption += f" The model is told the {' and the '.join(subject.told)} of test items."
+        caption += f" The model is told the {' and the '.join(subject.told)} of {subject.split_name} items."
     return figures_of("samples", "Samples from the prior", caption, story.view.samples(new, subject.items))
 
 
@@ -125,7 +135,7 @@ def _traversals(story: Story) -> list[Figure]:
         subject.model_for(0), None if codes is not None else subject.items[0], dims, _SPAN, _WALK_STEPS, codes=codes
     )
     marks = [f"{value:+.3g}" if value else "0" for value in np.linspace(-_SPAN, _SPAN, _WALK_STEPS)]
-    held = "the mean code" if codes is not None else "the code of one test item"
+    held = "the mean code" if codes is not None else f"the code of one {subject.split_name} item"
     unit = " standard deviations of the codes around their mean" if codes is not None else ""
     by = "spread of the codes" if subject.kl is None else "KL in nats, which says how much the dimension is used"
     caption = (
@@ -166,8 +176,8 @@ def _swaps(story: Story) -> list[Figure]:
     others = subject.items[: min(_SWAPPED, len(subject.items))]
     made = swap(subject.model, columns, others)
     caption = (
-        "The top row and the left column are test items. Between them, each picture has the content of the item above "
-        "it and the style of the item to its left: columns should keep the class, rows the manner."
+        f"The top row and the left column are {subject.split_name} items. Between them, each picture has the content "
+        "of the item above it and the style of the item to its left: columns should keep the class, rows the manner."
     )
     corner = torch.full_like(columns[:1], float(columns.max()))
     whole = torch.cat([torch.cat([corner, columns])[None], torch.cat([others[:, None], made], 1)])
@@ -192,7 +202,7 @@ def _one_of_each(subject: Subject) -> list[int]:
 
 
 def _continuations(story: Story) -> list[Figure]:
-    """What may follow the first half of some test sequences."""
+    """What may follow the first half of some sequences."""
     subject = story.subject
     going_on = getattr(subject.model, "continued", None)
     if going_on is None:
@@ -206,7 +216,10 @@ def _continuations(story: Story) -> list[Figure]:
         return []
     with seeded(subject.seed, "report continuations"):
         ways = going_on(x, steps // 2, 3, **named)
-    caption = f"Test sequences, and three ways in which the model goes on after their first {steps // 2} steps."
+    caption = (
+        f"{subject.split_name.capitalize()} sequences, and three ways in which the model goes on after their first "
+        f"{steps // 2} steps."
+    )
     rows = [("original", x), *((f"continued {number + 1}", way) for number, way in enumerate(ways))]
     return figures_of("continuations", "Continuations", caption, story.view.copies(rows))
 
@@ -225,9 +238,9 @@ def _latent_map(story: Story) -> list[Figure]:
     if labels is not None and not (*subject.model.conditions, *subject.model.observes):
         classes = " Colours are the classes, which the model was not told."
     where = "its code" if subject.model.prior is None else "the mean of q(z|x)"
-    caption = f"One dot for each of {len(subject.codes):,} test items, at {where}. {how}{classes}"
+    caption = f"One dot for each of {len(subject.codes):,} {subject.split_name} items, at {where}. {how}{classes}"
     picture = scatter_by_class(shown.points.numpy(), labels, subject.spec.classes)
-    title = "Latent map of the test data"
+    title = f"Latent map of the {subject.split_name} data"
     return [Figure("latent-map", title, caption, f"{title}: a scatter plot. {how}", picture)]
 
 
@@ -236,8 +249,8 @@ def _decoded_plane(story: Story) -> list[Figure]:
         return []
     codes = story.subject.scale_codes
     drawings = story.view.plane(grid(story.subject.model_for(0), codes=codes))
-    mass = "prior probability" if codes is None else "share of the codes"
-    caption = f"The whole latent plane, decoded: between two neighbours lies always the same {mass}."
+    of = "the prior" if codes is None else "the codes"
+    caption = f"The whole latent plane, decoded at even quantiles of {of} in each dimension."
     return figures_of("latent-plane", "The decoded latent plane", caption, drawings)
 
 
@@ -246,17 +259,18 @@ def _interpolations(story: Story) -> list[Figure]:
     pairs = _pairs(subject)
     if not pairs:
         raise NothingToDrawError(
-            "An interpolation needs two test items, alike in what the model is told; there is one."
+            f"An interpolation needs two {subject.split_name} items, alike in what the model is told; there is one."
         )
     ways = [interpolate(subject.model_for(a), items[a], items[b], steps=10) for a, b in pairs]
     caption = (
-        "On the straight line between the codes of two test items. In a good latent space each step looks like data."
+        f"On the straight line between the codes of two {subject.split_name} items. In a good latent space each step "
+        "looks like data."
     )
     if subject.told:
         caption += f" Both items have the same {' and the same '.join(subject.told)}."
     starts, ends = ([pair[side] for pair in pairs] for side in (0, 1))
     drawings = story.view.paths(items[starts], torch.stack(ways), items[ends])
-    return figures_of("interpolations", "Interpolations between test items", caption, drawings)
+    return figures_of("interpolations", f"Interpolations between {subject.split_name} items", caption, drawings)
 
 
 def _pairs(subject: Subject) -> list[tuple[int, int]]:
@@ -284,9 +298,9 @@ def _kl_bars(story: Story) -> list[Figure]:
     dims = subject.order[:_BARS]
     active = int(subject.active.sum())
     caption = (
-        "KL(q(z|x) || p(z)) of each latent dimension, averaged over test items, largest first. "
+        f"KL(q(z|x) || p(z)) of each latent dimension, averaged over {subject.split_name} items, largest first. "
         f"{active} of {subject.model.latent_dim} dimensions are active: there the mean of q(z|x) varies over the "
-        f"{len(subject.codes):,} test items looked at (variance above 0.01)."
+        f"{len(subject.codes):,} {subject.split_name} items looked at (variance above 0.01)."
     )
     if len(dims) < len(subject.order):
         caption += f" The first {len(dims)} are shown."
@@ -317,7 +331,7 @@ _SECTIONS: tuple[tuple[str, str, str, tuple[_Draw, ...]], ...] = (
     (
         "latent-space",
         "Latent space",
-        "Where the test data lie in the code, and whether like lies with like.",
+        "Where the data lie in the code, and whether like lies with like.",
         (_latent_map, _decoded_plane),
     ),
     ("interpolations", "Interpolations", "What lies between two items.", (_interpolations,)),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reparam.report.measured import BESIDE, COMPARED, MEASURED
+from reparam.report.measured import BESIDE, COMPARED, MEASURED, OF_SAMPLES
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ _WITHOUT_BOUND = _Known(
 )
 _SHOWN_ELSEWHERE = (
     BESIDE
-    | {"n", "seed", "limit", "latent_dim", "elbo_stderr", "nll", "nll_n"}
+    | {"n", "seed", "latent_dim", "elbo_stderr", "nll", "nll_n"}
     | {f"nll_{part}" for part in ("stderr", "mc_stderr", "samples", "ess")}
 )
 
@@ -149,27 +149,45 @@ def headline_numbers(evaluation: Mapping[str, Any]) -> list[Number]:
     known_here = _KNOWN if "elbo" in evaluation or "rate" in evaluation else _KNOWN | {"distortion": _WITHOUT_BOUND}
     for key, known in known_here.items():
         if is_number(evaluation.get(key)):
-            value = known.show(float(evaluation[key])) + _error(evaluation, f"{key}_stderr")
-            rows.append(Number(known.name, value, known.unit, known.meaning + _features(evaluation, key)))
+            value = _with_error(evaluation, key, known.show(float(evaluation[key])), float(evaluation[key]))
+            rows.append(Number(known.name, value, known.unit, known.meaning + _compared(evaluation, key)))
     for key, value in evaluation.items():
         if key not in _KNOWN and key not in _SHOWN_ELSEWHERE and is_number(value):
             start = next((start for start in _BY_START if key.startswith(start)), "")
             name, unit, meaning = _BY_START.get(start, ("{}", "", ""))
             rows.append(Number(name.format(key.removeprefix(start)), _digits(float(value)), unit, meaning))
-    return rows + _of_fewer(evaluation, {row.name for row in rows})
+    rows += _of_others(evaluation, {row.name for row in rows})
+    return rows + _of_samplers(evaluation)
 
 
-def _of_fewer(evaluation: Mapping[str, Any], shown: set[str]) -> list[Number]:
-    """Numbers that were measured on a part of the items only, where no number of all of them is there."""
+def _of_others(evaluation: Mapping[str, Any], shown: set[str]) -> list[Number]:
+    """Numbers that were measured only on a part of the items or by another seed, where no other is there."""
     rows: list[Number] = []
-    there = evaluation.get("subsets")
-    values = there.values() if isinstance(there, Mapping) else ()
-    parts = [found for found in values if isinstance(found, Mapping) and is_number(found.get("n"))]
+    parts = [found for found in _inside(evaluation, "subsets").values() if is_number(found.get("n"))]
     for found in sorted(parts, key=lambda found: found["n"], reverse=True):
+        how = f"with seed {found.get('seed')}" if found["n"] == evaluation.get("n") else f"on {found['n']:,} items"
         more = [row for row in headline_numbers(found) if row.name not in shown]
-        rows += [replace(row, meaning=f"{row.meaning} Measured on {found['n']:,} items.".strip()) for row in more]
+        rows += [replace(row, meaning=f"{row.meaning} Measured {how}.".strip()) for row in more]
         shown |= {row.name for row in more}
     return rows
+
+
+def _of_samplers(evaluation: Mapping[str, Any]) -> list[Number]:
+    """Numbers of samples that do not come from the prior: ``FID, by gmm``."""
+    names = {_KNOWN[key].name for key in OF_SAMPLES}
+    return [
+        replace(row, name=f"{row.name}, by {sampler}")
+        for sampler, found in _inside(evaluation, "samplers").items()
+        for row in headline_numbers(found)
+        if row.name in names
+    ]
+
+
+def _inside(evaluation: Mapping[str, Any], place: str) -> dict[str, Mapping[str, Any]]:
+    """The numbers that stand by themselves at a place, by name."""
+    there = evaluation.get(place)
+    items = there.items() if isinstance(there, Mapping) else ()
+    return {str(name): found for name, found in items if isinstance(found, Mapping)}
 
 
 def refusals(evaluation: Mapping[str, Any]) -> dict[str, str]:
@@ -178,15 +196,26 @@ def refusals(evaluation: Mapping[str, Any]) -> dict[str, str]:
     return {key.removesuffix(ending): str(why) for key, why in evaluation.items() if key.endswith(ending)}
 
 
-def _features(evaluation: Mapping[str, Any], key: str) -> str:
-    """In which features sets of examples were compared."""
-    there = key in COMPARED and "feature_network" in evaluation
-    return f" Features: {evaluation['feature_network']}." if there else ""
+def _compared(evaluation: Mapping[str, Any], key: str) -> str:
+    """In which features examples were compared, and what was taken of p(x|z)."""
+    network = "perceptual_network" if key == "perceptual_distance" else "feature_network" if key in COMPARED else ""
+    features = f" Features: {evaluation[network]}." if network in evaluation else ""
+    there = key in OF_SAMPLES and "samples" in evaluation
+    return features + (f" Samples: {evaluation['samples']} of p(x|z)." if there else "")
 
 
-def _error(evaluation: Mapping[str, Any], key: str) -> str:
-    there = is_number(evaluation.get(key))
-    return f" \N{PLUS-MINUS SIGN} {float(evaluation[key]):.2f}" if there else ""
+def with_error(value: float, error: float) -> str:
+    """Two significant digits of the error, and the value to the same decimal: ``91.23 \N{PLUS-MINUS SIGN} 0.42``."""
+    places = 1 - math.floor(math.log10(float(f"{error:.1e}"))) if error > 0 else 2
+    whole, rest = (f"{round(number, places):,.{max(0, places)}f}" for number in (value, error))
+    return f"{whole} \N{PLUS-MINUS SIGN} {rest if error > 0 else 0}"
+
+
+def _with_error(evaluation: Mapping[str, Any], key: str, shown: str, value: float) -> str:
+    """A value with its standard error where there is one, else as it is shown alone."""
+    if not is_number(evaluation.get(f"{key}_stderr")):
+        return shown
+    return with_error(value, float(evaluation[f"{key}_stderr"])).replace("-", "\N{MINUS SIGN}")
 
 
 _PROBABILITY = "It is the log of a probability, since x takes separate values."
@@ -201,10 +230,11 @@ def _likelihood(evaluation: Mapping[str, Any]) -> Number:
         parts.append(_PROBABILITY if evaluation["discrete"] else _DENSITY)
     if is_number(evaluation.get("nll_stderr")):
         parts.append("\N{PLUS-MINUS SIGN} is the standard error of the mean over the examples.")
-    if evaluation.get("nll_samples") == 1:
+    if evaluation.get("noiseless"):
         parts.append("By one draw of each code, which is all there is where codes have no noise: a lower bound.")
     elif is_number(evaluation.get("nll_samples")):
-        drawn = f"S = {int(evaluation['nll_samples']):,} samples for each example"
+        count = int(evaluation["nll_samples"])
+        drawn = f"S = {count:,} sample{'s' if count > 1 else ''} for each example"
         if is_number(evaluation.get("nll_ess")):
             drawn += (
                 f", worth {_digits(round(float(evaluation['nll_ess']), 1))} independent ones (effective sample size)"
@@ -212,7 +242,7 @@ def _likelihood(evaluation: Mapping[str, Any]) -> Number:
         parts.append(f"{drawn}. More samples tighten the estimate from below.")
     if is_number(evaluation.get("nll_n")) and evaluation["nll_n"] != evaluation.get("n"):
         parts.append(f"Measured on {int(evaluation['nll_n']):,} examples.")
-    value = _nats(-float(evaluation["nll"])) + _error(evaluation, "nll_stderr")
+    value = _with_error(evaluation, "nll", _nats(-float(evaluation["nll"])), -float(evaluation["nll"]))
     if told := evaluation.get("told"):
         parts.append(f"The model is told {' and '.join(told)} (c) of each example.")
     return Number("log p(x|c)" if told else "log p(x)", value, "nats per example", " ".join(parts))

@@ -83,7 +83,7 @@ def view_for(spec: DataSpec, items: Tensor) -> View:
 
 
 def completions(story: Story) -> list[Figure]:
-    """Each observation of some test items, told from the others."""
+    """Each observation of some items, told from the others."""
     subject, view, figures = story.subject, story.view, []
     if not isinstance(view, ObservedView):
         return []
@@ -105,8 +105,8 @@ def completions(story: Story) -> list[Figure]:
             rows.append(("uncertainty", own(found.std)))
         rows.append(("mean", own(found.mean)))
         caption = (
-            f"{one.name} of test items, hidden and told from {_others(view, one)}: completions are decoded from single "
-            f"codes, the mean is that of {_DRAWS}."
+            f"{one.name} of {subject.split_name} items, hidden and told from {_others(view, one)}: completions are "
+            f"decoded from single codes, the mean is that of {_DRAWS}."
         )
         figures += figures_of(f"completions-{one.name}", f"{one.name}, completed", caption, own_view.copies(rows))
     return figures

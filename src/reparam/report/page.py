@@ -27,7 +27,7 @@ class Page:
         title: The heading.
         lead: One line below it.
         numbers: Rows of the table.
-        numbers_caption: What the table is about.
+        numbers_caption: What the table is about, or why there is none; empty where nothing was evaluated.
         notice: Something the reader should know first, or nothing.
         sections: The figures.
         config: The configuration as YAML.
@@ -69,6 +69,8 @@ def _entry(name: str, title: str) -> str:
 
 
 def _numbers(page: Page) -> str:
+    if not page.numbers and page.numbers_caption:
+        return f'<p class="note">{escape(page.numbers_caption)}</p>'
     if not page.numbers:
         return '<p class="note">The run has not been evaluated yet: <code>reparam evaluate RUN</code>.</p>'
     rows = "\n".join(

@@ -1,4 +1,4 @@
-"""What the figures look at: some test items, the codes of many, and the KL of each latent dimension."""
+"""What the figures look at: some items, the codes of many, and the KL of each latent dimension."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from reparam.data.records import Data, DataSpec, Split
-from reparam.distributions import EUCLIDEAN, Space
+from reparam.distributions import EUCLIDEAN, Space, is_density
 from reparam.errors import DataError
 from reparam.evaluation import ACTIVE
 from reparam.latents import posterior_means
+from reparam.latents.codes import home
 from reparam.report.numbers import is_number
 from reparam.rng import generator, seeded
 from reparam.shapes import numel
@@ -29,13 +30,15 @@ class Subject:
     Attributes:
         model: Answers infer, decode, reconstruct, sample, corrupt and trace.
         spec: What the data are.
-        items: (n, *data_shape), a seeded random choice of test items: up to 64 large ones, up to 2,000 small ones.
-        codes: (N, L), posterior means of at most 2,000 test items, on the CPU.
+        items: (n, *data_shape), a seeded random choice of the split: up to 64 large ones, up to 2,000 small ones.
+        codes: (N, L), posterior means of at most 2,000 items of the split, on the CPU.
         labels: (N,) class numbers of the codes, or None.
         kl: (L,) KL of each latent dimension in nats, or None where it does not split into dimensions.
         seed: Seeds every draw a figure makes.
         told: What the model must be told of each of the items, by name.
         item_labels: (n,) class numbers of the items, or None.
+        split_name: Which split they are of: test, validation or training.
+        density: True where p(x|z) is a density, so that draws of x have noise; a distance has none.
         binarized: True where the items are binary draws or thresholds of stored grey values.
     """
 
@@ -49,6 +52,8 @@ class Subject:
     binarized: bool = False
     told: Mapping[str, Tensor] = field(default_factory=dict)
     item_labels: Tensor | None = None
+    split_name: str = "test"
+    density: bool = True
 
     def model_for(self, chosen: slice | int | Tensor) -> Any:
         """The model, told what it must be told of some of the items: of each of several, or of one for all."""
@@ -100,7 +105,9 @@ def look_at(model: Any, data: Data, evaluation: Mapping[str, Any], seed: int = 0
     Raises:
         DataError: if there is not one example in the data.
     """
-    split = max((data.test, data.validation, data.train), key=lambda part: len(part) > 0)
+    splits = {"test": data.test, "validation": data.validation, "training": data.train}
+    name = max(splits, key=lambda name: len(splits[name]) > 0)
+    split = splits[name]
     if not len(split):
         raise DataError("There is no example in the data to show. Pass data with at least one.")
     most = _MOST_CODES if model.amortized else _MOST_SEARCHED
@@ -117,7 +124,22 @@ def look_at(model: Any, data: Data, evaluation: Mapping[str, Any], seed: int = 0
     binarized = data.spec.binarize != "none"
     named = shown.pick(model.conditions)
     of_items = None if labels is None else labels[chosen]
-    return Subject(model, split.spec, shown.x.to(device), codes.float(), labels, kl, seed, binarized, named, of_items)
+    first = model.given(**split.batch(slice(0, 1)).pick(model.conditions))
+    density = is_density(first.decode(codes[:1].to(home(model))))
+    return Subject(
+        model,
+        split.spec,
+        shown.x.to(device),
+        codes.float(),
+        labels,
+        kl,
+        seed,
+        binarized,
+        named,
+        of_items,
+        split_name=name,
+        density=density,
+    )
 
 
 def _kl_per_dim(

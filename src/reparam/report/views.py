@@ -115,7 +115,7 @@ class ImageView:
         middle = [f"{share:.0%}" for share in np.linspace(0, 1, last - 1)]
         labels = Labels(columns=["original", *middle, "original"], framed=(0, last))
         picture = image_grid(whole, labels, low=self.low, high=self.high, tile=64)
-        return [Drawing(picture, "The framed pictures at both ends are test items; those between are decoded codes.")]
+        return [Drawing(picture, "The framed pictures at both ends are originals; those between are decoded codes.")]
 
     def plane(self, pictures: Tensor) -> list[Drawing]:
         picture = image_grid(pictures, low=self.low, high=self.high, width=760, tile=36)
@@ -149,8 +149,8 @@ class RollView:
         count = min(2 * _ROLLS, len(new) // _ROLLS * _ROLLS, len(data) // _ROLLS * _ROLLS) or min(len(new), len(data))
         both = torch.stack([new[:count], data[:count]]).unflatten(1, (-1, min(_ROLLS, count)))  # (2, R, C, D, T)
         rows = both.transpose(0, 1).flatten(0, 1)
-        picture = self._grid(rows, ["sample", "test item"] * (len(rows) // 2))
-        return [Drawing(picture, "Samples over test items of the same lengths.")]
+        picture = self._grid(rows, ["sample", "original"] * (len(rows) // 2))
+        return [Drawing(picture, "Samples over originals of the same lengths.")]
 
     def walks(self, names: Sequence[str], pictures: Tensor, marks: Sequence[str], of: str = DIM) -> list[Drawing]:
         every = max(1, (pictures.shape[1] - 1) // 2)
@@ -164,7 +164,7 @@ class RollView:
         picture = self._grid(
             torch.cat([starts[:, None], middle, ends[:, None]], 1), (), ["original", "50%", "original"]
         )
-        return [Drawing(picture, "Left and right are test items, in the middle the code between them, decoded.")]
+        return [Drawing(picture, "Left and right are originals, in the middle the code between them, decoded.")]
 
     def plane(self, pictures: Tensor) -> list[Drawing]:
         return []
@@ -209,17 +209,15 @@ class LineView:
             panels = [
                 self._panel(self._lines(x, Line(_NONE, color=color)), f"{name} {number + 1}")
                 for number in range(min(4, len(data), len(new)))
-                for x, name, color in ((data[number], "test item", "faint"), (new[number], "sample", "accent"))
+                for x, name, color in ((data[number], "original", "faint"), (new[number], "sample", "accent"))
             ]
-            return [
-                Drawing(line_panels(panels, 2, height=200), "Left: test items. Right: samples, as means of p(x|z).")
-            ]
+            return [Drawing(line_panels(panels, 2, height=200), "Left: originals. Right: samples, as means of p(x|z).")]
         widest = _table(data).std(0).argsort()[::-1] if self._columns > _MOST_COLUMNS else np.arange(self._columns)
         chosen = np.sort(widest[:_MOST_COLUMNS])
         names = [self._names[column] for column in chosen]
-        drawn = histograms(_table(data)[:, chosen], _table(new)[:, chosen], names, ("test data", "samples"))
+        drawn = histograms(_table(data)[:, chosen], _table(new)[:, chosen], names, ("data", "samples"))
         which = "" if len(chosen) == self._columns else f" The {len(chosen)} columns that vary most are shown."
-        return [Drawing(drawn, f"One panel for each column, in its own units; noise of p(x|z) is drawn too.{which}")]
+        return [Drawing(drawn, f"One panel for each column, in its own units.{which}")]
 
     def walks(self, names: Sequence[str], pictures: Tensor, marks: Sequence[str], of: str = DIM) -> list[Drawing]:
         last = max(1, len(marks) - 1)
@@ -243,7 +241,7 @@ class LineView:
                 for line in self._lines(x, Line(_NONE, label=name, color="ink", style=style))
             ]
             panels.append(self._panel(between + outer, f"pair {number + 1}"))
-        reading = "Dotted and dashed: the two test items; between them the decoded codes, from dark to bright. "
+        reading = "Dotted and dashed: the two originals; between them the decoded codes, from dark to bright. "
         return [Drawing(line_panels(panels, 2, height=220), reading + self._axis)]
 
     def plane(self, pictures: Tensor) -> list[Drawing]:

@@ -34,7 +34,7 @@ def write_report(run: Run, folder: str | Path | None = None, *, seed: int = 0) -
     Args:
         run: From ``train``, ``fit``, ``resume`` or ``open_run``.
         folder: Where to write, for a run that is kept in memory; its own folder where nothing is given.
-        seed: Seeds the choice of test items and every draw.
+        seed: Seeds the choice of items and every draw.
 
     Returns:
         Path of ``report.html``; None in all processes of ``torchrun`` but the first, which writes it.
@@ -77,12 +77,12 @@ def write_page(
     Args:
         folder: The run folder; made where it is not there.
         model: Answers infer, decode, reconstruct, sample, corrupt and trace.
-        data: The run's data; the pictures show its test split.
+        data: The run's data; the pictures show its test split, or another one where that is empty.
         config: The configuration of the run.
         metrics: Rows of ``metrics.jsonl``; may be empty.
         evaluation: ``evaluation.json``; keys that are missing leave their rows out.
         command: The command that made the run.
-        seed: Seeds the choice of test items and every draw.
+        seed: Seeds the choice of items and every draw.
         film: Steps of the training, and what the same codes were decoded to there, (S, N, C, H, W).
 
     Returns:
@@ -155,10 +155,17 @@ def _trained(seconds: float) -> str:
 
 
 def _numbers_caption(evaluation: Mapping[str, Any]) -> str:
+    if not evaluation:
+        return ""
     split = evaluation.get("split", "test")
     over = f", averaged over {int(evaluation['n']):,} examples" if is_number(evaluation.get("n")) else ""
-    reasons = dict.fromkeys(refusals(evaluation).values())
-    return " ".join([f"Measured on the {split} split{over}. One nat is 1.44 bits.", *reasons])
+    names: dict[str, list[str]] = {}
+    for name, reason in refusals(evaluation).items():
+        names.setdefault(reason, []).append(name.replace("_", "-"))
+    first = f"Measured on the {split} split{over}. One nat is 1.44 bits."
+    if not headline_numbers(evaluation):
+        first = f"Nothing could be measured on the {split} split."
+    return " ".join([first, *(f"{', '.join(those)}: {reason}" for reason, those in names.items())])
 
 
 def _facts(seed: int) -> dict[str, str]:

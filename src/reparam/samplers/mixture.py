@@ -66,8 +66,12 @@ class MixtureSampler(Sampler):
             from sklearn.mixture import GaussianMixture
         except ImportError:
             raise MissingExtraError("The gmm sampler", "scikit-learn", "eval") from None
-        if len(z) < max(2, self.components or 1):
-            raise PartError(f"MixtureSampler: got {len(z)} codes, expected more than there are components.")
+        least = max(2, self.components or 1)
+        if len(z) < least:
+            raise PartError(
+                f"MixtureSampler: got {len(z)} codes, expected at least {least}. Fit it to more of them, or with fewer "
+                "components."
+            )
         state = counted_seed(seed, "gmm") % 2**32
         chosen = torch.randperm(len(z), generator=torch.Generator().manual_seed(state))[:MOST_CODES]
         values = z.cpu()[chosen].double().numpy()

@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,17 +44,21 @@ def draw(
     Args:
         run: A trained run; a sampler that is fitted now is kept in its folder, and used from there the next time.
         sampler: ``prior``, or a name of :data:`SAMPLERS`.
-        n: How many.
-        temperature: Of the prior.
+        n: How many, at least 1.
+        temperature: Of the prior, 0 or more.
         draw_x: Draw x from p(x|z) instead of taking its mean.
         seed: Every draw of new examples follows from it.
         **named: What the model must be told, by name: one value for all, or n of them. A fitted sampler knows the codes
             of all examples together, whatever was told of them.
     Raises:
         UnknownNameError: if there is no such sampler.
-        ConfigError: if a temperature is given to a fitted sampler.
+        ConfigError: if n or the temperature makes no sense, or a temperature is given to a fitted sampler.
         RefusedError: if the sampler is none for the model's latents.
     """
+    if not (hasattr(n, "__index__") and n >= 1):
+        raise ConfigError(f"draw: n is {n!r}, expected a whole number of new examples, 1 or more.")
+    if not 0 <= temperature < math.inf:
+        raise ConfigError(f"draw: temperature is {temperature}, expected a number of 0 or more. Leave it out for 1.")
     if sampler == PRIOR:
         with seeded(seed, "sample"):
             return run.model.given(**named).sample(n, temperature, draw_x)
