@@ -309,6 +309,8 @@ def test_reconstruct_by_tiles(invoke: Invoke, ae: Path, tmp_path: Path) -> None:
     refused = invoke("reconstruct", ae, large, "--tiles", "--overlap", 0.8)
     assert refused.code == 2
     assert "--overlap 0.8: expected a share from 0 to 0.5" in refused.err
+    refused = invoke("reconstruct", ae, large, "--overlap", 0.4)
+    assert "--overlap 0.4: only tiles overlap" in refused.err
     assert "Leave one of them out" in invoke("reconstruct", ae, large, "--tiles", "--split", "test").err
 
 
@@ -487,3 +489,17 @@ def test_a_model_without_an_encoder_says_that_it_searches(invoke: Invoke, tmp_pa
     assert answer.code == 0
     assert "40 codes are searched for by optimisation" in answer.err
     assert invoke("score", run, "digits", "--split", "test").code == 1
+
+
+def test_a_folder_of_pictures_is_not_mixed_with_others(invoke: Invoke, vae: Path, tmp_path: Path) -> None:
+    assert invoke("sample", vae, "-n", 2, "--out", tmp_path / "new").code == 0
+    again = invoke("sample", vae, "-n", 1, "--out", tmp_path / "new")
+    assert again.code == 2
+    assert "pictures are there already" in again.err
+    assert len(list((tmp_path / "new").rglob("*.png"))) == 2
+
+
+def test_a_sampler_needs_a_metric_of_new_examples(invoke: Invoke, vae: Path) -> None:
+    refused = invoke("evaluate", vae, "--metrics", "elbo", "--sampler", "gmm", "--limit", 5)
+    assert refused.code != 0
+    assert "none of elbo judges new examples" in refused.err

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from reparam.cli.files import item_arrays, item_columns, write_arrays, write_bytes, write_table
 from reparam.data import DataSpec
+from reparam.errors import ConfigError
 from reparam.evaluation.measures import squared_error
 from reparam.report.images import Labels, image_grid, to_pixels
 from reparam.report.midi import midi
@@ -43,7 +44,13 @@ def write_items(out: Path, x: Tensor, spec: DataSpec, labels: Sequence[str] = ()
 
 
 def write_folder(out: Path, x: Tensor, spec: DataSpec, labels: Sequence[str] = ()) -> None:
-    """One picture for each item, ``00000.png`` and so on, in its own size; in the folder of its class if it has one."""
+    """One picture for each item, ``00000.png`` and so on, in its own size; in the folder of its class if it has one.
+
+    Raises:
+        ConfigError: if there are pictures already, with which these would be mixed.
+    """
+    if any(out.rglob("*.png")):
+        raise ConfigError(f"--out {out}: pictures are there already. Name a new folder, or move them away.")
     for number, picture in enumerate(to_pixels(x, *_range(x, spec))):
         folder = out / re.sub(r"^\.|[/\\\0]", "_", labels[number]) if labels else out
         folder.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,8 @@ from reparam.cli.console import print_json, print_line
 from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, SplitName, Whole, require_positive
 from reparam.errors import ConfigError
 
+OVERLAP = 0.25
+
 
 def reconstruct(
     run: RunPath,
@@ -19,7 +21,7 @@ def reconstruct(
     split: SplitName = "all",
     n: Annotated[Whole, Parameter(name="-n")] = 32,
     tiles: bool = False,
-    overlap: float = 0.25,
+    overlap: float | None = None,
     out: OutPath = None,
     common: Reports = REPORTING,
 ) -> None:
@@ -31,7 +33,7 @@ def reconstruct(
         n: How many items a picture shows, chosen at random; files of numbers hold all of them.
         tiles: Keep pictures, all of one size, in that size, and put large
             ones together from tiles of the model's.
-        overlap: Least share of a tile's side that its neighbour covers too.
+        overlap: Least share of a tile's side that its neighbour covers too, 0.25 where nothing is given.
         out: F.png, F.npz (x, x_hat, mse) or F.csv; without it,
             reconstructions.png or .npz in the run folder.
     """
@@ -43,6 +45,9 @@ def reconstruct(
     require_positive("-n", n)
     if tiles and split != "all":
         raise ConfigError(f"--tiles takes all pictures of a source, and --split is {split!r}. Leave one of them out.")
+    if overlap is not None and not tiles:
+        raise ConfigError(f"--overlap {overlap}: only tiles overlap. Add --tiles, or leave it out.")
+    overlap = OVERLAP if overlap is None else overlap
     if not 0 <= overlap <= 0.5:
         raise ConfigError(f"--overlap {overlap}: expected a share from 0 to 0.5.")
     opened = open_run(run, common.device)

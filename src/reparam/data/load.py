@@ -311,14 +311,14 @@ def extents(size: Size | None) -> tuple[int, int] | None:
     """Height and width.
 
     Raises:
-        DataError: if one is below 1.
+        DataError: if they are not one or two whole numbers of at least 1.
     """
     if size is None:
         return None
-    height, width = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
-    if min(height, width) < 1:
-        raise DataError(f"size={size}; expected a height and a width of at least 1.")
-    return height, width
+    found = [size] if isinstance(size, int) else list(size) if isinstance(size, Sequence) else []
+    if len(found) not in (1, 2) or not all(isinstance(side, int) and side >= 1 for side in found):
+        raise DataError(f"size={size}; expected a height and a width of at least 1, or one number for both.")
+    return found[0], found[-1]
 
 
 def wanted(size: Size | None, spec: DataSpec | None, observations: tuple[str, ...] = ()) -> Wanted:

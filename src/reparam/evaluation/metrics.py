@@ -131,6 +131,7 @@ METRICS = {
 }
 
 
+OF_SAMPLES = {"fid", "kid", "precision-recall", "inception-score", "completeness", "ppc"}  # metrics of new examples
 OF_WHOLE = {
     "fid",
     "recon-fid",
@@ -192,7 +193,8 @@ def evaluate(
     Raises:
         DataError: if there is nothing to judge on.
         UnknownNameError: if a metric is unknown.
-        RefusedError: if only one metric is asked for, and it has no answer.
+        RefusedError: if only one metric is asked for, and it has no answer; if there is a sampler, and none is of
+            new examples.
         MissingExtraError: if a metric needs a package that is not installed.
     """
     for one in (split,) if train is None else (split, train):
@@ -209,6 +211,11 @@ def evaluate(
         needs = METRICS[name].needs
         if needs and find_spec(needs) is None:  # before hours are spent on the others
             raise MissingExtraError(f"The metric {name}", needs, "eval")
+    if sampler is not None and not OF_SAMPLES & {*wanted}:
+        raise RefusedError(
+            f"evaluate: none of {', '.join(wanted)} judges new examples, so a sampler changes nothing. Ask for fid or "
+            "completeness, or leave the sampler out."
+        )
     chosen = split.fixed(seed, "evaluation").subset(limit, seed)
     result: dict[str, Any] = {"n": len(chosen), "seed": seed}
     if split.spec.binarize != "none":
