@@ -22,7 +22,7 @@ from tests.contracts.members import tiny_data
 KEYS = {
     "collapse": {"mutual_information", "mutual_information_most", "aggregate_kl", "collapse_n"},
     "fid": {"fid", "fid_n", "feature_network"},
-    "recon-fid": {"recon_fid", "fid_n", "feature_network"},
+    "recon-fid": {"recon_fid", "recon_fid_n", "feature_network"},
     "perceptual-distance": {"perceptual_distance", "perceptual_network"},
     "kid": {"kid", "kid_std"},
     "precision-recall": {"precision", "recall"},

@@ -218,3 +218,13 @@ def test_the_table_has_aligned_columns_errors_marks_and_gaps() -> None:
 
 def test_a_table_of_nothing_says_so() -> None:
     assert compare_table([]) == "There are no runs to compare."
+
+
+def test_an_older_run_competes_by_means_and_codes_without_noise_by_any_draws() -> None:
+    same = {"data": "mnist", "feature_network": "f"}
+    old, new = {"run": "a", "fid": 10.0} | same, {"run": "b", "fid": 20.0, "samples": "means"} | same
+    assert [row["best"] for row in compare_rows([old, new])] == [["fid"], []]
+    assert [row["best"] for row in compare_rows([old, new | {"samples": "draws"}])] == [[], []]
+    vq = [{"run": "a", "nll": 9.0, "nll_samples": 1, "noiseless": True} | same]
+    vq += [{"run": "b", "nll": 8.0, "nll_samples": 500, "noiseless": True} | same]
+    assert [row["best"] for row in compare_rows(vq)] == [[], ["nll"]]

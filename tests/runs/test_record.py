@@ -36,3 +36,18 @@ def test_a_refusal_takes_the_place_of_the_number() -> None:
     assert found == {"n": 8, "seed": 0, "mse": 0.5, "nll_refused": "no density"}
     again = {"n": 8, "seed": 0, "nll": 4.0, "nll_samples": 1}
     assert with_numbers(found, again, ["nll"]) == again | {"mse": 0.5}
+
+
+def test_means_and_draws_are_not_mixed() -> None:
+    kept = {"split": "test", "data": "d", "n": 9, "seed": 0, "fid": 3.0, "fid_n": 9, "mse": 0.1}
+    found = {"split": "test", "data": "d", "n": 9, "seed": 0, "kid": 0.2, "samples": "draws"}
+    merged = with_numbers(kept, found, ["kid"])
+    assert merged == {"split": "test", "data": "d", "n": 9, "seed": 0, "mse": 0.1, "kid": 0.2, "samples": "draws"}
+    assert with_numbers(kept, found | {"samples": "means"}, ["kid"])["fid"] == 3.0
+
+
+def test_one_draw_without_noise_takes_the_place_of_many() -> None:
+    kept = {"split": "test", "data": "d", "n": 9, "seed": 0, "nll": 3.0, "nll_samples": 500}
+    found = {"split": "test", "data": "d", "n": 9, "seed": 0, "nll": 2.9, "nll_samples": 1}
+    assert with_numbers(kept, found, ["nll"])["nll"] == 3.0
+    assert with_numbers(kept, found | {"noiseless": True}, ["nll"])["nll"] == 2.9

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -95,7 +95,7 @@ def load_data(
     """
     require_named(source)
     for option, number in (("limit", limit), ("pieces", pieces)):
-        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+        if number is not None and not is_count(number):
             raise DataError(f"{option}={number!r}; expected a whole number of at least 1.")
     if isinstance(source, Data):
         if validation is not None:
@@ -315,10 +315,15 @@ def extents(size: Size | None) -> tuple[int, int] | None:
     """
     if size is None:
         return None
-    found = [size] if isinstance(size, int) else list(size) if isinstance(size, Sequence) else []
-    if len(found) not in (1, 2) or not all(isinstance(side, int) and side >= 1 for side in found):
+    found = list(size) if isinstance(size, Iterable) else [size]
+    if len(found) not in (1, 2) or not all(map(is_count, found)):
         raise DataError(f"size={size}; expected a height and a width of at least 1, or one number for both.")
-    return found[0], found[-1]
+    return int(found[0]), int(found[-1])
+
+
+def is_count(number: Any) -> bool:
+    """True for a whole number of at least 1, whatever library it is of."""
+    return hasattr(number, "__index__") and not isinstance(number, bool) and number >= 1
 
 
 def wanted(size: Size | None, spec: DataSpec | None, observations: tuple[str, ...] = ()) -> Wanted:

@@ -145,7 +145,7 @@ def fid(judged: Judged) -> dict[str, Any]:
 def recon_fid(judged: Judged) -> dict[str, Any]:
     """Frechet distance of the mean reconstructions of at most 10,000 judged examples from these."""
     distance = frechet_distance(judged.real_features, judged.reconstruction_features)
-    return {"recon_fid": distance, "fid_n": len(judged.real_features), "feature_network": judged.network_name}
+    return {"recon_fid": distance, "recon_fid_n": len(judged.real_features), "feature_network": judged.network_name}
 
 
 def kid(judged: Judged) -> dict[str, Any]:

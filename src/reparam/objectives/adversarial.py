@@ -17,7 +17,6 @@ from reparam.objectives.common import (
     plain_terms,
     prior_draws,
     require_at_least,
-    require_moved,
     require_noise,
     require_prior,
 )
@@ -199,7 +198,7 @@ class AdversarialBound(Objective):
         self.hidden_dims = tuple(hidden_dims)
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
-        require_moved("AdversarialBound", require_prior("AdversarialBound", trace), trace.z)
+        require_prior("AdversarialBound", trace)
         convincing = F.logsigmoid(self.critic(trace.z)).mean(0)
         value = penalised(self.weight * convincing - trace.distortion, trace)
         return Bound(value, plain_terms(trace) | {"convincing": convincing.detach()})

@@ -188,8 +188,8 @@ def require_moved(owner: str, p_z: Distribution, z: Float[Tensor, "K B L"]) -> N
     """
     if not p_z.has_rsample and torch.is_grad_enabled() and p_z.log_prob(z[:1].detach()).requires_grad:
         raise RefusedError(
-            f"{owner}: {type(p_z).__name__} has parameters that only its density could move, and there is no KL that "
-            "asks for that. Take a fixed prior, such as 'normal', or an objective with a KL, such as 'elbo'."
+            f"{owner}: the prior has parameters that only its density could move, and there is no KL that asks for "
+            "that. Take a fixed prior, such as 'normal', or an objective with a KL, such as 'elbo'."
         )
 
 

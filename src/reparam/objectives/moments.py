@@ -79,8 +79,8 @@ class CovarianceBound(Objective):
         require_noise("CovarianceBound", trace)
         if not getattr(trace.q, "exact_moments", True):
             raise RefusedError(
-                "CovarianceBound: the moments of q(z|x) have no closed form here. Take a posterior that has them, such "
-                "as 'normal'."
+                "CovarianceBound: the mean that q(z|x) gives here is not that of its draws. Take a posterior that "
+                "gives the moments of z, such as 'normal'."
             )
         base = self.base.bound(trace, progress)
         covariance = self._covariance(trace.q)

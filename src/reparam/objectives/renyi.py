@@ -49,6 +49,6 @@ class RenyiBound(Objective):
             value = trace.elbo
         else:
             order = 1 - self.alpha
-            middle = trace.log_w.detach().mean(0)  # with which small orders would lose their digits
+            middle = trace.log_w.detach().amax(0)  # with which small orders would lose their digits
             value = middle + importance_bound(order * (trace.log_w - middle)) / order
         return Bound(penalised(value, trace), plain_terms(trace) | {"renyi_bound": value.detach()})

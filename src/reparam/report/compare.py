@@ -108,12 +108,19 @@ def _wins(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str
         rivals = [
             other
             for other in rows
-            if all(row.get(key) == other.get(key) for key in same) and is_number(other.get(column.key))
+            if all(_asked(row, key) == _asked(other, key) for key in same) and is_number(other.get(column.key))
         ]
         best = (min if column.better == "lower" else max)(float(other[column.key]) for other in rivals)
         if len(rivals) > 1 and float(row[column.key]) == best:
             wins.append(column.key)
     return wins
+
+
+def _asked(row: Mapping[str, Any], key: str) -> Any:
+    """What a number depends on, so far as it is one: samples were means, and all draws without noise are one."""
+    if key == "nll_samples" and row.get("noiseless"):
+        return None
+    return row.get(key, "means" if key == "samples" else None)
 
 
 def _heading(column: _Column) -> str:

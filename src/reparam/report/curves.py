@@ -82,9 +82,13 @@ def _curves(story: Story) -> tuple[_Curve, ...]:
             *_TERMS,
         )
     if not any("rate" in row for row in metrics):
+        none = "It is no bound on log p(x): codes have no noise, so there is no rate."
+        if _last_alike(metrics, "validation", "elbo", "distortion", -1):
+            told = f"\N{MINUS SIGN}distortion; the best weights are chosen by it. {none}"
+            return (_LOSS, ("elbo", "Objective", "per example", told), *_TERMS)
         told = (
             "\N{MINUS SIGN}distortion, less what the method pays for the shape of its codes; the best weights are "
-            "chosen by it. It is no bound on log p(x): codes have no noise, so there is no rate."
+            f"chosen by it. {none}"
         )
         return (("elbo", "Objective", "per example", told), *_TERMS)
     if _ends_alike(metrics, "elbo", -1):
@@ -94,10 +98,15 @@ def _curves(story: Story) -> tuple[_Curve, ...]:
 
 
 def _ends_alike(metrics: Sequence[Mapping[str, Any]], key: str, sign: int) -> bool:
-    """True where the loss is this term, as the last row says that has both: of validation, where weights are final."""
-    rows = [row for row in metrics if is_number(row.get("loss")) and is_number(row.get(key))]
-    last = next(iter([row for row in rows if row.get("split") == "validation"][-1:] or rows[-1:]), None)
-    return last is None or math.isclose(last["loss"], sign * last[key], rel_tol=_EQUAL, abs_tol=_EQUAL)
+    """True where the loss is this term at the end, both in training and on the validation split."""
+    return all(_last_alike(metrics, split, "loss", key, sign) for split in ("train", "validation"))
+
+
+def _last_alike(metrics: Sequence[Mapping[str, Any]], split: str, first: str, second: str, sign: int) -> bool:
+    """True where one term is the other, but for its sign, in the last row of a split that has both, if there is one."""
+    rows = [row for row in metrics if row.get("split") == split and all(is_number(row.get(k)) for k in (first, second))]
+    last = rows[-1] if rows else None
+    return last is None or math.isclose(last[first], sign * last[second], rel_tol=_EQUAL, abs_tol=_EQUAL)
 
 
 def training_curves(story: Story) -> list[Figure]:

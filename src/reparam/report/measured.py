@@ -141,7 +141,13 @@ MEASURED: dict[str, tuple[str, str, str]] = {
 }
 COMPARED = {"fid", "recon_fid", "kid", "precision", "recall", "inception_score", "completeness"}
 OF_SAMPLES = COMPARED - {"recon_fid"} | {f"ppc_{name}_p" for name in ("mean", "variance", "ink")}
-BESIDE = {"fid_n", "kid_std", "inception_score_std", "completeness_n", "collapse_n", "mutual_information_most"} | {
-    f"{name}_stderr" for name in ("mutual_information", "aggregate_kl", "class_accuracy")
-}
+BESIDE = {
+    "fid_n",
+    "recon_fid_n",
+    "kid_std",
+    "inception_score_std",
+    "completeness_n",
+    "collapse_n",
+    "mutual_information_most",
+} | {f"{name}_stderr" for name in ("mutual_information", "aggregate_kl", "class_accuracy")}
 BESIDE |= {"ppc_n"} | {f"ppc_{name}{which}" for name in ("mean", "variance", "ink") for which in ("", "_model")}

@@ -200,12 +200,13 @@ def _compared(evaluation: Mapping[str, Any], key: str) -> str:
     """In which features examples were compared, and what was taken of p(x|z)."""
     network = "perceptual_network" if key == "perceptual_distance" else "feature_network" if key in COMPARED else ""
     features = f" Features: {evaluation[network]}." if network in evaluation else ""
-    there = key in OF_SAMPLES and "samples" in evaluation
+    there = key in OF_SAMPLES & COMPARED and "samples" in evaluation
     return features + (f" Samples: {evaluation['samples']} of p(x|z)." if there else "")
 
 
 def with_error(value: float, error: float) -> str:
     """Two significant digits of the error, and the value to the same decimal: ``91.23 \N{PLUS-MINUS SIGN} 0.42``."""
+    error = error if error > 1e-6 * max(1.0, abs(value)) else 0.0  # what rounding leaves is none
     places = 1 - math.floor(math.log10(float(f"{error:.1e}"))) if error > 0 else 2
     whole, rest = (f"{round(number, places):,.{max(0, places)}f}" for number in (value, error))
     return f"{whole} \N{PLUS-MINUS SIGN} {rest if error > 0 else 0}"

@@ -15,7 +15,7 @@ from reparam.data import Data, DataSpec, Split, load_data, load_items
 from reparam.data.catalogue import is_named
 from reparam.errors import DataError, RunError
 from reparam.evaluation import evaluate
-from reparam.evaluation.metrics import is_of, names_of
+from reparam.evaluation.metrics import OF_SAMPLES, is_of, names_of
 from reparam.models import Autoencoder
 from reparam.reading import read_json
 from reparam.runs.settings import FROM_PYTHON, choose_device, config_by_hand, own_data, read_config, write_text
@@ -199,8 +199,11 @@ def _beside(
 
 
 def _merged(kept: Mapping[str, Any], found: Mapping[str, Any], metrics: set[str]) -> dict[str, Any]:
-    """Numbers of the same items: what was measured now, and what was not as it was."""
-    if found.get("nll_samples", math.inf) < kept.get("nll_samples", 0):
+    """Numbers of the same items: what was measured now, and what was not as it was, where it still compares."""
+    if "samples" in found and found["samples"] != kept.get("samples", "means"):
+        metrics = metrics | (OF_SAMPLES - {"ppc"})
+    fewer = found.get("nll_samples", math.inf) < kept.get("nll_samples", 0)
+    if fewer and not found.get("noiseless"):
         found = {key: value for key, value in found.items() if not is_of(key, ["nll"])}
         metrics = metrics - {"nll"}
     return {**{key: value for key, value in kept.items() if not is_of(key, metrics)}, **found}

@@ -20,8 +20,9 @@ NOTHING, SWEEP = 1e-30, 64
 class Adam:
     """Adam, or AdamW, in one call of PyTorch's fused kernel for all parameters.
 
-    It gives what ``torch.optim.Adam(fused=True)`` gives, bit for bit, and leaves out what that does in Python at every
-    step, which costs as much as a layer of a small network. Gradients must be laid out like their parameters.
+    It gives what ``torch.optim.Adam(fused=True)`` gives, bit for bit but for moments that mean nothing, and leaves out
+    what that does in Python at every step, which costs as much as a layer of a small network. Gradients must be laid
+    out like their parameters.
 
     On the CPU every 64th step takes moments below 1e-30 for zero. They move a weight by less than 1e-24, and where a
     unit is dead or a latent unused they shrink on and on: below 1.2e-38 they are subnormal numbers, which an Intel core
