@@ -208,6 +208,8 @@ def test_terminate_after_a_checkpoint(invoke: Invoke, tmp_path: Path, monkeypatc
 @pytest.mark.slow
 def test_control_c_of_a_process(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "reparam", "train", "--out", str(tmp_path / "run"), "--epochs", "20000", *SMALL]
+    # a shell's background ignores Ctrl-C, and children inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
