@@ -30,7 +30,9 @@ def test_data_that_are_prepared_again_keep_what_they_are() -> None:
     few = load_data("digits", labelled=100)
     with pytest.raises(DataError, match="Some labels of digits are forgotten"):
         load_data(few, size=16)
-    assert load_data(load_data("digits", binarize="dynamic"), size=16).spec.binarize == "dynamic"
+    binary = load_data("digits", binarize="dynamic")
+    assert load_data(binary, size=16).spec.binarize == "dynamic"
+    assert load_data(binary, spec=load_data("digits").spec).spec.binarize == "none"  # as the model wants it
     with pytest.raises(DataError, match="divided already"):
         load_data(few, validation=0.5)
 

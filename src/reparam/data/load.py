@@ -100,7 +100,7 @@ def load_data(
     if isinstance(source, Data):
         if validation is not None:
             raise DataError(f"validation={validation}: these data are divided already. Leave validation out.")
-        binarize = source.spec.binarize if binarize == "none" else binarize
+        binarize = source.spec.binarize if binarize == "none" and spec is None else binarize
     declared = said(axes, values)
     given, source = source, located(source)
     on_disk = streams(source, stream)
