@@ -236,7 +236,7 @@ def arranged(path: str, name: str, pictures: Sequence[Picture], wanted: Wanted, 
         split = SPLIT_WORDS.get(picture.place.parts[0].lower(), "") if len(picture.place.parts) > 1 else ""
         by_split.setdefault(split, []).append(picture)
     if "" in by_split and "train" in by_split and len(by_split) > 2:
-        stray = next(picture for picture in by_split[""])
+        stray = by_split[""][0]
         raise DataError(
             f"{path} has folders of splits and, beside them, {some([str(stray.place)])}. Move that away, or name the "
             "folder of one split alone."
