@@ -200,15 +200,18 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
         "rae": tuple({"regularization": name} for name in ("l2", "gradient", "none")),
         "gan": (
             {},
-            {"duel": "saturating", "critic": critic(penalty="spectral")},
-            {"duel": "hinge", "critic": critic(penalty_every=1, penalty_weight=5.0)},
-            {"duel": "wasserstein", "critic": critic(penalty="interpolated", penalty_every=1)},
+            {"gan_loss": "saturating", "critic": critic(penalty="spectral")},
+            {"gan_loss": "hinge", "critic": critic(penalty_every=1, penalty_weight=5.0)},
+            {"gan_loss": "wasserstein", "critic": critic(penalty="interpolated", penalty_every=1)},
         ),
-        "introspective": ({}, {"beta": 0.5, "rival_beta": 2.0, "alpha": 1.0}),
+        "introspective": ({}, {"beta": 0.5, "beta_neg": 2.0, "alpha": 1.0}),
         "info-gan": ({}, {"choice_weight": 0.5, "number_weight": 1.0, "critic": critic(penalty_every=1)}),
         "feature-matching": ({}, {"critic_weight": 0.5, "class_weight": 2.0, "critic": critic()}),
         "vae-gan": ({}, {"gamma": 0.3, "beta": 2.0, "sigma": 0.5, "critic": critic(start=0.5)}),
-        "reconstruction-gan": ({}, {"weight": 2.0, "beta": 0.5, "duel": "non-saturating", "critic": critic(start=0.5)}),
+        "reconstruction-gan": (
+            {},
+            {"weight": 2.0, "beta": 0.5, "gan_loss": "non-saturating", "critic": critic(start=0.5)},
+        ),
         "cvae-gan": ({}, {"kl_weight": 1.0, "pair_weight": 2.0, "critic_weight": 0.1, "critic": critic()}),
     },
 }

@@ -69,7 +69,7 @@ class TestGame:
             for parameter, gradient in zip(player.parameters, gradients, strict=True):
                 parameter.grad = gradient
         assert not dead(trained)
-        # a critic's constant tells nothing apart where its duel is one of differences alone
+        # a critic's constant tells nothing apart where its loss is one of differences alone
         assert [name for name in dead(game) if not name.endswith("head.bias")] == []
 
     def test_judging_changes_nothing(self, kind: str, settings: Settings) -> None:
@@ -101,7 +101,7 @@ class TestGame:
 @pytest.mark.parametrize(
     ("kind", "settings", "sentence"),
     [
-        ("gan", {"duel": "least-squares"}, "duel is 'least-squares'"),
+        ("gan", {"gan_loss": "least-squares"}, "gan_loss is 'least-squares'"),
         ("gan", {"critic": {"penalty": "r2"}}, "penalty is 'r2'"),
         ("gan", {"critic": {"hiden_dim": 3}}, "no setting 'hiden_dim'"),
         ("gan", {"critic": {"penalty_every": 0}}, "penalty_every is 0"),

@@ -125,7 +125,7 @@ class TestEverySequentialModel:
         assert torch.allclose(first, found.continued(other, 3))
         assert found.continued(x[0], 2, n=2).shape == (2, D, T)
         noise = torch.zeros(1, found.latent_dim).double()
-        wide = Unrolled(found.rooms, noise, torch.ones(T).double(), x[:1, :, :3]).expand(torch.Size([2, 1]))
+        wide = Unrolled(found.networks, noise, torch.ones(T).double(), x[:1, :, :3]).expand(torch.Size([2, 1]))
         assert torch.equal(wide.sample()[..., :3], x[:1, :, :3].expand(2, -1, -1, -1))
         with pytest.raises(PartError, match="6 steps are given, expected 1 to 5"):
             found.continued(x, 6)

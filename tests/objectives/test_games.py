@@ -20,8 +20,8 @@ from reparam.objectives import (
     ReconstructionGame,
     VAEGANGame,
 )
+from reparam.objectives.adversary import Adversary
 from reparam.objectives.feature_matching import ClassMatching, mean_distance
-from reparam.objectives.rival import Rival
 from reparam.processes import Processes
 from reparam.recipes import build
 from reparam.rng import reseed
@@ -47,13 +47,13 @@ class _Says(nn.Module):
         return Seen(outputs, outputs, outputs)
 
 
-def rival(duel: Any, settings: CriticSettings = NO_PENALTY) -> Rival:
+def adversary(gan_loss: Any, settings: CriticSettings = NO_PENALTY) -> Adversary:
     reseed(0)
-    return Rival((4,), duel, settings)
+    return Adversary((4,), gan_loss, settings)
 
 
 @pytest.mark.parametrize(
-    ("duel", "critic", "generator"),
+    ("gan_loss", "critic", "generator"),
     [
         ("non-saturating", SIGMOID(REAL).log() + (1 - SIGMOID(MADE)).log(), SIGMOID(MADE).log()),
         ("saturating", SIGMOID(REAL).log() + (1 - SIGMOID(MADE)).log(), -(1 - SIGMOID(MADE)).log()),
@@ -61,14 +61,14 @@ def rival(duel: Any, settings: CriticSettings = NO_PENALTY) -> Rival:
         ("wasserstein", REAL - MADE, MADE),
     ],
 )
-def test_duels(duel: str, critic: Tensor, generator: Tensor) -> None:
+def test_losses(gan_loss: str, critic: Tensor, generator: Tensor) -> None:
     """The objective of the lectures, the critic's E[-log D(x)] + E[-log(1 - D(G(z)))], and its relatives."""
-    one = rival(duel)
+    one = adversary(gan_loss)
     one.network = _Says(REAL, MADE)  # type: ignore[assignment]
     x = torch.zeros(2, 4)
     found = one.told_apart(x, [x], None, Progress(), Processes())
     assert torch.allclose(found.value, critic)
-    right = 1.0 if duel == "wasserstein" else 0.75  # where only differences count, the middle is the boundary
+    right = 1.0 if gan_loss == "wasserstein" else 0.75  # where only differences count, the middle is the boundary
     assert found.terms["critic_accuracy"].mean() == pytest.approx(right)
     one.network = _Says(MADE)  # type: ignore[assignment]
     assert torch.allclose(one.convinced(one(x)), generator)
@@ -87,7 +87,7 @@ def test_slope_of_a_linear_critic_is_its_weight() -> None:
     x = torch.randn(5, 4)
     assert torch.allclose(squared_slope(Linear(), x), torch.full((5,), 25.0))  # type: ignore[arg-type]
     for penalty, cost in (("r1", 12.5), ("interpolated", 16.0)):
-        one = rival("wasserstein", CriticSettings(penalty=penalty, penalty_weight=2.0, penalty_every=3))  # type: ignore[arg-type]
+        one = adversary("wasserstein", CriticSettings(penalty=penalty, penalty_weight=2.0, penalty_every=3))  # type: ignore[arg-type]
         one.network = Linear()  # type: ignore[assignment]
         values = [
             one.told_apart(x, [x + 1], None, Progress(step), Processes()).value.mean().item() for step in (0, 1, 3)
@@ -101,12 +101,12 @@ def test_a_critic_rests_when_it_is_too_sure_and_before_it_begins() -> None:
         (CriticSettings(penalty="none", rest_above=0.0), Progress(5, 10)),
         (CriticSettings(penalty="none", start=0.6), Progress(5, 10)),
     ):
-        one = rival("non-saturating", settings)
+        one = adversary("non-saturating", settings)
         found = one.told_apart(x, [-x], None, progress, Processes())
         gradients = torch.autograd.grad(found.loss, list(one.parameters()), allow_unused=True)
         assert found.terms["critic_accuracy"].mean() > 0
         assert all(gradient is None for gradient in gradients)
-    awake = rival("non-saturating").told_apart(x, [-x], None, Progress(5, 10), Processes())
+    awake = adversary("non-saturating").told_apart(x, [-x], None, Progress(5, 10), Processes())
     assert any(gradient is not None for gradient in torch.autograd.grad(awake.loss, [awake.value], allow_unused=True))
 
 
@@ -115,10 +115,10 @@ def test_a_critic_that_rests_does_not_move() -> None:
     x = torch.rand(40, 4)
     gan = build("gan", x, decoder={"kind": "mlp", "hidden_dims": [6]})
     game = GANGame((4,), critic=CriticSettings(hidden_dim=6, rest_above=0.0))
-    before = {name: value.clone() for name, value in game.rival.state_dict().items()}
+    before = {name: value.clone() for name, value in game.adversary.state_dict().items()}
     made = {name: value.clone() for name, value in gan.state_dict().items()}
     fit(gan, x, game, epochs=2, batch_size=8, validations=1, tensorboard=False, device="cpu", ema=0.0)
-    assert all(torch.equal(before[name], value) for name, value in game.rival.state_dict().items())
+    assert all(torch.equal(before[name], value) for name, value in game.adversary.state_dict().items())
     assert not all(torch.equal(made[name], value) for name, value in gan.state_dict().items())
 
 
@@ -198,7 +198,7 @@ def gradients(loss: Tensor, parameters: Any) -> list[Tensor]:
 
 @pytest.mark.parametrize("gamma", [0.2, 1.0, 3.0])
 def test_vae_gan_moves_encoder_and_decoder_as_the_paper_says(gamma: float) -> None:
-    """Encoder: KL and likeness; decoder: gamma times likeness, and the duel."""
+    """Encoder: KL and likeness; decoder: gamma times likeness, and the adversarial loss."""
     reseed(0)
     game = VAEGANGame((4,), gamma=gamma, beta=0.7, sigma=1.0, critic=NO_PENALTY).double()
     vae, given = model("vae-gan"), batch()
@@ -210,16 +210,18 @@ def test_vae_gan_moves_encoder_and_decoder_as_the_paper_says(gamma: float) -> No
 
     def parts(z: Tensor) -> tuple[Tensor, Tensor]:
         x_hat = vae.decode(z, labels=given.named["labels"]).mean
-        like = 0.5 * (game.rival(given.x).fine.detach() - game.rival(x_hat).fine).square().sum(1)
-        duel = -F.logsigmoid(game.rival(x_hat).outputs[:, 0]) - F.logsigmoid(game.rival(new).outputs[:, 0])
-        return like, duel
+        like = 0.5 * (game.adversary(given.x).fine.detach() - game.adversary(x_hat).fine).square().sum(1)
+        adversarial = -F.logsigmoid(game.adversary(x_hat).outputs[:, 0]) - F.logsigmoid(
+            game.adversary(new).outputs[:, 0]
+        )
+        return like, adversarial
 
-    like, duel = parts(trace.z[0])
+    like, adversarial = parts(trace.z[0])
     encoder = [*vae.encoder.parameters(), *vae.posterior.parameters()]
     decoder = list(vae.decoder.parameters())
     for found, wanted in (
         (gradients(loss, encoder), gradients((0.7 * trace.rate + like).mean(), encoder)),
-        (gradients(loss, decoder), gradients((gamma * like + duel).mean(), decoder)),
+        (gradients(loss, decoder), gradients((gamma * like + adversarial).mean(), decoder)),
     ):
         assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(found, wanted, strict=True))
 
@@ -255,7 +257,7 @@ def test_cvae_gan_is_the_sum_of_its_parts() -> None:
     reseed(5)
     trace = vae.trace(given.x, samples=1, labels=given.named["labels"])
     x, coded, new = given.x, trace.p_x.mean[0], game.new(vae, given)
-    critic, classifier = game.rival, game.matching
+    critic, classifier = game.adversary, game.matching
 
     def half(a: Tensor, b: Tensor) -> Tensor:
         return 0.5 * (a - b).square().sum(1)
@@ -274,7 +276,7 @@ def test_cvae_gan_is_the_sum_of_its_parts() -> None:
     assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(gradients(found.loss, encoder), wanted, strict=True))
 
 
-def test_feature_matching_needs_no_duel() -> None:
+def test_feature_matching_needs_no_gan_loss() -> None:
     reseed(0)
     game = FeatureMatchingGame(
         (4,), critic_weight=1.0, class_weight=0.0, critic=NO_PENALTY, condition=ClassCondition(3)
@@ -284,12 +286,12 @@ def test_feature_matching_needs_no_duel() -> None:
     loss = game(generator, given, Progress()).loss
     reseed(5)
     new = game.new(generator, given)
-    wanted = 0.5 * (game.rival(given.x).coarse.mean(0) - game.rival(new).coarse.mean(0)).square().sum()
+    wanted = 0.5 * (game.adversary(given.x).coarse.mean(0) - game.adversary(new).coarse.mean(0)).square().sum()
     assert loss.item() == pytest.approx(wanted.item())
 
 
 def test_info_gan_adds_what_examples_tell() -> None:
-    r"""lambda log Q(c|x), for choice and number, beside the duel; the critic's player climbs it too."""
+    r"""lambda log Q(c|x), for choice and number, beside the adversarial loss; the critic's player climbs it too."""
     reseed(0)
     weights = {"choice_weight": 2.0, "number_weight": 0.5}
     game = InfoGANGame(
@@ -300,7 +302,7 @@ def test_info_gan_adds_what_examples_tell() -> None:
     found = game(generator, given, Progress())
     reseed(5)
     z = game.codes(generator, given)
-    seen = game.rival(generator.decode(z, labels=given.named["labels"]).mean, game.told(given))
+    seen = game.adversary(generator.decode(z, labels=given.named["labels"]).mean, game.told(given))
     numbers = game.recogniser.head(F.silu(game.recogniser.dense(seen.coarse)))
     choice = F.log_softmax(numbers[:, :2], 1)[torch.arange(B), z[:, :2].argmax(1)]
     number = torch.distributions.Normal(numbers[:, 2], 0.1 + bounded(numbers[:, 3]).exp()).log_prob(z[:, 2])
@@ -308,9 +310,9 @@ def test_info_gan_adds_what_examples_tell() -> None:
     assert torch.allclose(found.terms["information"], choice + math.log(2) + number + math.log(2))
     reseed(5)
     examined = game.examine(generator, given, Progress())
-    real = game.rival(given.x, game.told(given)).outputs[:, 0]
-    duel = F.logsigmoid(real) + F.logsigmoid(-seen.outputs[:, 0])
-    assert torch.allclose(examined.value, duel + 2.0 * choice + 0.5 * number)
+    real = game.adversary(given.x, game.told(given)).outputs[:, 0]
+    adversarial = F.logsigmoid(real) + F.logsigmoid(-seen.outputs[:, 0])
+    assert torch.allclose(examined.value, adversarial + 2.0 * choice + 0.5 * number)
     assert all(not gradient.any() for gradient in gradients(examined.loss, generator.parameters()))
     with pytest.raises(PartError, match="has no choices or numbers that examples could tell"):
         InfoGANGame((4,), critic=NO_PENALTY)
@@ -319,7 +321,7 @@ def test_info_gan_adds_what_examples_tell() -> None:
 def test_a_critic_of_patches_sees_no_further_than_they_reach() -> None:
     reseed(0)
     settings = CriticSettings(channels=(4, 6), patches=True, penalty="none")
-    one = Rival((1, 64, 64), "hinge", settings)
+    one = Adversary((1, 64, 64), "hinge", settings)
     x = torch.rand(2, 1, 64, 64)
     outputs = one(x).outputs
     assert outputs.shape == (2, 16 * 16)  # a patch of 2, and one halving
@@ -333,7 +335,7 @@ def test_a_critic_of_patches_sees_no_further_than_they_reach() -> None:
     expected = -F.relu(1 - outputs).mean(1) - F.relu(1 + one(other).outputs).mean(1)
     assert torch.allclose(found.value, expected)
     with pytest.raises(PartError, match="of which there are no patches"):
-        Rival((4,), "hinge", settings)
+        Adversary((4,), "hinge", settings)
 
 
 def test_a_tokenizers_critic_is_as_loud_as_its_data() -> None:
@@ -344,7 +346,7 @@ def test_a_tokenizers_critic_is_as_loud_as_its_data() -> None:
     found = game(vae, given, Progress())
     reseed(5)
     trace = vae.trace(given.x, samples=1, labels=given.named["labels"])
-    said = game.rival(trace.p_x.mean[0]).outputs[:, 0]  # hinge
+    said = game.adversary(trace.p_x.mean[0]).outputs[:, 0]  # hinge
     last = [weight for weight in vae.decoder.parameters() if weight.ndim > 1][-1]
     of_data, of_critic = (gradients(term.mean(), [last])[0].norm() for term in (trace.distortion, said))
     louder = of_data / (of_critic + 1e-4)

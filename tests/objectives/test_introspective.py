@@ -24,7 +24,7 @@ def gradients(loss: Tensor, parameters: Any) -> list[Tensor]:
 
 @pytest.mark.parametrize("alpha", [1.0, 2.0])
 def test_each_player_maximises_what_the_paper_says(alpha: float) -> None:
-    objective = IntrospectiveBound((D,), beta=0.5, rival_beta=3.0, alpha=alpha)
+    objective = IntrospectiveBound((D,), beta=0.5, beta_neg=3.0, alpha=alpha)
     vae, given = model(), batch()
     x = given.x
     encoder, decoder = objective.players(vae)
@@ -33,10 +33,10 @@ def test_each_player_maximises_what_the_paper_says(alpha: float) -> None:
     reseed(4)
     trace = vae.trace(x)
     z = vae.p_z().rsample(torch.Size([len(x)]))
-    rivals = [vae.decode(z).mean, trace.p_x.mean[0]]
-    again = [vae.trace(made.detach()) for made in rivals]
+    fakes = [vae.decode(z).mean, trace.p_x.mean[0]]
+    again = [vae.trace(made.detach()) for made in fakes]
     wanted = (-trace.distortion - 0.5 * trace.rate) / D
-    for seen, made in zip(again, rivals, strict=True):
+    for seen, made in zip(again, fakes, strict=True):
         # a Normal density is highest at its mean
         gap = seen.distortion + seen.p_x.log_prob(seen.p_x.mean)[0]
         assert made.shape == (len(x), D)
@@ -77,7 +77,7 @@ def test_refuses_a_scale_that_made_examples_would_move() -> None:
 
 
 def test_refuses_numbers_that_make_no_sense() -> None:
-    with pytest.raises(PartError, match="rival_beta is -1"):
-        IntrospectiveBound((D,), rival_beta=-1.0)
+    with pytest.raises(PartError, match="beta_neg is -1"):
+        IntrospectiveBound((D,), beta_neg=-1.0)
     with pytest.raises(PartError, match="alpha is 0"):
         IntrospectiveBound((D,), alpha=0.0)

@@ -22,11 +22,11 @@ def test_an_unbalanced_game_is_reported(accuracy: float, said: str) -> None:
     rows = [
         {"split": "train", "step": step, "critic_accuracy": one, "convincing": 0.0} for step, one in enumerate(each)
     ]
-    config = {"objective": {"kind": "gan", "duel": "hinge"}}
+    config = {"objective": {"kind": "gan", "gan_loss": "hinge"}}
     assert balance(rows, config).startswith(said)
     assert bool(balance(rows, config)) == bool(said)
     assert balance([], config) == ""
-    assert balance(rows, {"objective": {"duel": "wasserstein"}}) == ""  # there a critic is meant to be ahead
+    assert balance(rows, {"objective": {"gan_loss": "wasserstein"}}) == ""  # there a critic is meant to be ahead
     unheard = [{name: value for name, value in row.items() if name != "convincing"} for row in rows]
     assert balance(unheard, config) == ""
 

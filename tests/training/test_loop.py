@@ -26,7 +26,7 @@ from reparam.training import Trainer, newest_checkpoint, read_metrics
 from reparam.training.optim import rate_factor
 from reparam.training.state import State
 from tests.contracts.members import tiny_data, tiny_split
-from tests.training.trained import Duel, equal, settings, timeless, trainer, weights
+from tests.training.trained import TwoPlayers, equal, settings, timeless, trainer, weights
 
 
 class TestRepeatable:
@@ -272,7 +272,7 @@ class TestPlayers:
     @pytest.mark.parametrize("still", [0, 1])
     def test_each_moves_only_its_own(self, still: int) -> None:
         reseed(0)
-        objective = Duel()
+        objective = TwoPlayers()
         one = trainer(recipe="vae", objective=objective, epochs=1)
         modules = (one.model, objective.critic)
         before = [weights(module) for module in modules]
@@ -284,7 +284,7 @@ class TestPlayers:
     def test_is_one_gradient_of_each(self) -> None:
         """What the model's play left in the critic's gradients is cleared before the critic plays."""
         reseed(0)
-        objective = Duel()
+        objective = TwoPlayers()
         one = trainer(recipe="vae", objective=objective, epochs=1, batch_size=24, clip=None)
         found: list[list[torch.Tensor]] = []
         for player, update in zip(one.players, one.updates, strict=True):
@@ -302,7 +302,7 @@ class TestPlayers:
 
     def test_terms_of_one_player_are_not_thinned_by_the_other(self) -> None:
         reseed(0)
-        rows = trainer(recipe="vae", objective=Duel(), epochs=1, batch_size=24, ema=0.0).run().metrics
+        rows = trainer(recipe="vae", objective=TwoPlayers(), epochs=1, batch_size=24, ema=0.0).run().metrics
         alone = trainer(recipe="vae", epochs=1, batch_size=24, ema=0.0, objective=ELBO()).run().metrics
         assert rows[0]["elbo"] == pytest.approx(alone[0]["elbo"], rel=1e-6)  # the same draws before the first step
         assert "score" in rows[0]
@@ -313,13 +313,13 @@ class TestPlayers:
     def test_resumes(self, tmp_path: Path) -> None:
         reseed(0)
         (tmp_path / "whole").mkdir(), (tmp_path / "half").mkdir()
-        whole = Duel()
+        whole = TwoPlayers()
         start = weights(whole)
         trainer(tmp_path / "whole", recipe="vae", objective=whole, schedule="constant").run()
-        half = Duel()
+        half = TwoPlayers()
         half.load_state_dict(start)
         trainer(tmp_path / "half", recipe="vae", objective=half, schedule="constant", epochs=2).run()
-        rest = Duel()
+        rest = TwoPlayers()
         trainer(tmp_path / "half", recipe="vae", objective=rest, schedule="constant").run(resume=True)
         assert equal(weights(rest), weights(whole))
 

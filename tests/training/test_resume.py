@@ -16,14 +16,14 @@ from reparam.errors import RunError
 from reparam.rng import reseed
 from reparam.training import Trainer, about, has_checkpoints, newest_checkpoint, read_metrics
 from tests.contracts.members import tiny_data
-from tests.training.trained import Duel, equal, timeless, trainer, weights
+from tests.training.trained import TwoPlayers, equal, timeless, trainer, weights
 
 
 def make(folder: Path, players: int = 1, **given: Any) -> Trainer:
     """A trainer of one player, or of two, whose weights nobody has touched."""
     reseed(0)
     folder.mkdir(exist_ok=True)
-    two = {"recipe": "vae", "objective": Duel()} if players == 2 else {}
+    two = {"recipe": "vae", "objective": TwoPlayers()} if players == 2 else {}
     return trainer(folder, **(two | {"checkpoint_seconds": 0, "epochs": 4} | given))
 
 

@@ -55,7 +55,7 @@ def timeless(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k not in ("wall_s", "samples_per_s")} for row in rows]
 
 
-class Duel(Objective):
+class TwoPlayers(Objective):
     """Two players: the model maximises its ELBO less a critic's score of z; the critic moves its own bias only."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from reparam.errors import PartError, RefusedError
 from reparam.likelihoods import Likelihood
 from reparam.models.base import Autoencoder
 from reparam.models.flat import couples
-from reparam.models.trajectories import Rooms, Trajectory, Unrolled
+from reparam.models.trajectories import Networks, Trajectory, Unrolled
 from reparam.networks import Decoder, Dynamics, Encoder, State
 from reparam.priors import NormalPrior
 from reparam.rng import is_part, per_example
@@ -106,9 +106,9 @@ class SequentialVAE(Autoencoder):
         return chain.from_iterable(part.parameters() for part in parts if part is not None)
 
     @property
-    def rooms(self) -> Rooms:
+    def networks(self) -> Networks:
         """The networks, as distributions need them."""
-        return Rooms(self.encoder, self.dynamics, self.decoder, self.likelihood)
+        return Networks(self.encoder, self.dynamics, self.decoder, self.likelihood)
 
     def infer(self, x: Float[Tensor, "..."], **named: Any) -> Trajectory:
         """q of the noise of all steps: batch (B,), event (T L,); for one item, batch ()."""
@@ -118,7 +118,7 @@ class SequentialVAE(Autoencoder):
             longest = int(mask.sum(1).max())
             values, mask = values[:, :longest], mask[:, :longest]
         shape = Size() if single else batch.shape[:1]
-        return Trajectory(self.rooms, values, self.rooms.features(values), mask, shape, self.steps)
+        return Trajectory(self.networks, values, self.networks.features(values), mask, shape, self.steps)
 
     def mask(self, **named: Any) -> Float[Tensor, "B T"]:
         """1 at the steps that there are, of each example or, (1, T), of all.
@@ -145,7 +145,7 @@ class SequentialVAE(Autoencoder):
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Unrolled:
         """p(x|z): every value depends on those before it, which are fed back."""
         mask = self.mask(**named)
-        return Unrolled(self.rooms, z, mask[0] if len(mask) == 1 else mask)
+        return Unrolled(self.networks, z, mask[0] if len(mask) == 1 else mask)
 
     def trace(
         self,
@@ -169,13 +169,13 @@ class SequentialVAE(Autoencoder):
             walk = q.walk(samples)
         noise, own, there = walk.noise, walk.q, q.mask.unsqueeze(-1)
         standard = Normal(torch.zeros_like(noise), 1.0, validate_args=False)
-        p_steps = self.rooms.decoded(walk.inputs)
+        p_steps = self.networks.decoded(walk.inputs)
         kl = cache(lambda: kl_normal(own, Normal(torch.zeros_like(own.loc), 1.0, validate_args=False)) * there)
         return Trace(
             q.whole(noise),
             q,
             p_z or self.p_z(),
-            Unrolled(self.rooms, q.whole(noise), self.mask(**named).expand(len(x), -1)),
+            Unrolled(self.networks, q.whole(noise), self.mask(**named).expand(len(x), -1)),
             kl=lambda: q.whole(kl().sum(-1, keepdim=True)),
             log_q=lambda: (own.log_prob(noise) * there).sum((-2, -1)),
             log_p_z=lambda: (standard.log_prob(noise) * there).sum((-2, -1)),
@@ -201,12 +201,17 @@ class SequentialVAE(Autoencoder):
         values = batch.movedim(-1, 1)
         known = (torch.arange(self.steps, device=batch.device) < seen).to(batch)
         q = Trajectory(
-            self.rooms, values, self.rooms.features(values), known.expand(len(batch), -1), batch.shape[:1], self.steps
+            self.networks,
+            values,
+            self.networks.features(values),
+            known.expand(len(batch), -1),
+            batch.shape[:1],
+            self.steps,
         )
         noise = q.walk(n).noise
         noise = torch.where(known.unsqueeze(-1) > 0, noise, torch.randn_like(noise))
         mask = self.mask(**named) if named or self._told else torch.ones_like(known)
-        made = Unrolled(self.rooms, noise.flatten(-2), mask, batch[..., :seen]).sample()
+        made = Unrolled(self.networks, noise.flatten(-2), mask, batch[..., :seen]).sample()
         return made[:, 0] if single else made
 
     def filtered(
@@ -243,7 +248,7 @@ class SequentialVAE(Autoencoder):
             with per_example(1):
                 draws = torch.randn(particles, count, self.step_dim, dtype=q.phi.dtype, device=q.phi.device)
             z = own.loc + own.scale * draws.reshape(particles * count, -1)
-            p_x = self.rooms.decoded(torch.cat([z, state.h], -1))
+            p_x = self.networks.decoded(torch.cat([z, state.h], -1))
             step = p_x.log_prob(each(q.values[:, t])) + (p.log_prob(z) - own.log_prob(z)).sum(-1)
             log_w = log_w + step.reshape(particles, count) * q.mask[:, t]
             state = dynamics.advance(state, each(q.phi[:, t]), z)

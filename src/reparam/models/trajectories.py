@@ -16,7 +16,7 @@ from reparam.likelihoods import Likelihood
 from reparam.networks import Decoder, Dynamics, Encoder
 
 
-class Rooms(NamedTuple):
+class Networks(NamedTuple):
     """The networks of a sequential model."""
 
     encoder: Encoder
@@ -63,7 +63,7 @@ class Trajectory(Distribution):
     Shapes:
         batch (B,) or (), event (T L,)
     Args:
-        rooms: The networks.
+        networks: The networks.
         values: (B, t, D), of the first t steps; all sequences have ended then.
         phi: (B, t, F), features of the values.
         mask: (B, t), 1 at the steps that there are.
@@ -75,15 +75,17 @@ class Trajectory(Distribution):
     arg_constraints: ClassVar[dict[str, Any]] = {}
     support = constraints.real_vector
 
-    def __init__(self, rooms: Rooms, values: Tensor, phi: Tensor, mask: Tensor, batch_shape: Size, steps: int) -> None:
+    def __init__(
+        self, networks: Networks, values: Tensor, phi: Tensor, mask: Tensor, batch_shape: Size, steps: int
+    ) -> None:
         self.steps = steps
-        self.rooms, self.values, self.phi, self.mask = rooms, values, phi, mask
-        self.seen = rooms.dynamics.seen(phi, mask)
-        super().__init__(batch_shape, Size([steps * rooms.dynamics.step_dim]), validate_args=False)
+        self.networks, self.values, self.phi, self.mask = networks, values, phi, mask
+        self.seen = networks.dynamics.seen(phi, mask)
+        super().__init__(batch_shape, Size([steps * networks.dynamics.step_dim]), validate_args=False)
 
     def walk(self, samples: int, drawn: bool = True, noise: Float[Tensor, "K B T L"] | None = None) -> Walk:
         """K passes: of draws, along the conditional means, or through given noise."""
-        dynamics, size = self.rooms.dynamics, self.rooms.dynamics.step_dim
+        dynamics, size = self.networks.dynamics, self.networks.dynamics.step_dim
         rows = samples * len(self.mask)
         state, contexts, codes, found = dynamics.begin(rows, self.phi), [], [], []
         for t in range(self.mask.shape[1]):
@@ -131,7 +133,7 @@ class Trajectory(Distribution):
         return self._laid_out(self.whole(self.walk(1, drawn=False).q.variance, 1.0), Size())
 
     def log_prob(self, value: Tensor) -> Tensor:
-        size = self.rooms.dynamics.step_dim
+        size = self.networks.dynamics.step_dim
         lead = value.shape[: value.ndim - 1 - len(self.batch_shape)]
         noise = value.reshape(-1, len(self.mask), self.steps, size)[:, :, : self.mask.shape[1]]
         each = self.walk(len(noise), noise=noise).q.log_prob(noise) * self.mask.unsqueeze(-1)
@@ -148,7 +150,7 @@ class Trajectory(Distribution):
                 f"Trajectory: q of {len(self.mask)} sequences cannot be expanded to {tuple(batch_shape)}. Infer it of "
                 "as many sequences."
             )
-        return Trajectory(self.rooms, self.values, self.phi, self.mask, Size(batch_shape), self.steps)
+        return Trajectory(self.networks, self.values, self.phi, self.mask, Size(batch_shape), self.steps)
 
 
 class Unrolled(Distribution):
@@ -162,7 +164,7 @@ class Unrolled(Distribution):
     Shapes:
         z: (*batch, T L)  ->  batch (*batch), event (D, T)
     Args:
-        rooms: The networks.
+        networks: The networks.
         z: Noise of all steps.
         mask: (T) or (*batch, T), 1 at the steps that there are; broadcasts to the batch.
         given: (*batch, D, S), values of the first S steps, to be continued.
@@ -171,9 +173,9 @@ class Unrolled(Distribution):
     arg_constraints: ClassVar[dict[str, Any]] = {}
     support = constraints.real
 
-    def __init__(self, rooms: Rooms, z: Tensor, mask: Tensor, given: Tensor | None = None) -> None:
-        self.rooms, self.z, self.mask, self.given = rooms, z, mask, given
-        event = Size([*rooms.likelihood.data_shape, mask.shape[-1]])
+    def __init__(self, networks: Networks, z: Tensor, mask: Tensor, given: Tensor | None = None) -> None:
+        self.networks, self.z, self.mask, self.given = networks, z, mask, given
+        event = Size([*networks.likelihood.data_shape, mask.shape[-1]])
         super().__init__(z.shape[:-1], event, validate_args=False)
 
     @property
@@ -189,11 +191,11 @@ class Unrolled(Distribution):
     @property
     def _first(self) -> Distribution:
         """p of one step, of the same kind as all."""
-        return self.rooms.decoded(self.z.new_zeros(1, self.rooms.decoder.latent_dim))
+        return self.networks.decoded(self.z.new_zeros(1, self.networks.decoder.latent_dim))
 
     @property
     def mean(self) -> Tensor:
-        binary = self.rooms.likelihood.binary
+        binary = self.networks.likelihood.binary
         return self._rolled(lambda p: p.mean, (lambda x: x.round()) if binary else (lambda x: x))
 
     @torch.no_grad()
@@ -205,9 +207,9 @@ class Unrolled(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """At values (*batch, D, T), whose own past is fed back."""
         steps = value.movedim(-1, -2)
-        dynamics = self.rooms.dynamics
+        dynamics = self.networks.dynamics
         noise, lead = self._noise(), self.z.shape[:-1]
-        phi = self.rooms.features(steps)
+        phi = self.networks.features(steps)
         phi = phi.expand(*lead, *phi.shape[-2:]).reshape(-1, *phi.shape[-2:])
         state, inputs = dynamics.begin(len(noise), noise), []
         for t in range(noise.shape[1]):
@@ -216,17 +218,17 @@ class Unrolled(Distribution):
             inputs.append(torch.cat([z, state.h], -1))
             state = dynamics.advance(state, phi[:, t], z)
         read = torch.stack(inputs, 1)
-        p_x = self.rooms.decoded(read.reshape(*lead, *read.shape[1:]))
+        p_x = self.networks.decoded(read.reshape(*lead, *read.shape[1:]))
         return (p_x.log_prob(steps) * self.mask).sum(-1)
 
     def expand(self, batch_shape: _size, _instance: Distribution | None = None) -> "Unrolled":
-        return Unrolled(self.rooms, self.z.expand(*batch_shape, -1), self.mask, self.given)
+        return Unrolled(self.networks, self.z.expand(*batch_shape, -1), self.mask, self.given)
 
     def _noise(self) -> Float[Tensor, "N T L"]:
-        return self.z.reshape(-1, self.mask.shape[-1], self.rooms.dynamics.step_dim)
+        return self.z.reshape(-1, self.mask.shape[-1], self.networks.dynamics.step_dim)
 
     def _rolled(self, pick: Callable[[Distribution], Tensor], feed: Callable[[Tensor], Tensor]) -> Tensor:
-        dynamics, noise = self.rooms.dynamics, self._noise()
+        dynamics, noise = self.networks.dynamics, self._noise()
         known = None if self.given is None else self.given.expand(*self.z.shape[:-1], -1, -1).flatten(0, -3)
         state, values = dynamics.begin(len(noise), noise), []
         for t in range(noise.shape[1]):
@@ -235,7 +237,7 @@ class Unrolled(Distribution):
             if known is not None and t < known.shape[-1]:
                 values.append(known[..., t])
             else:
-                values.append(pick(self.rooms.decoded(torch.cat([z, state.h], -1))))
-            state = dynamics.advance(state, self.rooms.features(feed(values[-1])), z)
+                values.append(pick(self.networks.decoded(torch.cat([z, state.h], -1))))
+            state = dynamics.advance(state, self.networks.features(feed(values[-1])), z)
         found = torch.stack(values, -1).reshape(*self.z.shape[:-1], *self.event_shape)
         return found * self.mask.unsqueeze(-2)

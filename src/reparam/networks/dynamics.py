@@ -31,7 +31,7 @@ class State(NamedTuple):
 
 
 class Dynamics(nn.Module):
-    r"""The rooms of a recurrent VAE: memory, p(z_t|past) and q(z_t|past, x).
+    r"""The networks of a recurrent VAE: memory, p(z_t|past) and q(z_t|past, x).
 
     .. math::
         h_t = \mathrm{GRU}(h_{t-1}, [x_t, z_t]), \qquad

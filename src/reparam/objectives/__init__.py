@@ -1,6 +1,7 @@
 """Objectives: a Trace -> a Bound, and the players who move the parameters."""
 
 from reparam.objectives.adversarial import AdversarialBound, FactorBound
+from reparam.objectives.adversary import CriticSettings
 from reparam.objectives.balanced import BalancedELBO
 from reparam.objectives.base import Objective
 from reparam.objectives.coded_games import CVAEGANGame, FeatureMatchingGame, VAEGANGame
@@ -16,7 +17,6 @@ from reparam.objectives.moments import CovarianceBound
 from reparam.objectives.regularized import RegularizedBound
 from reparam.objectives.renyi import RenyiBound
 from reparam.objectives.reparameterized import DoublyReparameterizedBound, StickingTheLandingBound
-from reparam.objectives.rival import CriticSettings
 from reparam.objectives.schedules import warmup_weight
 from reparam.objectives.tokenizing import ReconstructionGame
 from reparam.objectives.total_correlation import TotalCorrelationBound

@@ -69,7 +69,7 @@ def _slope(critic: Critic, z: Float[Tensor, "K B L"]) -> Float[Tensor, " B"]:
     return 0.5 * slope.square().sum(-1).mean(0)
 
 
-def _duel(
+def _players(
     objective: Objective, critic: Critic, model: Model, examine: Callable[[Trace], Bound]
 ) -> tuple[Player, Player]:
     """The model, who plays the objective, and then the critic, who looks at the codes of a pass of its own."""
@@ -151,7 +151,7 @@ class FactorBound(Objective):
         return self.critic.told_apart(trace.z, permuted(trace.z, self.group))
 
     def players(self, model: Model) -> tuple[Player, ...]:
-        return _duel(self, self.critic, model, self.examine)
+        return _players(self, self.critic, model, self.examine)
 
 
 class AdversarialBound(Objective):
@@ -213,4 +213,4 @@ class AdversarialBound(Objective):
         return Bound(found.value - self.slope_weight * _slope(self.critic, own), found.terms)
 
     def players(self, model: Model) -> tuple[Player, ...]:
-        return _duel(self, self.critic, model, self.examine)
+        return _players(self, self.critic, model, self.examine)

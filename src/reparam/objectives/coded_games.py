@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from reparam.networks import ClassCondition, Condition
+from reparam.objectives.adversary import Adversary, CriticSettings, GANLoss, critic_settings
 from reparam.objectives.common import elbo_terms, penalised, require_at_least, require_noise, told_in_games
 from reparam.objectives.feature_matching import ClassMatching, half_squared, mean_distance
 from reparam.objectives.games import Game, Units
-from reparam.objectives.rival import CriticSettings, Duel, Rival, critic_settings
 from reparam.shapes import Shape
 from reparam.trace import Bound, HasNamedValues, Maker, Model, Progress, Trace
 
@@ -42,8 +42,8 @@ class VAEGANGame(Game):
         gamma: How much the decoder cares for its reconstructions against the critic.
         beta: Weight of the KL.
         sigma: Standard deviation of features, or ``optimal``.
-        duel: What model and critic maximise.
-        critic: Settings of the critic, see :class:`~reparam.objectives.rival.CriticSettings`.
+        gan_loss: What model and critic maximise.
+        critic: Settings of the critic, see :class:`~reparam.objectives.adversary.CriticSettings`.
         condition: What model and critic are told of each example; None for nothing.
         units: ``shift`` and ``scale`` of the data, where they have any.
     Raises:
@@ -51,8 +51,8 @@ class VAEGANGame(Game):
         RefusedError: if q is a point mass.
     Source:
         Autoencoding beyond pixels using a learned similarity metric (Larsen et al., 2016), arXiv:1512.09300, eqs. 7 to
-        9 and algorithm 1 (with sigma = 1); the decoder's part of the duel is the non-saturating one. Best sigma: Simple
-        and effective VAE training with calibrated decoders (Rybkin et al., 2021), arXiv:2006.13202, eq. 6.
+        9 and algorithm 1 (with sigma = 1); the decoder's part of the GAN loss is the non-saturating one. Best sigma:
+        Simple and effective VAE training with calibrated decoders (Rybkin et al., 2021), arXiv:2006.13202, eq. 6.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class VAEGANGame(Game):
         gamma: float = 1.0,
         beta: float = 1.0,
         sigma: float | Literal["optimal"] = "optimal",
-        duel: Duel = "non-saturating",
+        gan_loss: GANLoss = "non-saturating",
         critic: CriticSettings | None = None,
         condition: Condition | None = None,
         units: Units | None = None,
@@ -70,24 +70,24 @@ class VAEGANGame(Game):
         if sigma != "optimal":
             require_at_least("VAEGANGame", 1e-6, sigma=sigma)
         settings = critic_settings(critic)
-        super().__init__(Rival(data_shape, duel, settings, condition, units), condition=condition)
+        super().__init__(Adversary(data_shape, gan_loss, settings, condition, units), condition=condition)
         self.data_shape, self.critic = tuple(data_shape), settings
-        self.gamma, self.beta, self.sigma, self.duel, self.units = gamma, beta, sigma, duel, units
+        self.gamma, self.beta, self.sigma, self.gan_loss, self.units = gamma, beta, sigma, gan_loss, units
 
     def forward(self, model: Any, batch: HasNamedValues, progress: Progress) -> Bound:
         trace = _traced("VAEGANGame", model, batch)
-        if not self.rival.begun(progress):
+        if not self.adversary.begun(progress):
             return Bound(penalised(trace.elbo, trace), elbo_terms(trace.distortion, trace.rate))
         c, named = self.told(batch), batch.pick(model.conditions)
         coded, made = trace.p_x.mean[0], self.new(model, batch)
         again = model.decode(trace.z[0].detach(), **named).mean  # x' once more, and no way back to the encoder
         with torch.no_grad():
-            target = self.rival(batch.x, c).fine
-        seen = self.rival(again, c)
+            target = self.adversary(batch.x, c).fine
+        seen = self.adversary(again, c)
         variance = self._variance(target, seen.fine)
-        like = half_squared(target, self.rival(coded, c).fine) / variance
+        like = half_squared(target, self.adversary(coded, c).fine) / variance
         for_decoder = (self.gamma - 1) * half_squared(target, seen.fine) / variance
-        convincing = self.rival.convinced(seen) + self.rival.convinced(self.rival(made, c))
+        convincing = self.adversary.convinced(seen) + self.adversary.convinced(self.adversary(made, c))
         value = penalised(convincing - self.beta * trace.rate - like - for_decoder, trace)
         shown = {
             "rate": trace.rate.detach(),
@@ -109,18 +109,18 @@ class VAEGANGame(Game):
 
 def _critic_and_classifier(
     data_shape: Shape, settings: CriticSettings, condition: Condition | None, units: Units | None
-) -> tuple[Rival, ClassMatching]:
+) -> tuple[Adversary, ClassMatching]:
     """Two networks of the same size; the critic is told nothing."""
     classes = condition.classes if isinstance(condition, ClassCondition) else 0
     matching = ClassMatching(data_shape, classes, settings.network, units)
-    return Rival(data_shape, "non-saturating", settings, units=units), matching
+    return Adversary(data_shape, "non-saturating", settings, units=units), matching
 
 
 def _matched(
     game: Game, matching: ClassMatching, batch: HasNamedValues, made: Tensor, real: Tensor
 ) -> tuple[Tensor, Tensor]:
     """L_GD and L_GC of new examples, each (), where the critic's features of the real ones are known."""
-    of_critic = mean_distance(real, game.rival(made).coarse, game.group)
+    of_critic = mean_distance(real, game.adversary(made).coarse, game.group)
     return of_critic, matching.distance(matching(made).coarse, game.c(batch), game.group)
 
 
@@ -166,9 +166,9 @@ class FeatureMatchingGame(Game):
     def forward(self, model: Maker, batch: HasNamedValues, progress: Progress) -> Bound:
         made = self.new(model, batch)
         with torch.no_grad():
-            real = self.rival(batch.x).coarse
+            real = self.adversary(batch.x).coarse
         of_critic, of_classes = _matched(self, self.matching, batch, made, real)
-        cost = self.critic_weight * self.rival.begun(progress) * of_critic + self.class_weight * of_classes
+        cost = self.critic_weight * self.adversary.begun(progress) * of_critic + self.class_weight * of_classes
         each = torch.ones_like(batch.x.flatten(1)[:, 0])
         terms = {"critic_features": of_critic.detach() * each, "class_features": of_classes.detach() * each}
         return Bound(-cost * each, self.balance(batch, made, terms))
@@ -231,11 +231,11 @@ class CVAEGANGame(Game):
         trace = _traced("CVAEGANGame", model, batch)
         coded, made = trace.p_x.mean[0], self.new(model, batch)
         with torch.no_grad():
-            of_critic, of_classes = self.rival(batch.x).coarse, self.matching(batch.x).coarse
-        units, counts = self.rival.network.units, self.rival.begun(progress)
+            of_critic, of_classes = self.adversary(batch.x).coarse, self.matching(batch.x).coarse
+        units, counts = self.adversary.network.units, self.adversary.begun(progress)
         pairs = (
             half_squared(units(batch.x), units(coded))
-            + counts * half_squared(of_critic, self.rival(coded).coarse)
+            + counts * half_squared(of_critic, self.adversary(coded).coarse)
             + half_squared(of_classes, self.matching(coded).coarse)
         )
         critic_cost, class_cost = _matched(self, self.matching, batch, made, of_critic)

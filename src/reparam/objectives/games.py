@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from reparam.errors import PartError, RefusedError
 from reparam.networks import Condition
+from reparam.objectives.adversary import Adversary, CriticSettings, GANLoss, critic_settings
 from reparam.objectives.common import new_codes
 from reparam.objectives.feature_matching import ClassMatching
-from reparam.objectives.rival import CriticSettings, Duel, Rival, critic_settings
 from reparam.processes import Processes, current
 from reparam.shapes import Shape
 from reparam.trace import Bound, HasNamedValues, Maker, Player, Progress
@@ -27,7 +27,7 @@ class Game(nn.Module, ABC):
     ``train.ema`` says).
 
     Args:
-        rival: The critic.
+        adversary: The critic.
         matching: A classifier, which learns from the real examples as the third player; None for none.
         condition: What critic or classifier are told of each example; None for nothing.
     """
@@ -35,9 +35,11 @@ class Game(nn.Module, ABC):
     judged_by: str | None = None
     noiseless = False
 
-    def __init__(self, rival: Rival, matching: ClassMatching | None = None, condition: Condition | None = None) -> None:
+    def __init__(
+        self, adversary: Adversary, matching: ClassMatching | None = None, condition: Condition | None = None
+    ) -> None:
         super().__init__()
-        self.rival, self.matching, self.condition = rival, matching, condition
+        self.adversary, self.matching, self.condition = adversary, matching, condition
 
     @property
     def group(self) -> Processes:
@@ -56,7 +58,7 @@ class Game(nn.Module, ABC):
         """What the critic maximises; it looks at examples of a pass of its own."""
         with torch.no_grad():
             made = self.makes(model, batch)
-        return self.rival.told_apart(batch.x, made, self.told(batch), progress, self.group)
+        return self.adversary.told_apart(batch.x, made, self.told(batch), progress, self.group)
 
     def codes(self, model: Maker, batch: HasNamedValues) -> Float[Tensor, "B L"]:
         """Draws from p(z), one for each example of the batch."""
@@ -81,11 +83,11 @@ class Game(nn.Module, ABC):
 
     def examiners(self) -> tuple[nn.Parameter, ...]:
         """What moves when examples are examined."""
-        return tuple(self.rival.parameters())
+        return tuple(self.adversary.parameters())
 
     def told(self, batch: HasNamedValues) -> Float[Tensor, "B C"] | None:
         """What the critic is told of each example, or nothing."""
-        return self.c(batch) if self.rival.told else None
+        return self.c(batch) if self.adversary.told else None
 
     def c(self, batch: HasNamedValues) -> Float[Tensor, "B C"]:
         """The condition of each example; of a class that is not known, all zeros."""
@@ -99,8 +101,8 @@ class Game(nn.Module, ABC):
             return known
         c = self.told(batch)
         with torch.no_grad():
-            outputs = [self.rival(x, c).outputs for x in (batch.x, made)]
-        return known | {"critic_accuracy": self.rival.accuracy(outputs[0], outputs[1].unsqueeze(0), self.group)}
+            outputs = [self.adversary(x, c).outputs for x in (batch.x, made)]
+        return known | {"critic_accuracy": self.adversary.accuracy(outputs[0], outputs[1].unsqueeze(0), self.group)}
 
     def players(self, model: Any) -> tuple[Player, ...]:
         """The model, then the critic, then the classifier, where there is one."""
@@ -141,14 +143,14 @@ class GANGame(Game):
     .. math::
         \max_D E_x[\log s(D(x))] + E_{p(z)}[\log(1 - s(D(G(z))))], \qquad \max_G E_{p(z)}[\log s(D(G(z)))]
 
-    G(z) is the mean of p(x|z), s the logistic function; other duels and the critic's penalties: see
-    :class:`~reparam.objectives.rival.Rival`. Any model with a prior can play, and q is not trained. The critic is
-    told what the model is told.
+    G(z) is the mean of p(x|z), s the logistic function; other losses and the critic's penalties: see
+    :class:`~reparam.objectives.adversary.Adversary`. Any model with a prior can play, and q is not trained. The
+    critic is told what the model is told.
 
     Args:
         data_shape: Shape of one example.
-        duel: ``non-saturating``, ``saturating``, ``hinge`` or ``wasserstein``.
-        critic: Settings of the critic, see :class:`~reparam.objectives.rival.CriticSettings`.
+        gan_loss: ``non-saturating``, ``saturating``, ``hinge`` or ``wasserstein``.
+        critic: Settings of the critic, see :class:`~reparam.objectives.adversary.CriticSettings`.
         condition: What model and critic are told of each example; None for nothing.
         units: ``shift`` and ``scale`` of the data, where they have any.
     Raises:
@@ -161,19 +163,19 @@ class GANGame(Game):
     def __init__(
         self,
         data_shape: Shape,
-        duel: Duel = "non-saturating",
+        gan_loss: GANLoss = "non-saturating",
         critic: CriticSettings | None = None,
         condition: Condition | None = None,
         units: Units | None = None,
     ) -> None:
         settings = critic_settings(critic)
         require_begun("GANGame", settings)
-        super().__init__(Rival(data_shape, duel, settings, condition, units), condition=condition)
+        super().__init__(Adversary(data_shape, gan_loss, settings, condition, units), condition=condition)
         self.data_shape, self.critic = tuple(data_shape), settings
-        self.duel, self.units = duel, units
+        self.gan_loss, self.units = gan_loss, units
 
     def forward(self, model: Maker, batch: HasNamedValues, progress: Progress) -> Bound:
         self.require_heard(model)
         made = self.new(model, batch)
-        value = self.rival.convinced(self.rival(made, self.told(batch)))
+        value = self.adversary.convinced(self.adversary(made, self.told(batch)))
         return Bound(value, self.balance(batch, made, {"convincing": value.detach()}))

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from reparam.errors import PartError
 from reparam.networks import Condition, bounded, full_precision
+from reparam.objectives.adversary import Adversary, CriticSettings, GANLoss, critic_settings
 from reparam.objectives.common import require_at_least
 from reparam.objectives.games import Game, Units, require_begun
-from reparam.objectives.rival import CriticSettings, Duel, Rival, critic_settings
 from reparam.shapes import Shape
 from reparam.trace import Bound, HasNamedValues, Maker, Progress
 
@@ -60,10 +60,10 @@ class InfoGANGame(Game):
 
     Args:
         data_shape: Shape of one example.
-        duel: ``non-saturating``, ``saturating``, ``hinge`` or ``wasserstein``.
+        gan_loss: ``non-saturating``, ``saturating``, ``hinge`` or ``wasserstein``.
         choice_weight: lambda of the choices.
         number_weight: lambda of the numbers.
-        critic: Settings of the critic, see :class:`~reparam.objectives.rival.CriticSettings`.
+        critic: Settings of the critic, see :class:`~reparam.objectives.adversary.CriticSettings`.
         structure: Classes, choices and numbers of the prior.
         condition: What model and critic are told of each example; None for nothing.
         units: ``shift`` and ``scale`` of the data, where they have any.
@@ -77,7 +77,7 @@ class InfoGANGame(Game):
     def __init__(
         self,
         data_shape: Shape,
-        duel: Duel = "non-saturating",
+        gan_loss: GANLoss = "non-saturating",
         choice_weight: float = 1.0,
         number_weight: float = 0.1,
         critic: CriticSettings | None = None,
@@ -93,11 +93,11 @@ class InfoGANGame(Game):
             )
         settings = critic_settings(critic)
         require_begun("InfoGANGame", settings)
-        super().__init__(Rival(data_shape, duel, settings, condition, units), condition=condition)
+        super().__init__(Adversary(data_shape, gan_loss, settings, condition, units), condition=condition)
         self.recogniser = Recogniser(settings.hidden_dim, *structure)
         self.data_shape, self.critic = tuple(data_shape), settings
         self.choice_weight, self.number_weight = choice_weight, number_weight
-        self.duel, self.structure, self.units = duel, structure, units
+        self.gan_loss, self.structure, self.units = gan_loss, structure, units
         classes, choices, uniform = structure
         self.entropy = choices * math.log(classes), uniform * math.log(2)
 
@@ -105,8 +105,8 @@ class InfoGANGame(Game):
         self.require_heard(model)
         z = self.codes(model, batch)
         made = model.decode(z, **batch.pick(model.conditions)).mean
-        seen = self.rival(made, self.told(batch))
-        convincing = self.rival.convinced(seen)
+        seen = self.adversary(made, self.told(batch))
+        convincing = self.adversary.convinced(seen)
         told, information = self._told(seen.coarse, z)
         terms = {"convincing": convincing.detach(), "information": information}
         return Bound(convincing + told, self.balance(batch, made, terms))
@@ -117,12 +117,12 @@ class InfoGANGame(Game):
             z = self.codes(model, batch)
             made = model.decode(z, **batch.pick(model.conditions)).mean
         c = self.told(batch)
-        bound = self.rival.told_apart(batch.x, (made,), c, progress, self.group)
-        told, _ = self._told(self.rival(made, c).coarse, z)
+        bound = self.adversary.told_apart(batch.x, (made,), c, progress, self.group)
+        told, _ = self._told(self.adversary(made, c).coarse, z)
         return Bound(bound.value + told, bound.terms)
 
     def examiners(self) -> tuple[nn.Parameter, ...]:
-        return (*self.rival.parameters(), *self.recogniser.parameters())
+        return (*self.adversary.parameters(), *self.recogniser.parameters())
 
     def _told(self, features: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """lambda log Q(c|x), and L_I, of each example, nats."""

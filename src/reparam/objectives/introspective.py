@@ -43,7 +43,7 @@ class IntrospectiveBound(Objective):
     Args:
         data_shape: Shape of one example.
         beta: Weight of the KL of real examples for the encoder, and of made ones for the decoder.
-        rival_beta: Weight beta_- of the KL of made examples, for the encoder.
+        beta_neg: Weight beta_- of the KL of made examples, for the encoder.
         alpha: Sharpness of the exponential.
     Raises:
         PartError: if a number is negative, or alpha zero.
@@ -56,11 +56,11 @@ class IntrospectiveBound(Objective):
 
     judged_by = None
 
-    def __init__(self, data_shape: Shape, beta: float = 1.0, rival_beta: float = 256.0, alpha: float = 2.0) -> None:
+    def __init__(self, data_shape: Shape, beta: float = 1.0, beta_neg: float = 256.0, alpha: float = 2.0) -> None:
         super().__init__()
-        require_at_least("IntrospectiveBound", 0, beta=beta, rival_beta=rival_beta)
+        require_at_least("IntrospectiveBound", 0, beta=beta, beta_neg=beta_neg)
         require_at_least("IntrospectiveBound", 1e-6, alpha=alpha)
-        self.data_shape, self.beta, self.rival_beta, self.alpha = tuple(data_shape), beta, rival_beta, alpha
+        self.data_shape, self.beta, self.beta_neg, self.alpha = tuple(data_shape), beta, beta_neg, alpha
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
         require_noise("IntrospectiveBound", trace)
@@ -73,21 +73,21 @@ class IntrospectiveBound(Objective):
         trace = self._traced(model, batch)
         real = self.bound(trace, progress)
         with torch.no_grad():
-            rivals = self._made(model, batch, trace)
+            fakes = self._made(model, batch, trace)
         value, rate = real.value, torch.zeros_like(real.value)
-        for again in self._traced_again(model, batch, rivals):
+        for again in self._traced_again(model, batch, fakes):
             perfect = again.p_x.log_prob(again.p_x.mean).detach()[0]
-            cost = again.distortion + perfect + self.rival_beta * again.rate
+            cost = again.distortion + perfect + self.beta_neg * again.rate
             cost = cost + (cost.clamp_min(0) - cost).detach()  # a sampled KL may be negative, and its exponential huge
-            value = value - torch.exp(-self.alpha / numel(self.data_shape) * cost) / (len(rivals) * self.alpha)
-            rate = rate + again.rate.detach() / len(rivals)
+            value = value - torch.exp(-self.alpha / numel(self.data_shape) * cost) / (len(fakes) * self.alpha)
+            rate = rate + again.rate.detach() / len(fakes)
         return Bound(value, real.terms | {"made_rate": rate})
 
     def decode_better(self, model: Coder, batch: HasNamedValues) -> Bound:
         """What the decoder maximises."""
         trace = self._traced(model, batch)
-        rivals = self._made(model, batch, trace)
-        rate = torch.stack([again.rate for again in self._traced_again(model, batch, rivals)]).mean(0)
+        fakes = self._made(model, batch, trace)
+        rate = torch.stack([again.rate for again in self._traced_again(model, batch, fakes)]).mean(0)
         value = penalised(-trace.distortion - self.beta * (rate + trace.rate), trace) / numel(self.data_shape)
         return Bound(value, {"decoder_rate": rate.detach()})
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from reparam.networks import Condition
+from reparam.objectives.adversary import Adversary, CriticSettings, GANLoss, critic_settings
 from reparam.objectives.common import elbo_terms, penalised, penalty_terms, require_at_least, told_in_games
 from reparam.objectives.games import Game, Units
-from reparam.objectives.rival import CriticSettings, Duel, Rival, critic_settings
 from reparam.shapes import Shape
 from reparam.trace import Bound, HasNamedValues, Model, Progress
 
@@ -31,8 +31,8 @@ class ReconstructionGame(Game):
         data_shape: Shape of one example.
         weight: How loud the critic is, w.
         beta: Weight of the KL.
-        duel: What model and critic maximise.
-        critic: Settings of the critic, see :class:`~reparam.objectives.rival.CriticSettings`.
+        gan_loss: What model and critic maximise.
+        critic: Settings of the critic, see :class:`~reparam.objectives.adversary.CriticSettings`.
         condition: What model and critic are told of each example; None for nothing.
         units: ``shift`` and ``scale`` of the data, where they have any.
     Raises:
@@ -50,16 +50,16 @@ class ReconstructionGame(Game):
         data_shape: Shape,
         weight: float = 0.5,
         beta: float = 1e-3,
-        duel: Duel = "hinge",
+        gan_loss: GANLoss = "hinge",
         critic: CriticSettings | None = None,
         condition: Condition | None = None,
         units: Units | None = None,
     ) -> None:
         require_at_least("ReconstructionGame", 0, weight=weight, beta=beta)
         settings = critic_settings(critic)
-        super().__init__(Rival(data_shape, duel, settings, condition, units), condition=condition)
+        super().__init__(Adversary(data_shape, gan_loss, settings, condition, units), condition=condition)
         self.data_shape, self.critic = tuple(data_shape), settings
-        self.weight, self.beta, self.duel, self.units = weight, beta, duel, units
+        self.weight, self.beta, self.gan_loss, self.units = weight, beta, gan_loss, units
 
     def forward(self, model: Any, batch: HasNamedValues, progress: Progress) -> Bound:
         named = told_in_games("ReconstructionGame", model, batch)
@@ -67,9 +67,9 @@ class ReconstructionGame(Game):
         value = penalised(-trace.distortion - self.beta * trace.rate, trace)
         terms = elbo_terms(trace.distortion, trace.rate) | penalty_terms(trace)
         made = trace.p_x.mean[0]
-        if not self.rival.begun(progress):
+        if not self.adversary.begun(progress):
             return Bound(value, self.balance(batch, made, terms))
-        convincing = self.rival.convinced(self.rival(made, self.told(batch)))
+        convincing = self.adversary.convinced(self.adversary(made, self.told(batch)))
         louder = self._louder(model, trace.distortion, convincing)
         terms |= {"convincing": convincing.detach(), "critic_weight": louder.expand_as(convincing)}
         return Bound(value + self.weight * louder * convincing, self.balance(batch, made, terms))

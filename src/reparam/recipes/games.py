@@ -46,7 +46,7 @@ def wgan(spec: DataSpec) -> Values:
         each of the generator's, where the paper takes five, and the rate is that of our other games.
     """
     critic = {"penalty": "interpolated", "penalty_weight": 10.0, "penalty_every": 1}
-    return gan(spec) | {"objective": {"kind": "gan", "duel": "wasserstein", "critic": critic}}
+    return gan(spec) | {"objective": {"kind": "gan", "gan_loss": "wasserstein", "critic": critic}}
 
 
 def info_gan(spec: DataSpec) -> Values:

@@ -262,13 +262,13 @@ def duration(seconds: float) -> str:
 def balance(metrics: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> str:
     """Who is winning a game, in a sentence, where one side is far ahead at the end; else nothing.
 
-    The mean of the critic's accuracy over the last tenth of the steps counts in which the model heard it; in a duel of
-    differences a critic is meant to be ahead.
+    The mean of the critic's accuracy over the last tenth of the steps counts in which the model heard it; with a loss
+    of differences a critic is meant to be ahead.
     """
     heard = [row for row in metrics if {"convincing", "critic_features"} & set(row)]
     found = (
         []
-        if (config.get("objective") or {}).get("duel") == "wasserstein"
+        if (config.get("objective") or {}).get("gan_loss") == "wasserstein"
         else series(heard, "train", "critic_accuracy")[1]
     )
     last = found[-max(1, len(found) // 10) :]

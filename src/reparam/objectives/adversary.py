@@ -18,12 +18,12 @@ from reparam.rng import per_example
 from reparam.shapes import Shape
 from reparam.trace import Bound, Progress
 
-Duel = Literal["non-saturating", "saturating", "hinge", "wasserstein"]
+GANLoss = Literal["non-saturating", "saturating", "hinge", "wasserstein"]
 Penalty = Literal["r1", "interpolated", "spectral", "none"]
 Count = Annotated[int, Field(ge=1)]
 
 
-class _Duel(NamedTuple):
+class _Loss(NamedTuple):
     """What each side maximises, given the critic's outputs."""
 
     critic: Callable[[Tensor, Tensor], Tensor]
@@ -34,11 +34,11 @@ def _sure(real: Tensor, made: Tensor) -> Tensor:
     return F.logsigmoid(real) + F.logsigmoid(-made)
 
 
-DUELS: dict[str, _Duel] = {
-    "non-saturating": _Duel(_sure, F.logsigmoid),
-    "saturating": _Duel(_sure, F.softplus),
-    "hinge": _Duel(lambda real, made: -F.relu(1 - real) - F.relu(1 + made), lambda made: made),
-    "wasserstein": _Duel(lambda real, made: real - made, lambda made: made),
+GAN_LOSSES: dict[str, _Loss] = {
+    "non-saturating": _Loss(_sure, F.logsigmoid),
+    "saturating": _Loss(_sure, F.softplus),
+    "hinge": _Loss(lambda real, made: -F.relu(1 - real) - F.relu(1 + made), lambda made: made),
+    "wasserstein": _Loss(lambda real, made: real - made, lambda made: made),
 }
 
 
@@ -97,11 +97,11 @@ def critic_settings(given: CriticSettings | Mapping[str, object] | None) -> Crit
     return found
 
 
-class Rival(nn.Module):
+class Adversary(nn.Module):
     r"""A critic D of examples, the second player of a game.
 
     =============== ============================================ ============================
-    duel            the critic maximises                         the model maximises
+    gan_loss        the critic maximises                         the model maximises
     =============== ============================================ ============================
     non-saturating  E log s(D(x)) + E log(1 - s(D(x')))          E log s(D(x'))
     saturating      the same                                     -E log(1 - s(D(x')))
@@ -113,7 +113,7 @@ class Rival(nn.Module):
 
     Args:
         data_shape: Shape of one example.
-        duel: What both sides maximise.
+        gan_loss: What both sides maximise.
         settings: How the critic is built and held back.
         condition: What it is told of each example; None for nothing.
         units: ``shift`` and ``scale`` of the data, where they have any.
@@ -129,15 +129,15 @@ class Rival(nn.Module):
     def __init__(
         self,
         data_shape: Shape,
-        duel: Duel,
+        gan_loss: GANLoss,
         settings: CriticSettings,
         condition: Condition | None = None,
         units: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if duel not in DUELS:
-            raise PartError(f"Rival: duel is {duel!r}. {nearest(duel, DUELS)}")
-        self.duel, self.settings, self.relative = DUELS[duel], settings, duel == "wasserstein"
+        if gan_loss not in GAN_LOSSES:
+            raise PartError(f"Adversary: gan_loss is {gan_loss!r}. {nearest(gan_loss, GAN_LOSSES)}")
+        self.gan_loss, self.settings, self.relative = GAN_LOSSES[gan_loss], settings, gan_loss == "wasserstein"
         self.told = 0 if condition is None else condition.dim
         self.network = Discriminator(
             data_shape, 1, self.told, patches=settings.patches, units=units, **settings.network
@@ -153,7 +153,7 @@ class Rival(nn.Module):
 
     def convinced(self, seen: Seen) -> Float[Tensor, " B"]:
         """What the model maximises of what it made."""
-        return self.duel.model(seen.outputs).mean(-1)
+        return self.gan_loss.model(seen.outputs).mean(-1)
 
     def told_apart(
         self,
@@ -176,7 +176,7 @@ class Rival(nn.Module):
             "critic_accuracy": right,
         }
         settings = self.settings
-        value = self.duel.critic(real, fakes).mean((0, -1))
+        value = self.gan_loss.critic(real, fakes).mean((0, -1))
         if settings.penalty in ("r1", "interpolated") and progress.step % settings.penalty_every == 0:
             slope = self._penalty(x, made[0], c)
             terms["critic_penalty"] = slope.detach()
@@ -192,7 +192,7 @@ class Rival(nn.Module):
     ) -> Float[Tensor, " B"]:
         """Share of examples (or patches of them) told rightly, real and made ones alike.
 
-        The boundary is at 0, or, where the duel knows nothing but differences, in the middle of the two means.
+        The boundary is at 0, or, where the loss knows nothing but differences, in the middle of the two means.
         """
         middle = 0.5 * group.mean(real.mean() + made.mean()) if self.relative else real.new_zeros(())
         return 0.5 * (real > middle).float().mean(-1) + 0.5 * (made <= middle).float().mean((0, -1))
