@@ -1,6 +1,7 @@
 import gzip
 import struct
 import zipfile
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,7 @@ def test_csv(tmp_path: Path, content: str, columns: tuple[str, ...], classes: tu
         ("a,b\n1,2\n3\n", "line 3 has 1 cells, the first has 2"),
         ("a,b\n1,2\nx,4\n5,6\n", "column 'a', row 1 .* has 'x'"),
         ("a,b\n1,2\n,4\n5,6\n", "column 'a', row 1 .* has an empty cell"),
+        ("a,b\n1,2\nNA,4\nn/a,6\n", "column 'a', row 1 .* has 'NA'; expected a number"),
         ("a,b,c\n1,x,p\n3,y,q\n", "columns 'b', 'c' are text"),
         ("a,b\n1,2\n3,nan\n", "nan in row 1, column 'b'"),
         ("a,b\n1,2\n3,inf\n", "inf in row 1, column 'b'"),
@@ -248,3 +250,14 @@ def test_columns_of_truths_are_numbers(tmp_path: Path) -> None:
     assert data.spec.columns == ("age", "even", "third")
     assert data.spec.classes == ("a", "b")
     assert set(data.train.batch(slice(None)).x[:, 1].tolist()) == {0.0, 1.0}
+    (tmp_path / "t.csv").write_text("\n".join(["age,even", *(f"{i},{i % 2 == 0}" for i in range(30))]))
+    assert load_data(tmp_path / "t.csv").spec.columns == ("age", "even")  # alone too, as in a data frame
+
+
+def test_words_for_missing_values_are_gaps(tmp_path: Path) -> None:
+    """However many they are: a column of numbers does not become the labels."""
+    rows = [f"{i % 5 if i % 3 == 0 else ('NA', 'n/a', '', 'null')[i % 4]},{i}" for i in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["dose,age", *rows]))
+    data = load_data(tmp_path / "t.csv", observations=("dose", "age"))
+    assert [one.kind for one in data.spec.observations] == ["real", "real"]
+    assert all(isnan(x[0]) == (x[1] % 3 != 0) for x in data.train.batch(slice(None)).x.tolist())

@@ -17,6 +17,7 @@ from reparam.errors import DataError, MissingExtraError
 LABEL_COLUMNS = ("label", "class", "target", "y", "group")
 COUNTED_HEADER = 5
 MOST_COLUMNS = 100_000
+MISSING = ("", "na", "n/a", "nan", "null", "none")
 LONGEST_NAME = 1000
 
 
@@ -27,6 +28,11 @@ def is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_missing(cell: str) -> bool:
+    """True for a cell that says that there is nothing."""
+    return cell.lower() in MISSING
 
 
 def has_header(rows: Sequence[Sequence[str]]) -> bool:
@@ -92,18 +98,18 @@ def equal_rows(reader: Any, path: str) -> list[list[str]]:
 
 
 def numbers(cells: Any, where: str, gaps: bool = False) -> Array | None:
-    """A column as numbers, or None if it is text; with ``gaps`` empty cells are NaN.
+    """A column as numbers, or None if it is text; with ``gaps`` empty cells, and words that say so, are NaN.
 
     Raises:
-        DataError: if most of it are numbers, naming the first cell that is none.
+        DataError: if most of it are numbers or missing, naming the first cell that is no number.
     """
     if gaps and isinstance(cells, list) and any(cells):
-        cells = [cell or "nan" for cell in cells]
+        cells = ["nan" if is_missing(cell) else cell for cell in cells]
     try:
         return np.asarray(cells, dtype=np.float64)
     except (ValueError, TypeError):
         bad = [row for row, cell in enumerate(cells) if not is_number(str(cell))]
-    if any(str(cells[row]) for row in bad) and 2 * len(bad) > len(cells):
+    if 2 * sum(not is_missing(str(cells[row])) for row in bad) > len(cells) - sum(map(is_missing, map(str, cells))):
         return None
     found = some([str(cells[bad[0]])]) if str(cells[bad[0]]) else "an empty cell"
     raise DataError(f"{where}, row {bad[0]} (counted from 0) has {found}; expected a number. Fill it in or drop it.")
@@ -112,7 +118,7 @@ def numbers(cells: Any, where: str, gaps: bool = False) -> Array | None:
 def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], gaps: bool = False) -> Raw:
     """Numeric columns become x (N, D); a column named as labels, or the only one of text, becomes the labels.
 
-    Columns of True and False are numeric beside others of text. A column named as labels that holds numbers
+    Columns of True and False are numeric, as in data frames. A column named as labels that holds numbers
     which are not whole is an ordinary one.
 
     Raises:
@@ -126,10 +132,8 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
     values = {
         i: numbers(column, f"{path}: column {some([shown[i]])}", gaps) for i, column in enumerate(columns) if i != label
     }
+    values |= {i: truths(columns[i]) for i, column in values.items() if column is None}
     texts = [i for i, column in values.items() if column is None]
-    if len(texts) > 1:  # alone it may be the labels
-        values |= {i: truths(columns[i]) for i in texts}
-        texts = [i for i in texts if values[i] is None]
     if label is None and len(texts) == 1:
         label = texts.pop()
     if texts:
