@@ -50,11 +50,13 @@ from reparam.parts import PARTS, SECTIONS, constructor
 from reparam.priors import ConditionalPrior, Prior
 from reparam.rng import seeded
 from reparam.shapes import numel
+from reparam.trust import path_of
 from reparam.weighing import affordable
 
 MOST_AXES = 8
 OneLatent = FlatConfig | SemiSupervisedConfig | GroupedConfig
 Decoding = OneLatent | ImplicitConfig
+Plain = str | int | float | bool | None | tuple | list | dict
 OF_CODES = ("grid", "codes")  # what a prior over codes takes from the posterior
 
 
@@ -263,7 +265,7 @@ def build_objective(part: Part, model: Autoencoder, seed: int) -> AnyObjective:
         PartError: from the constructor.
     """
     several = isinstance(model.likelihood, ObservationsLikelihood)
-    if several and not issubclass(PARTS["objective"][part.kind], Objective):
+    if several and not issubclass(constructor("objective", part.kind), Objective):
         raise PartError(
             f"objective: {part.kind} plays against a critic of whole examples, and of several observations some may be "
             "missing. Take elbo or iwae."
@@ -282,17 +284,20 @@ def build_objective(part: Part, model: Autoencoder, seed: int) -> AnyObjective:
 def describe(part: Any, section: str) -> dict[str, Any]:
     """A part as kind and constructor arguments, read from the attributes of the same names.
 
+    A class that is not in the table is described by its import path, see :mod:`reparam.trust`.
+
     Raises:
-        PartError: if its class is not in the table.
+        PartError: if nobody could build it again: its class cannot be imported, or it does not keep an argument.
     """
-    kinds = {cls: kind for kind, cls in PARTS[section].items()}
-    if type(part) not in kinds:
-        raise PartError(
-            f"The {section} is a {type(part).__name__}, which reparam cannot rebuild from disk. "
-            "Save its weights with torch or safetensors, or compose it from reparam's parts."
-        )
-    described: dict[str, Any] = {"kind": kinds[type(part)]}
-    for name in inspect.signature(type(part)).parameters:
+    cls = type(part)
+    kinds = {known: kind for kind, known in PARTS[section].items()}
+    described: dict[str, Any] = {"kind": kinds.get(cls) or path_of(cls)}
+    for name, argument in inspect.signature(cls).parameters.items():
+        if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD) or not hasattr(part, name):
+            raise PartError(
+                f"The {section} is a {cls.__name__}, which does not keep the argument {name!r} of its constructor, so "
+                f"nobody can build it again. Keep it: self.{name} = {name}."
+            )
         value = getattr(part, name)
         if isinstance(value, nn.ModuleList):
             value = [describe(one, _seam(name, section)) for one in value]
@@ -300,6 +305,11 @@ def describe(part: Any, section: str) -> dict[str, Any]:
             value = describe(value, _seam(name, section))
         elif is_dataclass(value) and not isinstance(value, type):
             value = asdict(value)
+        elif not isinstance(value, Plain):
+            raise PartError(
+                f"The {section} is a {cls.__name__}, whose argument {name!r} is a {type(value).__name__}; expected a "
+                "module or plain values, which a file can hold."
+            )
         described[name] = list(value) if isinstance(value, tuple) else value
     return described
 

@@ -17,9 +17,10 @@ from pydantic import (
 )
 
 from reparam.distributions.kl import KLMethod
-from reparam.errors import PartError, nearest
+from reparam.errors import PartError, ReparamError, nearest
 from reparam.parts import PARTS, SECTIONS, WRAPPERS, constructor, settings_of
 from reparam.reading import shown
+from reparam.trust import is_path
 
 OF_EACH = ("encoders", "decoders", "likelihoods", "imputers")  # fields that hold a part for each observation
 
@@ -47,9 +48,12 @@ def checked_part(section: str, value: Any) -> Any:
         raise ValueError(f"expected a kind, or a mapping with a kind and its settings (got {shown(value)})")
     kind = value["kind"]
     kinds = [name for name in PARTS[section] if name not in WRAPPERS]
-    if kind not in kinds:
+    if kind not in kinds and not is_path(kind):
         raise ValueError(f"there is no {section} {shown(kind)}. {nearest(kind, kinds)}")
-    known = settings_of(section, kind)
+    try:
+        known = settings_of(section, kind)
+    except ReparamError as error:  # of a class named by its import path
+        raise ValueError(str(error)) from None
     checked = {"kind": kind}
     for name, setting in value.items():
         if name == "kind":
@@ -59,11 +63,17 @@ def checked_part(section: str, value: Any) -> Any:
                 f"{kind} has no setting {shown(name)}. {nearest(str(name), known) if known else ''}".strip()
             )
         try:
-            checked[name] = TypeAdapter(known[name].annotation).validate_python(setting)
+            checked[name] = TypeAdapter(_type_of(known[name])).validate_python(setting)
         except ValidationError as error:
             faults = " or ".join(dict.fromkeys(sentence(fault) for fault in error.errors()))
             raise ValueError(f"{name}: {faults}") from None
     return checked
+
+
+def _type_of(setting: inspect.Parameter) -> Any:
+    """What a setting may be: anything, where the class says nothing or says it in a text."""
+    found = setting.annotation
+    return Any if found is setting.empty or isinstance(found, str) else found
 
 
 def sentence(error: Any) -> str:

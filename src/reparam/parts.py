@@ -115,6 +115,7 @@ from reparam.priors import (
     VampPrior,
     WrappedNormalPrior,
 )
+from reparam.trust import imported, is_path
 
 PARTS: dict[str, dict[str, type]] = {
     "model": {
@@ -260,11 +261,15 @@ FROM_CONTEXT = (
 
 
 def constructor(section: str, kind: str) -> type:
-    """The class behind a kind.
+    """The class behind a kind, or behind the import path of one that is not in the table.
 
     Raises:
         UnknownNameError: if there is no such kind; the nearest one is named.
+        RunError: if it is an import path, and the caller did not say that code may be imported.
+        PartError: if there is no such class.
     """
+    if is_path(kind):
+        return imported(kind)
     if kind not in PARTS[section]:
         raise UnknownNameError(f"There is no {section} {kind!r}. {nearest(kind, PARTS[section])}")
     return PARTS[section][kind]

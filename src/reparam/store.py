@@ -13,7 +13,7 @@ import torch
 from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from reparam.composing import describe, rebuild
 from reparam.data import DataSpec
@@ -23,6 +23,7 @@ from reparam.models import Autoencoder
 from reparam.reading import read_json
 from reparam.rng import seeded
 from reparam.shapes import numel
+from reparam.trust import trusting
 from reparam.weighing import FAULTS
 
 FORMAT = 1
@@ -35,15 +36,25 @@ def save(model: Autoencoder, folder: Path | str, spec: DataSpec | None = None) -
     """Writes a model folder: complete, or as it was before.
 
     Args:
-        model: Composed from reparam's parts.
+        model: Composed from reparam's parts, or from modules of your own that keep their constructors' arguments as
+            attributes of the same names and can be imported.
         folder: The folder to write; an older model there is replaced.
         spec: What the data are, for those who load it.
     Raises:
-        PartError: if the model holds a part that cannot be rebuilt from disk.
+        PartError: if the model holds a part that nobody could build again.
         RunError: if the folder cannot be written, or holds other files.
     """
-    content = {"format": FORMAT, "model": describe(model, "model"), "data": asdict(spec) if spec else None}
-    return write_folder(Path(folder), content, model.state_dict())
+    return keep(model, Path(folder), spec, describe(model, "model"))
+
+
+def keep(model: nn.Module, folder: Path, spec: DataSpec | None, described: Mapping[str, Any] | None) -> Path:
+    """Writes a model folder of a model that is described already, or, with None, of one that cannot be.
+
+    Raises:
+        RunError: if the folder cannot be written, or holds other files.
+    """
+    content = {"format": FORMAT, "model": described, "data": asdict(spec) if spec else None}
+    return write_folder(folder, content, model.state_dict())
 
 
 def write_folder(folder: Path, content: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Path:
@@ -98,12 +109,14 @@ def model_folder(path: Path | str) -> Path:
     raise RunNotFoundError(f"{path} {what}. Give the folder that 'reparam train --out' wrote.")
 
 
-def load_with_spec(path: Path | str, device: torch.device | str = "cpu") -> tuple[Autoencoder, DataSpec | None]:
+def load_with_spec(
+    path: Path | str, device: torch.device | str = "cpu", into: Autoencoder | None = None
+) -> tuple[Autoencoder, DataSpec | None]:
     """A model and what its data are, from a run folder or a model folder.
 
     Raises:
         RunNotFoundError: if there is no model.
-        RunError: if a file is damaged, or from a newer version.
+        RunError: if a file is damaged, or from a newer version, or of code that is not trusted or cannot be built.
     """
     folder = model_folder(path)
     try:
@@ -112,11 +125,16 @@ def load_with_spec(path: Path | str, device: torch.device | str = "cpu") -> tupl
             raise RunError(f"{folder}: written by a newer reparam (format {content['format']:.10g}). Upgrade reparam.")
         spec = spec_of(content["data"])
         weights = folder / "weights.safetensors"
+        if content["model"] is None and into is None:
+            raise RunError(
+                f"{folder} holds the weights of a model that cannot be built from its description. Build it, and load "
+                "them: reparam.load(path, into=model)."
+            )
         with seeded("rebuild"):  # initial values are drawn and thrown away; the caller's generator stays as it is
-            model = rebuild(content["model"], "model", stored(weights))
+            model = rebuild(content["model"], "model", stored(weights)) if into is None else into
         if numel(model.data_shape) > MOST_VALUES or (spec and spec.shape != model.data_shape):
             raise ValueError(f"it is a model of examples of shape {str(model.data_shape)[:100]}")
-        model.load_state_dict(load_file(weights))
+        load_weights(model, folder)
     except DAMAGE as error:
         if isinstance(error, RunError):
             raise
@@ -133,14 +151,35 @@ def stored(weights: Path) -> int:
         return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - no mapping
 
 
-def load(path: Path | str, device: torch.device | str = "cpu") -> Autoencoder:
+def load_weights(model: nn.Module, folder: Path) -> None:
+    """Loads the weights of a model folder, in the precision that they have there."""
+    weights = load_file(folder / "weights.safetensors")
+    if any(weight.dtype == torch.float64 for weight in weights.values()):
+        model.double()
+    model.load_state_dict(weights)
+
+
+def load(
+    path: Path | str,
+    device: torch.device | str = "cpu",
+    *,
+    trust_code: bool = False,
+    into: Autoencoder | None = None,
+) -> Autoencoder:
     """A model from a run folder or a model folder, ready to use.
 
+    Args:
+        path: The folder.
+        device: Where to put it.
+        trust_code: Whether classes that do not come with reparam may be imported, by the import paths in the folder.
+            Importing runs their code: say so only of folders whose origin you trust.
+        into: A model that takes the weights, in place of one that is built as the folder describes it.
     Raises:
         RunNotFoundError: if there is no model.
-        RunError: if a file is damaged, or from a newer version.
+        RunError: if a file is damaged, or from a newer version, or asks for code that is not trusted.
     """
-    return load_with_spec(path, device)[0]
+    with trusting(trust_code):
+        return load_with_spec(path, device, into)[0]
 
 
 def spec_of(values: dict[str, Any] | None) -> DataSpec | None:

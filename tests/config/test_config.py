@@ -280,5 +280,5 @@ class TestBuild:
             def features(self, x: Any) -> Any:
                 return x
 
-        with pytest.raises(PartError, match="The encoder is a Mine, which reparam cannot rebuild from disk"):
+        with pytest.raises(PartError, match="Mine is defined inside a function, where nobody finds it again"):
             describe(Mine((3,), 3), "encoder")

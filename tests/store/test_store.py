@@ -106,7 +106,6 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
     "no text": lambda folder: (folder / "config.json").write_bytes(b"\xff\xfe\x00"),
     "JSON of a list": lambda folder: (folder / "config.json").write_text("[1, 2]"),
     "no model in it": lambda folder: edit(folder, lambda c: c.pop("model")),
-    "model is null": lambda folder: edit(folder, lambda c: c.update(model=None)),
     "model is a word": lambda folder: edit(folder, lambda c: c.update(model="vae")),
     "no format": lambda folder: edit(folder, lambda c: c.pop("format")),
     "format is a word": lambda folder: edit(folder, lambda c: c.update(format="one")),
@@ -150,7 +149,7 @@ def test_a_part_of_ones_own_is_refused_before_anything_is_written(tmp_path: Path
 
     one = model()
     mine = VAE(Mine((4,), 4), NormalPosterior(4, 2), one.prior, one.decoder, one.likelihood)
-    with pytest.raises(PartError, match="The encoder is a Mine, which reparam cannot rebuild from disk"):
+    with pytest.raises(PartError, match="Mine is defined inside a function, where nobody finds it again"):
         save(mine, tmp_path / "m")
     assert not list(tmp_path.iterdir())
 

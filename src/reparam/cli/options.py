@@ -65,6 +65,9 @@ class Reporting:
     debug: Annotated[bool, Parameter(group=_SHARED, negative="")] = False
     """Show the traceback of an error."""
 
+    trust_code: Annotated[bool, Parameter(group=_SHARED, negative="")] = False
+    """Import classes that a configuration or a run names as package.module:Class, which runs their code."""
+
     json: Annotated[bool, Parameter(group=_SHARED, negative="")] = False
     """Print one JSON object on standard output and nothing else there."""
 

@@ -21,6 +21,7 @@ from reparam.reading import read_json
 from reparam.runs.settings import FROM_PYTHON, choose_device, config_by_hand, own_data, read_config, write_text
 from reparam.training import read_metrics
 from reparam.training.log import Row
+from reparam.trust import trusting
 
 ALL, LOG = "all", "log.txt"
 SAME_ITEMS = ("n", "seed", "binarize")
@@ -209,7 +210,7 @@ def _merged(kept: Mapping[str, Any], found: Mapping[str, Any], metrics: set[str]
     return {**{key: value for key, value in kept.items() if not is_of(key, metrics)}, **found}
 
 
-def open_run(path: Path | str, device: str = "auto", data: Any = None) -> Run:
+def open_run(path: Path | str, device: str = "auto", data: Any = None, *, trust_code: bool = False) -> Run:
     """A run from its folder, or from its model folder, to judge and use its model.
 
     A model folder that lies in no run (from :func:`reparam.save`) gives a run without a folder: nothing is written.
@@ -218,12 +219,18 @@ def open_run(path: Path | str, device: str = "auto", data: Any = None) -> Run:
         path: A run folder, or a model folder.
         device: auto, cpu, cuda or mps.
         data: Where the run's data are now, where they were moved or given from Python: a name, a path or an object.
+        trust_code: Whether classes that do not come with reparam may be imported, see :func:`reparam.load`.
     Raises:
         RunNotFoundError: if there is no run, or it has no model yet.
         RunError: if the model does not say what its data are.
         DataError: if the data are others than the run's.
     """
-    folder = Path(path)
+    with trusting(trust_code):
+        return _opened(Path(path), device, data)
+
+
+def _opened(folder: Path, device: str, data: Any) -> Run:
+    """A run from its folder."""
     model, spec = store.load_with_spec(folder, choose_device(device))
     if spec is None:
         raise RunError(f"{folder}: its model does not say what its data are. Save it with its spec.")

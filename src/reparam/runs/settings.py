@@ -26,6 +26,7 @@ from reparam.objectives import AnyObjective
 from reparam.parts import FROM_CONTEXT
 from reparam.processes import take_own_gpu
 from reparam.recipes import BY_HAND, require_recipe, resolve
+from reparam.trust import is_path
 
 FROM_PYTHON = ""
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -171,6 +172,6 @@ def described(objective: AnyObjective) -> dict[str, Any] | None:
     """What config.yaml says of an objective, less what the model tells; None for one that is not ours."""
     try:
         found = describe(objective, "objective")
-        return {name: value for name, value in found.items() if name not in FROM_CONTEXT}
     except PartError:
         return None
+    return None if is_path(found["kind"]) else {name: v for name, v in found.items() if name not in FROM_CONTEXT}

@@ -1,5 +1,6 @@
 """Training into a folder or in memory, and going on with it."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
@@ -13,7 +14,7 @@ from reparam import processes, store
 from reparam.composing import build_model, build_objective, describe, rebuild
 from reparam.config import Config, merged, parse_config
 from reparam.data import Data, DataSpec, load_data
-from reparam.errors import ConfigError, RefusedError, RunError, nearest
+from reparam.errors import ConfigError, PartError, RefusedError, RunError, nearest
 from reparam.files import locked
 from reparam.models import Autoencoder
 from reparam.objectives import ELBO, AnyObjective
@@ -34,9 +35,12 @@ from reparam.runs.settings import (
 )
 from reparam.training import Outcome, Trainer, TrainSettings, about, has_checkpoints, read_metrics
 from reparam.training.log import Row
+from reparam.trust import trusting
 
 EXAMPLES = 2_000  # shown to parts that begin from data
 Progressed = Callable[[Row, int], None]
+Described = dict[str, Any] | None
+Given = tuple[Autoencoder | None, AnyObjective | None]
 
 
 def train(
@@ -49,6 +53,7 @@ def train(
     progress: Progressed | None = None,
     loaded: Callable[[Data], None] | None = None,
     origin: str = "settings",
+    trust_code: bool = False,
 ) -> Run:
     """Trains a recipe.
 
@@ -61,12 +66,15 @@ def train(
         progress: Called with each row of metrics and the total number of steps.
         loaded: Called with the data before the training begins.
         origin: Where the settings came from, for error messages.
+        trust_code: Whether parts that do not come with reparam may be imported, where a kind is their import path,
+            ``package.module:Class``.
     Raises:
         ReparamError: with one sentence, for whatever is wrong.
     """
     chosen = choose_device(device)
-    config, data = prepare(recipe, over or {}, data, origin)
-    model, objective = _built(config, data)
+    with trusting(trust_code):
+        config, data = prepare(recipe, over or {}, data, origin)
+        model, objective = _built(config, data)
     if loaded is not None:
         loaded(data)
     return _train(model.to(chosen), data.to(chosen), objective, config, out, progress)
@@ -150,8 +158,6 @@ def _train(
     progress: Progressed | None,
 ) -> Run:
     folder = Path(out) if out is not None else None
-    if folder is not None:
-        describe(model, "model")  # a model that cannot be saved is refused before it is trained
     with joined(data.train.device) as group, _alone_in(folder, group):
         if folder is not None and group.writes:
             _start_folder(folder, config)
@@ -185,15 +191,17 @@ def _start_folder(folder: Path, config: Config) -> None:
 class _Keeper:
     """Keeps the best model in memory and, where there is a run folder, on disk."""
 
-    def __init__(self, model: Autoencoder, spec: DataSpec, folder: Path | None, film: Film | None) -> None:
-        self.model, self.spec, self.folder, self.film = model, spec, folder, film
+    def __init__(
+        self, model: Autoencoder, spec: DataSpec, folder: Path | None, film: Film | None, described: Described
+    ) -> None:
+        self.model, self.spec, self.folder, self.film, self.described = model, spec, folder, film, described
         self.step: Callable[[], int] = int
         self.best: dict[str, torch.Tensor] | None = None
 
     def __call__(self) -> None:
         self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
         if self.folder is not None:
-            store.save(self.model, self.folder / "model", self.spec)
+            store.keep(self.model, self.folder / "model", self.spec, self.described)
             (self.folder / "evaluation.json").unlink(missing_ok=True)  # it judged an earlier model
         if self.film is not None:
             self.film.keep(self.step())
@@ -216,7 +224,8 @@ def _trainer(
     writes = processes.current().writes
     own = folder if writes else None
     film = Film(model, data.spec, own) if own and plays else None
-    keeper = _Keeper(model, data.spec, own, film)
+    told = _description(model) if folder else None
+    keeper = _Keeper(model, data.spec, own, film, told)
     objective.to(data.train.device)
     trainer = Trainer(
         model,
@@ -227,10 +236,23 @@ def _trainer(
         folder=folder,
         keep=keeper,
         progress=progress,
-        about={"model": describe(model, "model"), "data": asdict(data.spec)} if folder else None,
+        about={"model": told, "data": asdict(data.spec)} if folder else None,
     )
     keeper.step = lambda: trainer.state.step
     return trainer
+
+
+def _description(model: Autoencoder) -> Described:
+    """What the folder of a run says of its model; None, with a warning, where nobody could build it again from that."""
+    try:
+        return describe(model, "model")
+    except PartError as error:
+        warnings.warn(
+            f"{error} The run folder keeps its weights alone: reparam.load(folder, into=model) reads them, and "
+            "reparam.resume(folder, model=model) goes on.",
+            stacklevel=4,
+        )
+        return None
 
 
 def _finish(trainer: Trainer, outcome: Outcome, data: Data, config: Config) -> Run:
@@ -239,7 +261,7 @@ def _finish(trainer: Trainer, outcome: Outcome, data: Data, config: Config) -> R
     if isinstance(keeper, _Keeper) and keeper.best is not None:
         model.load_state_dict(keeper.best)
     elif trainer.folder is not None:
-        model.load_state_dict(store.load(trainer.folder).state_dict())
+        store.load_weights(model, store.model_folder(trainer.folder))
     model.eval()
     folder = trainer.folder if trainer.processes.writes else None
     return Run(folder, model, data.spec, config, outcome.metrics, data)
@@ -252,8 +274,10 @@ def resume(
     max_minutes: float | None = None,
     data: Any = None,
     objective: AnyObjective | None = None,
+    model: Autoencoder | None = None,
     device: str = "auto",
     progress: Progressed | None = None,
+    trust_code: bool = False,
 ) -> Run:
     """Goes on with a run that was killed, ran out of time, or shall have more epochs.
 
@@ -264,14 +288,30 @@ def resume(
         data: Where the run's data are now, where they were moved or given from Python; anything that ``load_data``
             reads.
         objective: The run's objective, where it is none of reparam's own.
+        model: The run's model, where it cannot be built from the folder; it is trained in place.
         device: auto, cpu, cuda or mps.
         progress: Called with each row of metrics and the total number of steps.
+        trust_code: Whether classes that do not come with reparam may be imported, see :func:`reparam.load`.
     Raises:
         RunNotFoundError: if there is no run.
-        RunError: if it has no checkpoint that can be read.
+        RunError: if it has no checkpoint that can be read, or needs code that is not trusted.
+        ConfigError: if the objective is another one than the run's.
         DataError: if the data are not there, or others than the run's.
     """
-    folder, chosen = Path(folder), choose_device(device)
+    with trusting(trust_code):
+        return _resumed(Path(folder), epochs, max_minutes, data, (model, objective), choose_device(device), progress)
+
+
+def _resumed(
+    folder: Path,
+    epochs: int | None,
+    max_minutes: float | None,
+    data: Any,
+    given: Given,
+    chosen: torch.device,
+    progress: Progressed | None,
+) -> Run:
+    """:func:`resume` on a device, with the model and the objective where they were given."""
     config = read_config(folder)
     if epochs is not None or max_minutes is not None:
         longer = {"train": {"epochs": epochs, "max_minutes": max_minutes}}
@@ -280,7 +320,7 @@ def resume(
     if config.data.source != data.origin.get("source", config.data.source):  # where they are from now on
         moved = {"data": {name: data.origin[name] for name in ("source", "stream")}}
         config = parse_config(merged(config.model_dump(mode="json"), moved), "resume")
-    model, found = _begun(folder, config, data, objective)
+    model, found = _begun(folder, config, data, given)
     if epochs is not None:
         _require_more(folder, epochs)
     with joined(chosen) as group, _alone_in(folder, group):
@@ -303,28 +343,43 @@ def _require_more(folder: Path, epochs: int) -> None:
         raise ConfigError(f"resume: {folder} has done {done:g} epochs, {epochs} is fewer. Give a greater total.")
 
 
-def _begun(
-    folder: Path, config: Config, data: Data, objective: AnyObjective | None
-) -> tuple[Autoencoder, AnyObjective]:
+def _begun(folder: Path, config: Config, data: Data, given: Given) -> tuple[Autoencoder, AnyObjective]:
     """The model and the objective of a run that was begun; as at the first step where it was killed before that.
 
     Raises:
         RunError: if nothing can be made from what is there.
+        ConfigError: if the objective that is given is another one than the run's.
     """
-    kept = about(folder)
+    kept, (model, objective) = about(folder), given
     if "model" in kept:
-        with seeded("rebuild"):  # the weights come from the checkpoint
-            model: Autoencoder = rebuild(kept["model"], "model")
-        return model, objective or _rebuilt_objective(config, folder, model)
+        if model is None:
+            if kept["model"] is None:
+                raise RunError(f"{folder}: the model cannot be built again. Go on with reparam.resume(..., model=...).")
+            with seeded("rebuild"):  # the weights come from the checkpoint
+                model = rebuild(kept["model"], "model")
+        return model, _own_objective(config, folder, model, objective)
     if has_checkpoints(folder) or (folder / "model").exists() or config.model is None:
         raise RunError(f"There is no readable checkpoint in {folder}; start the training again.")
-    built, own = _built(config, data)
-    return built, objective or own
+    return _built(config, data)
 
 
-def _rebuilt_objective(config: Config, folder: Path, model: Autoencoder) -> AnyObjective:
+def _own_objective(config: Config, folder: Path, model: Autoencoder, given: AnyObjective | None) -> AnyObjective:
+    """The objective of a run: as its folder says, or, where it does not, the given one.
+
+    Raises:
+        RunError: if neither is there.
+        ConfigError: if the folder says another one.
+    """
     if config.objective is None:
-        raise RunError(
-            f"{folder} was trained by an objective of your own. Go on with reparam.resume(..., objective=...)."
+        if given is None:
+            raise RunError(
+                f"{folder} was trained by an objective of your own. Go on with reparam.resume(..., objective=...)."
+            )
+        return given
+    own = build_objective(config.objective, model, config.seed)
+    if given is not None and described(given) != described(own):
+        raise ConfigError(
+            f"resume: {folder} was trained by another objective ({config.objective.kind}, see its config.yaml) than "
+            "the one given. Leave it out, or train anew."
         )
-    return build_objective(config.objective, model, config.seed)
+    return own if given is None else given
