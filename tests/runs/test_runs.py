@@ -45,6 +45,18 @@ def small(seed: int = 0) -> VAE:
     return build("vae", tiny_data("real", (4,)))
 
 
+def test_frozen_weights_stay(tmp_path: Path) -> None:
+    """Whatever the weight decay; also those of a whole part, and where the run goes on."""
+    data = tiny_data("real", (4,))
+    mine = small()
+    for weight in mine.encoder.parameters():
+        weight.requires_grad_(False)
+    frozen, rest = weights(mine.encoder), weights(mine.decoder)
+    fit(mine, data, device="cpu", optimizer="adamw", weight_decay=0.5, **TRAIN)  # type: ignore[arg-type]
+    assert equal(weights(mine.encoder), frozen)
+    assert not equal(weights(mine.decoder), rest)
+
+
 def test_a_run_folder_has_its_files(tmp_path: Path) -> None:
     done = run(tmp_path / "run")
     assert {path.name for path in done.folder.iterdir()} == {

@@ -100,8 +100,9 @@ class Adam:
 class Update:
     """Moves one player's parameters down the gradient of its loss, and no parameter of anybody else.
 
-    The gradient is averaged over the processes and its norm is clipped. A loss or a gradient that is not finite moves
-    nothing: on the CPU it is seen at once, elsewhere the optimiser's kernel sees it and nothing waits for it.
+    Frozen parameters (``requires_grad`` false) stay as they are, whatever the weight decay. The gradient is averaged
+    over the processes and its norm is clipped. A loss or a gradient that is not finite moves nothing: on the CPU it is
+    seen at once, elsewhere the optimiser's kernel sees it and nothing waits for it.
 
     Args:
         player: Whose parameters.
@@ -110,13 +111,14 @@ class Update:
     """
 
     def __init__(self, player: Player, settings: TrainSettings, processes: Processes) -> None:
-        self.player, self.clip, self.processes = player, settings.clip, processes
+        self.clip, self.processes = settings.clip, processes
+        self.parameters = [parameter for parameter in player.parameters if parameter.requires_grad]
         self.device = next((parameter.device for parameter in player.parameters), torch.device("cpu"))
         self.optimizer = Adam(
-            player.parameters, settings.betas, settings.weight_decay, decoupled=settings.optimizer == "adamw"
+            self.parameters, settings.betas, settings.weight_decay, decoupled=settings.optimizer == "adamw"
         )
         self.scale = LossScale(self.device) if settings.precision == "float16" else None
-        self.parts = [is_part(parameter) for parameter in player.parameters]
+        self.parts = [is_part(parameter) for parameter in self.parameters]
 
     def step(self, loss: Tensor, rate: float) -> Tensor | bool:
         """Takes one step with this learning rate, without recording gradients; True, or (), where it was taken."""
@@ -134,11 +136,12 @@ class Update:
 
     def _gradients(self, loss: Tensor) -> Sequence[Tensor | None]:
         """The loss's gradient, of each parameter or of what this process holds of it; those of parts are averages."""
-        parameters = self.player.parameters
+        if not self.parameters:
+            return []
         if not any(self.parts):
-            return torch.autograd.grad(loss, parameters, allow_unused=True)
+            return torch.autograd.grad(loss, self.parameters, allow_unused=True)
         loss.backward()  # on its way the layers are gathered, their gradients spread
-        return [None if parameter.grad is None else own_part(parameter.grad) for parameter in parameters]
+        return [None if parameter.grad is None else own_part(parameter.grad) for parameter in self.parameters]
 
     def _present(self, gradients: Sequence[Tensor | None], parts: bool) -> list[Tensor]:
         """The gradients there are, of whole parameters or of those shared out."""
