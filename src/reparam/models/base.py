@@ -93,6 +93,8 @@ class Autoencoder(nn.Module, ABC):
                 prior is not being trained.
             fixed_q: ``log_q`` passes gradients to z and none to the parameters of q, as some estimators want it.
             **named: What the model must be told, by name: see :attr:`conditions`.
+        Raises:
+            PartError: if it takes no such thing.
         """
 
     @abstractmethod
@@ -154,6 +156,17 @@ class Autoencoder(nn.Module, ABC):
         bound._told = {**self._told, **{name: torch.as_tensor(value) for name, value in named.items()}}
         bound.conditions = tuple(name for name in self.conditions if name not in named)
         return bound
+
+    def require_taken(self, named: Mapping[str, Any]) -> None:
+        """Checks that the model takes what it is told, by name: what it must be told, or takes note of.
+
+        Raises:
+            PartError: if it does not, which may be a misspelt argument.
+        """
+        for name in named:
+            if name not in self.conditions and name not in self.observes and name not in self._told:
+                known = (*self.conditions, *self.observes, "samples")
+                raise PartError(f"{type(self).__name__}: it takes no {name!r}. {nearest(name, known)}")
 
     @abstractmethod
     def inference_parameters(self) -> Iterator[nn.Parameter]:

@@ -148,6 +148,7 @@ class VAE(OneLatent):
         fixed_q: bool = False,
         **named: Any,
     ) -> Trace:
+        self.require_taken(named)
         x, q = self._inferred(x, q, **named)
         with per_example(1):
             z = q.rsample(torch.Size([samples]))
@@ -214,6 +215,7 @@ class VAE(OneLatent):
         )
 
     def infer(self, x: Float[Tensor, "..."], **named: Any) -> Distribution:
+        self.require_taken(named)
         batch, single = self._batch(x)
         h = self._encoded(batch, named)
         return self.posterior(h[0] if single else h)

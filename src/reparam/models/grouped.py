@@ -92,6 +92,7 @@ class GroupedVAE(WrappedVAE):
         Raises:
             ShapeError: if there are not as many labels as examples.
         """
+        self.require_taken(named)
         q = self.vae.infer(x)
         if labels is None or x.ndim == len(self.data_shape):  # one single item is a group of its own
             return q
@@ -112,6 +113,7 @@ class GroupedVAE(WrappedVAE):
         return Grouped(base, self.content_dim, members)
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
+        self.require_taken(named)
         return self.vae.decode(z)
 
     def trace(
@@ -124,6 +126,7 @@ class GroupedVAE(WrappedVAE):
         fixed_q: bool = False,
         **named: Any,
     ) -> Trace:
+        self.require_taken(named)
         x, q = self._inferred(x, q, **named)
         if self.training and self.style_dropout and isinstance(q, Grouped):
             with per_example(0):

@@ -113,6 +113,7 @@ class HierarchicalVAE(Autoencoder):
         return Way(hierarchy, partial(_frozen, hierarchy), hierarchy.latent_dims, next(hierarchy.parameters()))
 
     def infer(self, x: Float[Tensor, "..."], **named: Any) -> TopDownPosterior:
+        self.require_taken(named)
         batch, single = self._batch(x)
         shape = Size() if single else batch.shape[:1]
         return TopDownPosterior(self._way, self.hierarchy.bottom_up(batch), shape)
@@ -128,6 +129,7 @@ class HierarchicalVAE(Autoencoder):
         return TopDownPrior(self._way, self.top(infer=self.infer_top))
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
+        self.require_taken(named)
         path = self.hierarchy(None, None, self.hierarchy.split(z.reshape(-1, z.shape[-1])))
         return self.likelihood(path.shaped(z.shape[:-1]).out)
 
@@ -141,6 +143,7 @@ class HierarchicalVAE(Autoencoder):
         fixed_q: bool = False,
         **named: Any,
     ) -> Trace:
+        self.require_taken(named)
         x, q = self._inferred(x, q)
         if not isinstance(q, TopDownPosterior):
             raise PartError(f"HierarchicalVAE: q is a {type(q).__name__}, expected what infer(x) gave.")

@@ -122,6 +122,7 @@ class HybridVAE(WrappedVAE):
         )
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
+        self.require_taken(named)
         return self.vae.decode(z)
 
     def p_z(self, **named: Any) -> Distribution:
@@ -135,6 +136,7 @@ class HybridVAE(WrappedVAE):
         return found
 
     def infer(self, x: Float[Tensor, "..."], **named: Any) -> ImputedCodes:
+        self.require_taken(named)
         batch, single = self._batch(x)
         own = batch[0] if single else batch
         return ImputedCodes(own, self.columns, self.guessed(own), self.vae.infer, self.latent_dim)
@@ -149,6 +151,7 @@ class HybridVAE(WrappedVAE):
         fixed_q: bool = False,
         **named: Any,
     ) -> Trace:
+        self.require_taken(named)
         if fixed_q:
             raise RefusedError(
                 "HybridVAE: what is missing is drawn before z, so an estimator that reads the path of z alone would "

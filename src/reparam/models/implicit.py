@@ -85,6 +85,7 @@ class ImplicitModel(OneLatent):
 
     def infer(self, x: Float[Tensor, "..."], **named: Any) -> PointMass:
         """The code z*(x) of each example, as a point mass; found by optimisation."""
+        self.require_taken(named)
         batch, single = self._batch(x)
         p_z = self.p_z()
         with torch.no_grad(), seeded("inversion"):
@@ -112,6 +113,7 @@ class ImplicitModel(OneLatent):
         **named: Any,
     ) -> Trace:
         """One pass at the codes that were found: K times the same; there is no KL, for q is a point mass."""
+        self.require_taken(named)
         x, q = self._inferred(x, q, **named)
         z = q.rsample(Size([samples]))
         p_x = self.decode(z, **named)

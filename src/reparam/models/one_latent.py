@@ -104,6 +104,7 @@ class OneLatent(Autoencoder):
         return self.prior(infer=self.infer, c=c)
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
+        self.require_taken(named)
         return self.decoded(z, self.told_to(self.decoder, named))
 
     def decoded(self, z: Float[Tensor, "*N L"], c: Tensor | None) -> Distribution:

@@ -88,6 +88,7 @@ class SemiSupervisedVAE(WrappedVAE):
         return found
 
     def infer(self, x: Float[Tensor, "..."], **named: Any) -> ByClass:
+        self.require_taken(named)
         batch, single = self._batch(x)
         logits, each = self.class_logits(batch), torch.arange(self.classes, device=batch.device)
         wide = batch.repeat_interleave(self.classes, 0)
@@ -96,6 +97,7 @@ class SemiSupervisedVAE(WrappedVAE):
         return ByClass(logits[0] if single else logits, Reshaped(styles, shape))
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
+        self.require_taken(named)
         y, style = z.split([self.classes, self.vae.latent_dim], -1)
         return self.vae.decode(style, labels=y)
 
@@ -114,6 +116,7 @@ class SemiSupervisedVAE(WrappedVAE):
         fixed_q: bool = False,
         **named: Any,
     ) -> Trace:
+        self.require_taken(named)
         if fixed_q:
             raise RefusedError(
                 "SemiSupervisedVAE: draws of the class pass no gradient, so an estimator that reads the path of z "

@@ -112,6 +112,7 @@ class SequentialVAE(Autoencoder):
 
     def infer(self, x: Float[Tensor, "..."], **named: Any) -> Trajectory:
         """q of the noise of all steps: batch (B,), event (T L,); for one item, batch ()."""
+        self.require_taken(named)
         batch, single = self._batch(x)
         values, mask = batch.movedim(-1, 1), self.mask(**named).expand(len(batch), -1)
         if mask.device.type == "cpu" and len(mask) and not is_part():  # a GPU would have to wait
@@ -144,6 +145,7 @@ class SequentialVAE(Autoencoder):
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Unrolled:
         """p(x|z): every value depends on those before it, which are fed back."""
+        self.require_taken(named)
         mask = self.mask(**named)
         return Unrolled(self.networks, z, mask[0] if len(mask) == 1 else mask)
 
@@ -157,6 +159,7 @@ class SequentialVAE(Autoencoder):
         fixed_q: bool = False,
         **named: Any,
     ) -> Trace:
+        self.require_taken(named)
         if fixed_q:
             raise RefusedError(
                 "SequentialVAE: q of a step depends on the draws of the steps before, so it cannot be fixed at given "
