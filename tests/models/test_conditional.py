@@ -80,6 +80,35 @@ def test_given_tells_once_for_all() -> None:
     )
 
 
+def test_a_large_batch_is_judged_by_what_each_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many fit at once, and whichever way they are told."""
+    vae = model()
+    x, labels = torch.rand(230, 1, 9, 8), torch.arange(230) % 3
+    each = log_likelihood(vae, x, samples=3, labels=labels)
+    assert torch.equal(log_likelihood(vae.given(labels=labels), x, samples=3), each)
+    alike = log_likelihood(vae, x, samples=3, labels=2)
+    assert torch.equal(alike, log_likelihood(vae.given(labels=2), x, samples=3))
+    with pytest.raises(PartError, match=r"it takes no 'num_samples'\. Did you mean 'samples'"):
+        log_likelihood(vae, x, labels=2, num_samples=3)
+
+
+@pytest.mark.parametrize("labels", [1.0, torch.tensor([0.0, 1.0, 2.0]), torch.tensor([1.0, 2.0])])
+def test_class_numbers_that_are_not_whole_are_no_probabilities(labels: Any) -> None:
+    with pytest.raises(PartError, match=r"no probabilities of 3 classes. Give class numbers as whole numbers"):
+        model().encode(torch.rand(2, 1, 9, 8), labels=labels)
+
+
+def test_what_a_model_does_not_take_is_refused() -> None:
+    vae, (x, labels) = model(), examples()
+    plain = build("vae", tiny_data("levels", (1, 9, 8)))
+    with pytest.raises(PartError, match=r"VAE: it takes no 'sampels'\. Did you mean 'samples'"):
+        plain.trace(x, sampels=5)
+    with pytest.raises(PartError, match="VAE: it takes no 'labels'"):
+        plain.infer(x, labels=labels)
+    with pytest.raises(PartError, match=r"it takes no 'label'\. Did you mean 'labels'"):
+        vae.decode(torch.randn(B, vae.latent_dim), label=labels)
+
+
 def test_judging_one_that_was_told_leaves_the_other_as_it_was() -> None:
     vae, (x, labels) = model(), examples()
     told = vae.train().given(labels=labels)

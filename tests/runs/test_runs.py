@@ -24,6 +24,7 @@ from reparam.errors import (
 from reparam.evaluation import evaluate, log_likelihood
 from reparam.models import VAE
 from reparam.objectives import ELBO
+from reparam.priors import LaplacePrior, NormalPrior
 from reparam.recipes import RECIPES, build
 from reparam.recipes.basic import BASIC
 from reparam.rng import reseed
@@ -230,9 +231,44 @@ class TestResume:
             resume(tmp_path / "run", device="cpu")
 
 
+def by_hand() -> VAE:
+    """The same, put together from its parts."""
+    one = small()
+    return VAE(one.encoder, one.posterior, one.prior, one.decoder, one.likelihood)
+
+
 class TestFit:
+    @pytest.mark.parametrize(
+        ("recipe", "kind"), [("iwae", "iwae"), ("rae-l2", "rae"), ("beta-vae", "elbo"), ("aae", "adversarial")]
+    )
+    def test_a_built_model_is_trained_as_its_recipe_says(self, recipe: str, kind: str) -> None:
+        """Step for step as ``train`` does it, from the same first weights."""
+        data = tiny_data("real", (4,))
+        reseed(0)
+        model = build(recipe, data, latent_dim=3)
+        before = weights(model)
+        done = fit(model, data, device="cpu", **TRAIN)  # type: ignore[arg-type]
+        whole = train(recipe, {"model": {"latent_dim": 3}, "train": TRAIN}, data=data, device="cpu")
+        assert done.config == whole.config
+        assert done.config.objective.kind == kind  # type: ignore[union-attr]
+        again = build(recipe, data, latent_dim=3)
+        again.load_state_dict(before)
+        other = fit(again, data, done.config.objective.model_dump(), device="cpu", **TRAIN)  # type: ignore[arg-type, union-attr]
+        assert equal(weights(other.model), weights(done.model))
+
+    def test_a_model_that_was_changed_since_has_no_recipe(self) -> None:
+        """It keeps the objective and the settings of the one it had."""
+        data = tiny_data("real", (4,))
+        model = build("beta-vae", data, latent_dim=3)
+        model.prior = NormalPrior(3)
+        assert fit(model, data, device="cpu", **TRAIN).config.recipe == "beta-vae"  # type: ignore[arg-type]
+        model.prior = LaplacePrior(3)
+        done = fit(model, data, device="cpu", **TRAIN)  # type: ignore[arg-type]
+        assert (done.config.recipe, done.config.model) == ("custom", None)
+        assert done.config.objective.settings["beta"] == 4  # type: ignore[union-attr]
+
     def test_trains_in_place(self) -> None:
-        model = small()
+        model = by_hand()
         before = weights(model)
         done = fit(model, tiny_data("real", (4,)), device="cpu", **TRAIN)
         assert done.model is model
@@ -256,7 +292,7 @@ class TestFit:
             fit(small(), tiny_data("real", (4,)), ELBO, device="cpu")  # type: ignore[arg-type]
 
     def test_no_recipe_trains_it_again(self, tmp_path: Path) -> None:
-        done = fit(small(), tiny_data("real", (4,)), out=tmp_path / "run", device="cpu", **TRAIN)
+        done = fit(by_hand(), tiny_data("real", (4,)), out=tmp_path / "run", device="cpu", **TRAIN)
         with pytest.raises(UnknownNameError, match="'custom' is a model that was put together in Python"):
             train(done.config.recipe, device="cpu")
 

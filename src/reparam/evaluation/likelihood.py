@@ -123,9 +123,10 @@ def importance_weighted(
         seed: Seed of the draws.
         rows: Codes decoded at a time.
         progress: Called with the number of examples done.
+        **named: What the model must be told, by name: one value for all examples, or one for each.
     Raises:
         ShapeError: if x is no tensor.
-        PartError: if there is no example, or samples < 1.
+        PartError: if there is no example, samples < 1, or the model takes no such thing.
         RefusedError: if the model has no density.
     Source:
         Importance weighted autoencoders (Burda et al., 2016), arXiv:1509.00519, eq. 8. It is a lower bound in
@@ -137,12 +138,22 @@ def importance_weighted(
             "split with evaluate."
         )
 
+    if getattr(model, "told_each", False):
+        model, each = model.untold()  # type: ignore[attr-defined]
+        named = each | named
+    told = {name: _for_each(torch.as_tensor(value), len(x)) for name, value in named.items()}
+
     def pieces(size: int) -> Iterator[Batch]:
         for start in range(0, len(x), size):
             chosen = slice(start, start + size)
-            yield Batch(x[chosen], {name: values[chosen] for name, values in named.items()})
+            yield Batch(x[chosen], {name: values[chosen] for name, values in told.items()})
 
     return _weighted(model, len(x), pieces, samples, seed, rows, progress)
+
+
+def _for_each(value: Tensor, count: int) -> Tensor:
+    """What is told, for each of some examples: as it is, or one value for all of them."""
+    return value if value.ndim and len(value) == count else value.expand(count, *value.shape)
 
 
 def split_likelihoods(

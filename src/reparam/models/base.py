@@ -38,11 +38,13 @@ class Autoencoder(nn.Module, ABC):
         corruption: Damage done to what q sees in a trace, or None.
         amortized: False where the code of each example is searched for, which takes a while.
         judged_by: The metrics that say how good it is, when nobody asks for others.
+        built: How :func:`reparam.build` made it; None where it was put together by hand.
     """
 
     amortized = True
     content_dim = 0
     judged_by: tuple[str, ...] = ("elbo", "reconstruction", "nll")
+    built: Any = None
 
     conditions: tuple[str, ...] = ()
     observes: tuple[str, ...] = ()
@@ -156,6 +158,14 @@ class Autoencoder(nn.Module, ABC):
         bound._told = {**self._told, **{name: torch.as_tensor(value) for name, value in named.items()}}
         bound.conditions = tuple(name for name in self.conditions if name not in named)
         return bound
+
+    def untold(self) -> tuple["Autoencoder", dict[str, Tensor]]:
+        """The model before it was told one value for each of several examples, and those values, by name."""
+        each = {name: value for name, value in self._told.items() if value.ndim > 0 and len(value) > 1}
+        bound = copy.copy(self)
+        bound._told = {name: value for name, value in self._told.items() if name not in each}
+        bound.conditions = (*self.conditions, *each)
+        return bound, each
 
     def require_taken(self, named: Mapping[str, Any]) -> None:
         """Checks that the model takes what it is told, by name: what it must be told, or takes note of.

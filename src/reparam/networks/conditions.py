@@ -11,6 +11,8 @@ from reparam.errors import PartError, ShapeError
 from reparam.networks.base import Decoder, Encoder
 from reparam.shapes import Shape
 
+FAR_FROM_ONE = 0.01  # that much the sum of probabilities may be off
+
 
 class Condition(nn.Module, ABC):
     """Turns a named value of each example into a vector c.
@@ -75,12 +77,26 @@ class ClassCondition(Condition):
 
     def forward(self, values: Shaped[Tensor, "..."]) -> Float[Tensor, "*B C"]:
         if values.is_floating_point():
-            return require_condition(type(self).__name__, values, self.classes)
+            return self._shares(values)
         if values.device.type == "cpu" and values.numel() and values.max() >= self.classes:  # a GPU would have to wait
             raise PartError(
                 f"ClassCondition: got class {int(values.max())}, expected 0 to {self.classes - 1}, or -1 for not known."
             )
         return values.unsqueeze(-1).eq(self.classes_there).to(torch.get_default_dtype())
+
+    def _shares(self, values: Tensor) -> Tensor:
+        """Probabilities as they are.
+
+        Raises:
+            PartError: if they are none, as class numbers that are not whole numbers in torch's eyes.
+        """
+        fits = values.ndim > 0 and values.shape[-1] == self.classes
+        if not fits or (values.device.type == "cpu" and ((values.sum(-1) - 1).abs() > FAR_FROM_ONE).any()):
+            raise PartError(
+                f"ClassCondition: got {values.dtype} numbers of shape {tuple(values.shape)} that are no probabilities "
+                f"of {self.classes} classes. Give class numbers as whole numbers, labels.long()."
+            )
+        return values
 
 
 class VectorCondition(Condition):

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from reparam.composing import build_model
+from reparam.composing import build_model, describe
 from reparam.config import Config, merged, parse_config, with_networks
 from reparam.data import Data, load_data
 from reparam.data.records import Binarize
+from reparam.model_config import AnyModel
 from reparam.models import Autoencoder
 from reparam.recipes.building import DECAY, Values
 from reparam.recipes.table import require_recipe
@@ -82,8 +84,28 @@ def resolve(name: str, data: Data, over: Mapping[str, Any] | None = None, origin
     return parse_config(values | {"train": defaults | dict(values.get("train", {}))}, origin)
 
 
+@dataclass(frozen=True)
+class Built:
+    """How a model was made by a recipe.
+
+    Attributes:
+        recipe: Its name.
+        settings: The user's settings of the model.
+        config: All settings of the model.
+        parts: The model as it was made, by kinds and arguments.
+    """
+
+    recipe: str
+    settings: Mapping[str, Any]
+    config: AnyModel | None
+    parts: Mapping[str, Any]
+
+
 def build(name: str, data: Any, **settings: Any) -> Autoencoder:
     """A model by the name of its recipe, for these data.
+
+    It knows its recipe, so that :func:`reparam.fit` trains it by that recipe's objective and settings, where nobody
+    gives others. First weights are drawn from torch's generator: ``torch.manual_seed`` repeats them.
 
     Args:
         name: A recipe.
@@ -98,4 +120,6 @@ def build(name: str, data: Any, **settings: Any) -> Autoencoder:
     data = load_data(data)
     config = resolve(name, data, {"model": settings})
     assert config.model is not None
-    return build_model(config.model, data.binarized(config.data.binarize).spec)
+    model = build_model(config.model, data.binarized(config.data.binarize).spec)
+    model.built = Built(name, settings, config.model, describe(model, "model"))
+    return model

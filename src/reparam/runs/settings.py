@@ -22,6 +22,7 @@ from reparam.errors import (
     nearest,
 )
 from reparam.files import replacing
+from reparam.models import Autoencoder
 from reparam.objectives import AnyObjective
 from reparam.parts import FROM_CONTEXT
 from reparam.processes import take_own_gpu
@@ -166,6 +167,28 @@ def config_by_hand(
         "seed": seed,
     }
     return parse_config(values, "fit")
+
+
+def config_of(
+    model: Autoencoder,
+    data: Data,
+    objective: Mapping[str, Any] | str | None,
+    settings: Mapping[str, Any],
+    seed: int,
+) -> Config:
+    """The configuration of a model's training: its recipe's, with what the user gives laid over it.
+
+    A model that no recipe made, or that was changed since, has none; its objective is the ELBO if nobody gives another.
+    """
+    origin = {"source": FROM_PYTHON, **data.origin, "binarize": data.spec.binarize}
+    built = model.built
+    if built is None:
+        return config_by_hand(origin, objective or "elbo", settings, seed)
+    over = {"data": origin, "model": built.settings, "train": settings, "seed": seed}
+    config = resolve(built.recipe, data, over | ({"objective": objective} if objective else {}), "fit")
+    if config.model == built.config and describe(model, "model") == built.parts:
+        return config
+    return config.model_copy(update={"recipe": BY_HAND, "model": None})
 
 
 def described(objective: AnyObjective) -> dict[str, Any] | None:

@@ -17,16 +17,15 @@ from reparam.data import Data, DataSpec, load_data
 from reparam.errors import ConfigError, PartError, RefusedError, RunError, nearest
 from reparam.files import locked
 from reparam.models import Autoencoder
-from reparam.objectives import ELBO, AnyObjective
+from reparam.objectives import AnyObjective
 from reparam.processes import Processes, joined
 from reparam.recipes import default_epochs
 from reparam.rng import seeded
 from reparam.runs.film import Film
 from reparam.runs.record import Run
 from reparam.runs.settings import (
-    FROM_PYTHON,
     choose_device,
-    config_by_hand,
+    config_of,
     described,
     own_data,
     prepare,
@@ -109,44 +108,46 @@ def fit(
     progress: Progressed | None = None,
     **settings: Any,
 ) -> Run:
-    """Trains a model that was put together by hand.
+    """Trains a model that was put together by hand, or by :func:`reparam.build`.
 
     Args:
         model: Any model that fills a Trace; trained in place.
         data: Data, or anything :func:`~reparam.load_data` reads; grey values are binarised afresh in each epoch where
             the model needs it.
-        objective: An objective; or its name, or ``{"kind": name, ...}`` with its settings, as in config.yaml. The ELBO
-            when None.
+        objective: An objective; or its name, or ``{"kind": name, ...}`` with its settings, as in config.yaml. When None
+            that of the recipe that built the model, or else the ELBO.
         out: The run folder; None keeps the run in memory.
         seed: Every draw follows from it.
         device: auto, cpu, cuda or mps.
         progress: Called with each row of metrics and the total number of steps.
-        **settings: Fields of :class:`~reparam.training.TrainSettings`, such as ``epochs=20``.
+        **settings: Fields of :class:`~reparam.training.TrainSettings`, such as ``epochs=20``; the others are
+            those of the recipe that built the model, or else the defaults there.
     Raises:
         ConfigError: if a setting is unknown or has a wrong value.
         DataError: if the data cannot be read.
     """
     chosen, data = choose_device(device), load_data(data)
-    if isinstance(objective, str | Mapping):
-        part = config_by_hand({}, objective, {}, seed).objective
-        assert part is not None
-        objective = build_objective(part, model, seed)
-    objective = objective or ELBO()
-    if not isinstance(objective, nn.Module):
-        raise ConfigError(f"fit: objective is {objective!r}, expected an objective such as ELBO(), or its name.")
     known = {field.name for field in fields(TrainSettings)}
     for name in settings:
         if name not in known:
             raise ConfigError(f"fit: there is no setting {name!r}. {nearest(name, known)}")
     if model.binary and data.spec.effective_kind in ("levels", "unit"):
         data = data.binarized("dynamic")
-    origin = {"source": FROM_PYTHON, **data.origin, "binarize": data.spec.binarize}
-    config = config_by_hand(origin, described(objective), settings, seed)
+    if isinstance(objective, nn.Module):
+        own, told = objective, described(objective)
+        config = config_of(model, data, told, settings, seed)
+        config = config if told else config.model_copy(update={"objective": None})
+    elif objective is None or isinstance(objective, str | Mapping):
+        config = config_of(model, data, objective, settings, seed)
+        assert config.objective is not None
+        own = build_objective(config.objective, model, seed)
+    else:
+        raise ConfigError(f"fit: objective is {objective!r}, expected an objective such as ELBO(), or its name.")
     if config.train.epochs is None and config.train.max_minutes is None:
         epochs = default_epochs(len(data.train), config.train.batch_size)
         config = config.model_copy(update={"train": replace(config.train, epochs=epochs)})
     _start(model.cpu(), data, seed)
-    return _train(model.to(chosen), data.to(chosen), objective, config, out, progress)
+    return _train(model.to(chosen), data.to(chosen), own, config, out, progress)
 
 
 def _train(
