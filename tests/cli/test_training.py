@@ -66,7 +66,19 @@ def test_says_what_became_of_a_column_of_words(invoke: Invoke, tmp_path: Path) -
     answer = invoke(
         "train", "--data", tmp_path / "t.csv", "--epochs", 1, "--out", tmp_path / "run", "--no-report", *SMALL
     )
-    assert "t: rows of 2 values, real numbers, 4 classes (east, north, south, ...): 32 train" in answer.err
+    assert "t: rows of 2 values (a, b), real numbers, 4 classes (east, north, south, ...): 32 train" in answer.err
+
+
+def test_says_what_may_have_been_misread(invoke: Invoke, tmp_path: Path) -> None:
+    """A column of numbers that is called as labels are, and items that serve in all splits."""
+    (tmp_path / "t.csv").write_text("\n".join(["x,y", *(f"{i},{i * i % 97}" for i in range(60))]))
+    (tmp_path / "two.csv").write_text("a,b\n1,2\n3,4\n")
+    words = ("--epochs", 1, "--no-report", *SMALL)
+    many = invoke("train", "--data", tmp_path / "t.csv", "--out", tmp_path / "many", *words).err
+    assert "t: rows of 1 value (x), real numbers" in many
+    assert "classes are many for 40 rows: if the column is no class, give it another name" in many
+    few = invoke("train", "--data", tmp_path / "two.csv", "--out", tmp_path / "few", *words).err
+    assert "fewer than three examples serve in all splits: the test items are those that it trains on" in few
 
 
 def test_file_and_options(invoke: Invoke, tmp_path: Path) -> None:

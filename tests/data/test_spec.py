@@ -69,11 +69,12 @@ def test_unknown_labels_are_left_out() -> None:
 
 def test_picture_files_take_the_size_and_channels_of_the_model(tmp_path: Path) -> None:
     Image.fromarray(np.full((12, 10, 3), 200, dtype=np.uint8)).save(tmp_path / "photo.png")
-    items = load_items(tmp_path / "photo.png", spec=GREY)
+    items = load_items(tmp_path / "photo.png", spec=GREY)  # of the same proportions
     assert items.stored.shape == (1, 1, 6, 5)
     assert items.stored.unique().tolist() == [200]
     colour = DataSpec("colour", (3, 8, 8), "levels", 256, 255.0)
-    assert load_items(tmp_path / "photo.png", spec=colour).stored.shape == (1, 3, 8, 8)
+    with pytest.warns(UserWarning, match="scaled to cover 8x8 and cut"):
+        assert load_items(tmp_path / "photo.png", spec=colour).stored.shape == (1, 3, 8, 8)
 
 
 def test_arrays_of_another_shape_are_refused_unless_a_size_is_given() -> None:

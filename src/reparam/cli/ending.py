@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reparam.cli.console import print_json, print_line, print_table, say
-from reparam.cli.options import Reporting
+from reparam.cli.options import RELIABLE, Reporting
 from reparam.cli.progress import CountingProgress
 from reparam.launch import speaks
 from reparam.report import write_report
@@ -27,8 +27,6 @@ def conclude(run: Run, folder: Path, common: Reporting, report: bool = True) -> 
     """
     if not speaks():
         return
-    if run.spec.binarize != "none":
-        say(f"grey values are made binary ({run.spec.binarize}) for this likelihood")
     each = f", {SAMPLES} samples each for log p(x)" if "nll" in run.model.judged_by else ""
     if unbalanced := balance(run.metrics, run.config.model_dump()):
         say(unbalanced)
@@ -50,6 +48,7 @@ def print_numbers(evaluation: dict[str, Any], *, stderr: bool = False) -> None:
     heading = f"{evaluation['split']} split, {evaluation['n']:,} items"
     print_table((heading, "value", "unit"), rows, numbers=(1,), stderr=stderr)
     if (draws := evaluation.get("nll_samples", 1)) > 1 and (worth := evaluation.get("nll_ess")):
-        print_line(f"log p(x): {draws:,} draws for each item, worth {worth:.1f} independent ones", stderr=stderr)
+        loose = "" if worth >= RELIABLE else ": a loose lower bound, whose error is larger than stated; raise --samples"
+        print_line(f"log p(x): {draws:,} draws for each item, worth {worth:.1f} independent ones{loose}", stderr=stderr)
     for name, reason in refusals(evaluation).items():
         print_line(f"no {'log p(x)' if name == 'nll' else name}: {reason}", stderr=stderr)

@@ -10,6 +10,8 @@ from reparam.data.catalogue import is_named
 from reparam.launch import speaks
 
 FIRST, LONGEST_NAME = 3, 20
+SHOWN = 8  # so many columns are named
+MANY, SHARE = 20, 10  # classes, and examples of each, below which they are hardly classes
 GUESSED = (".npy", ".npz", ".mat", ".parquet")  # arrays, whose axes and values may be other ones
 
 
@@ -26,6 +28,14 @@ def say_how_read(data: Data) -> None:
         say(f"{data.spec.name}: {'; '.join(map(observation, data.spec.observations))}: {sizes}")
         return
     say(f"{data.spec.name}: {examples(data.spec)}, {values(data.spec)}{classes(data.spec)}: {sizes}{mend}")
+    if len(data.train) == len(data.test) == 1 or data.train.stored is data.test.stored:
+        say("fewer than three examples serve in all splits: the test items are those that it trains on")
+    many = len(data.spec.classes)
+    if len(data.spec.shape) == 1 and many > MANY and SHARE * many > len(data.train):
+        say(
+            f"{many:,} classes are many for {len(data.train):,} rows: if the column is no class, give it another name "
+            "than label, class, target, y or group, or, where it is the only text, write it as numbers"
+        )
 
 
 def observation(one: Observation) -> str:
@@ -40,7 +50,8 @@ def examples(spec: DataSpec) -> str:
     """What one example is."""
     extent = "x".join(map(str, spec.shape[1:]))
     if len(spec.shape) == 1:
-        return f"rows of {spec.shape[0]} values"
+        named = f" ({', '.join(spec.columns)})" if 0 < len(spec.columns) <= SHOWN else ""
+        return f"rows of {spec.shape[0]} value{'s' * (spec.shape[0] > 1)}{named}"
     if len(spec.shape) == 2:
         return f"signals of {extent} values, channels: {spec.shape[0]}"
     return f"pictures of {extent}, channels: {spec.shape[0]}"
@@ -48,12 +59,9 @@ def examples(spec: DataSpec) -> str:
 
 def values(spec: DataSpec) -> str:
     """What the values are."""
-    return {
-        "binary": "0 or 1",
-        "levels": f"{spec.levels} levels",
-        "unit": "in [0, 1]",
-        "real": "real numbers",
-    }[spec.kind]
+    found = {"binary": "0 or 1", "levels": f"{spec.levels} levels", "unit": "in [0, 1]", "real": "real numbers"}
+    made = "" if spec.binarize == "none" else f", made 0 or 1 for this likelihood ({spec.binarize})"
+    return found[spec.kind] + made
 
 
 def classes(spec: DataSpec) -> str:

@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reparam.cli.console import print_json, print_line, print_table
-from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, SplitName, Whole, require_positive
+from reparam.cli.options import (
+    RELIABLE,
+    REPORTING,
+    OutPath,
+    Reports,
+    RunPath,
+    Source,
+    SplitName,
+    Whole,
+    require_positive,
+)
 
 if TYPE_CHECKING:
     from reparam.data import Split
     from reparam.evaluation import Likelihoods
-
-
-RELIABLE = 10  # effective samples
 
 
 def score(

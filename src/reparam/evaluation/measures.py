@@ -16,6 +16,7 @@ from reparam.rng import seeded
 from reparam.shapes import is_image, numel
 
 ACTIVE = 0.01
+DRAWS, MOST_DRAWS = 2_000, 100
 
 
 def active_units(codes: Tensor) -> int:
@@ -27,23 +28,30 @@ def active_units(codes: Tensor) -> int:
     return int((codes.var(0, correction=0) > ACTIVE).sum()) if len(codes) > 1 else 0
 
 
-def elbo(judged: Judged) -> dict[str, Any]:
-    """ELBO and its two terms with one draw of z per example; KL and activity per latent dimension; KL per group.
+def repeats(count: int) -> int:
+    """Draws of z for each of so many examples."""
+    return max(1, min(MOST_DRAWS, math.ceil(DRAWS / count)))
 
-    Where z is made of codes, how many of them are used.
+
+def elbo(judged: Judged) -> dict[str, Any]:
+    """ELBO and its two terms; KL and activity per latent dimension; KL per group.
+
+    One draw of z per example, or as many as give :data:`DRAWS` in all where there are fewer examples, so that few of
+    them do not leave the noise of the draws. Where z is made of codes, how many of them are used.
     """
     model = judged.model
     bounds, rate, groups, dims, means = [], [], [], [], []
     density, discrete, use = True, False, CodeUse()
     with seeded(judged.seed, "elbo"):
         for batch in judged.batches():
-            trace = model.trace(batch.x, samples=1, **batch.named)
+            traces = [model.trace(batch.x, samples=1, **batch.named) for _ in range(repeats(len(judged.split)))]
+            trace = traces[0]
             discrete = is_discrete(trace.p_x)
             density = trace.p_z is not None and is_density(trace.p_x) and is_density(trace.q)
-            bounds.append(trace.elbo)
-            rate.append(trace.rate)
-            groups.append(trace.kl[0])
-            dims.append(trace.kl[0] if trace.kl_dims is None else trace.kl_dims[0])
+            bounds.append(torch.stack([one.elbo for one in traces]).mean(0))
+            rate.append(torch.stack([one.rate for one in traces]).mean(0))
+            groups.append(torch.stack([one.kl[0] for one in traces]).mean(0))
+            dims.append(torch.stack([one.kl[0] if one.kl_dims is None else one.kl_dims[0] for one in traces]).mean(0))
             means.append(trace.q.mean)
             use.add(trace.q)
     all_bounds, all_rate = torch.cat(bounds), torch.cat(rate)
