@@ -30,7 +30,7 @@ BATCH = 64
 
 
 class WithoutLatents(nn.Module):
-    """The rooms of a sequential VAE with z = 0 at each step: a recurrent network with the same likelihood."""
+    """The networks of a sequential VAE with z = 0 at each step: a recurrent network with the same likelihood."""
 
     def __init__(self, model: SequentialVAE) -> None:
         super().__init__()
@@ -45,12 +45,12 @@ class WithoutLatents(nn.Module):
         mask = model.mask(**batch.pick(model.conditions)).expand(len(values), -1)
         longest = int(mask.sum(1).max())
         values, mask = values[:, :longest], mask[:, :longest]
-        phi, dynamics = model.rooms.features(values), model.dynamics
+        phi, dynamics = model.networks.features(values), model.dynamics
         state, read = dynamics.begin(len(values), phi), []
-        for t in range(longest):
+        for seen in phi.unbind(1):
             read.append(torch.cat([state.z, state.h], -1))
-            state = dynamics.advance(state, phi[:, t], torch.zeros_like(state.z))
-        return (model.rooms.decoded(torch.stack(read, 1)).log_prob(values) * mask).sum(1)
+            state = dynamics.advance(state, seen, torch.zeros_like(state.z))
+        return (model.networks.decoded(torch.stack(read, 1)).log_prob(values) * mask).sum(1)
 
 
 def size(weights: Any) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from reparam.cli.console import say
-from reparam.data import Data, DataSpec, Observation
+from reparam.data import Data, DataSpec, Observation, Split
 from reparam.data.catalogue import is_named
 from reparam.launch import speaks
 
 FIRST, LONGEST_NAME = 3, 20
+FEWEST = 3  # examples that can be divided
 SHOWN = 8  # so many columns are named
 MANY, SHARE = 20, 10  # classes, and examples of each, below which they are hardly classes
 GUESSED = (".npy", ".npz", ".mat", ".parquet")  # arrays, whose axes and values may be other ones
@@ -28,7 +29,7 @@ def say_how_read(data: Data) -> None:
         say(f"{data.spec.name}: {'; '.join(map(observation, data.spec.observations))}: {sizes}")
         return
     say(f"{data.spec.name}: {examples(data.spec)}, {values(data.spec)}{classes(data.spec)}: {sizes}{mend}")
-    if len(data.train) == len(data.test) == 1 or data.train.stored is data.test.stored:
+    if isinstance(data.train, Split) and len(data.train) < FEWEST and data.train.stored.equal(data.test.stored):
         say("fewer than three examples serve in all splits: the test items are those that it trains on")
     many = len(data.spec.classes)
     if len(data.spec.shape) == 1 and many > MANY and SHARE * many > len(data.train):

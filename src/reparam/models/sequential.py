@@ -245,16 +245,17 @@ class SequentialVAE(Autoencoder):
         def each(values: Tensor) -> Tensor:
             return values.expand(particles, *values.shape).reshape(-1, *values.shape[1:])
 
-        for t in range(q.mask.shape[1]):
+        steps = zip(*(values.unbind(1) for values in (q.seen, q.phi, q.values, q.mask)), strict=True)
+        for seen, phi, value, there in steps:
             context = dynamics.context(state)
-            p, own = dynamics.prior(context), dynamics.posterior(each(q.seen[:, t]), context)
+            p, own = dynamics.prior(context), dynamics.posterior(each(seen), context)
             with per_example(1):
                 draws = torch.randn(particles, count, self.step_dim, dtype=q.phi.dtype, device=q.phi.device)
             z = own.loc + own.scale * draws.reshape(particles * count, -1)
             p_x = self.networks.decoded(torch.cat([z, state.h], -1))
-            step = p_x.log_prob(each(q.values[:, t])) + (p.log_prob(z) - own.log_prob(z)).sum(-1)
-            log_w = log_w + step.reshape(particles, count) * q.mask[:, t]
-            state = dynamics.advance(state, each(q.phi[:, t]), z)
+            step = p_x.log_prob(each(value)) + (p.log_prob(z) - own.log_prob(z)).sum(-1)
+            log_w = log_w + step.reshape(particles, count) * there
+            state = dynamics.advance(state, each(phi), z)
             if resample_below:
                 state, log_w, total = _resampled(state, log_w, total, resample_below)
         return total + log_w.logsumexp(0) - math.log(particles)

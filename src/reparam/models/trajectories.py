@@ -88,9 +88,10 @@ class Trajectory(Distribution):
         dynamics, size = self.networks.dynamics, self.networks.dynamics.step_dim
         rows = samples * len(self.mask)
         state, contexts, codes, found = dynamics.begin(rows, self.phi), [], [], []
-        for t in range(self.mask.shape[1]):
+        # taken apart at once: the gradient of x[:, t] is as large as x, at each of the steps
+        for t, (seen, phi) in enumerate(zip(self.seen.unbind(1), self.phi.unbind(1), strict=True)):
             context = dynamics.context(state)
-            q = dynamics.posterior(self._rows(self.seen[:, t], samples), context)
+            q = dynamics.posterior(self._rows(seen, samples), context)
             if noise is None:
                 draws = self.phi.new_zeros(samples, len(self.mask), size)
                 z = q.loc + q.scale * (draws.normal_() if drawn else draws).reshape(rows, size)
@@ -100,7 +101,7 @@ class Trajectory(Distribution):
             contexts.append(context)
             codes.append(torch.cat([z, state.h], -1))
             found.append(torch.cat([q.loc, q.scale], -1))
-            state = dynamics.advance(state, self._rows(self.phi[:, t], samples), z)
+            state = dynamics.advance(state, self._rows(phi, samples), z)
         inputs = self._stacked(codes, samples)
         p = dynamics.prior(self._stacked(contexts, samples))
         loc, scale = self._stacked(found, samples).chunk(2, -1)
@@ -212,11 +213,11 @@ class Unrolled(Distribution):
         phi = self.networks.features(steps)
         phi = phi.expand(*lead, *phi.shape[-2:]).reshape(-1, *phi.shape[-2:])
         state, inputs = dynamics.begin(len(noise), noise), []
-        for t in range(noise.shape[1]):
+        for own, seen in zip(noise.unbind(1), phi.unbind(1), strict=True):
             p = dynamics.prior(dynamics.context(state))
-            z = p.loc + p.scale * noise[:, t]
+            z = p.loc + p.scale * own
             inputs.append(torch.cat([z, state.h], -1))
-            state = dynamics.advance(state, phi[:, t], z)
+            state = dynamics.advance(state, seen, z)
         read = torch.stack(inputs, 1)
         p_x = self.networks.decoded(read.reshape(*lead, *read.shape[1:]))
         return (p_x.log_prob(steps) * self.mask).sum(-1)
