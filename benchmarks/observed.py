@@ -6,7 +6,8 @@
     python benchmarks/observed.py --table cells --minutes 1 --seeds 0,1,2
 
 - labels: MNIST with 100 labels. The share of test digits whose class is told right: by q(h|d) of a hybrid VAE, by its
-  p(h|z), and by the network of q(h|d) trained on the 100 labels alone.
+  p(h|z), by the network of q(h|d) trained on the 100 labels alone, and by M1+M2: the recipe ``m2`` on the codes of a
+  VAE of the pictures.
 - joints: ``arm``, 20,000 training pictures with the joints of one in ten known. The error of the joints on test
   pictures: of the network of q(h|d) trained on all joints, on the known tenth alone, and in a hybrid VAE; and log p(d)
   of test pictures by the hybrid VAE and by a VAE of pictures alone with the same networks and sigma.
@@ -29,13 +30,14 @@ from torch import Tensor
 import reparam
 from reparam.data import Batch, Data, Split, hide
 from reparam.latents import complete
-from reparam.models import HybridVAE
+from reparam.models import HybridVAE, SemiSupervisedVAE
 from reparam.rng import seeded
 from reparam.runs import train
 
 BATCH = 250
 RECIPES = ("mvae", "mmvae", "mopoe-vae", "hybrid-vae")
 JOINTS, TEST = 20_000, 2_500
+USED = 0.1  # spread of a latent dimension that the data use
 SHORT: dict[str, Any] = {"tensorboard": False}
 NETWORKS: dict[str, Any] = {
     "encoders": {"x": {"kind": "mlp", "hidden_dims": [500]}},
@@ -107,16 +109,45 @@ def labels(minutes: float, seed: int, out: Path | None) -> list[dict[str, Any]]:
     rows.append(
         {"model": "hybrid-vae, p(h given z)", "seed": seed, "accuracy": right(told(run.model, hidden)[:, place])}
     )
+    return [*rows, *stacked(minutes, seed)]
+
+
+def stacked(minutes: float, seed: int) -> list[dict[str, Any]]:
+    """The rows of M1+M2: a VAE of the pictures, and the semi-supervised VAE of its codes, half of the time each."""
+    over = {"seed": seed, "train": SHORT | {"max_minutes": minutes / 2}}
+    pictures, codes = binary_arrays(), {}
+    first = train("vae", over, data=reparam.load_data(pictures, name="mnist", seed=seed)).model
+    for name in ("train", "validation", "test"):
+        parts = pictures[f"x_{name}"].split(BATCH)
+        codes[name] = torch.cat([first.encode(part.reshape(-1, *first.data_shape).float()) for part in parts])
+    used = codes["train"].std(0) > USED
+    codes = {name: values[:, used] for name, values in codes.items()}
+    arrays = {f"x_{name}": values for name, values in codes.items()}
+    arrays |= {name: values for name, values in pictures.items() if name.startswith("y_")}
+    data = reparam.load_data(arrays, name="codes", labelled=100, seed=seed)
+    second = train("m2", over | {"model": {"latent_dim": 12, "alpha": 1000.0}}, data=data).model
+    assert isinstance(second, SemiSupervisedVAE)
+    rows: list[dict[str, Any]] = []
+    for name in ("validation", "test"):
+        with torch.no_grad():
+            scores = torch.cat([second.class_logits(part) for part in codes[name].split(BATCH)])
+        found = (scores.argmax(1) == pictures[f"y_{name}"]).double().mean().item()
+        rows.append({"model": f"M1+M2, {name}", "seed": seed, "accuracy": found})
     return rows
 
 
-def binary_digits(seed: int) -> Data:
-    """MNIST, 1 where it is at least one half, beside its classes, of which 100 are known in training."""
+def binary_arrays() -> dict[str, Tensor]:
+    """Pictures of MNIST, 1 where it is at least one half, and classes, by split."""
     digits, arrays = reparam.load_data("mnist"), {}
     for name in ("train", "validation", "test"):
         split = digits.split(name)
         arrays |= {f"x_{name}": (split.stored > 127).to(torch.uint8), f"y_{name}": split.named["labels"]}
-    return reparam.load_data(arrays, name="mnist", observations=("x", "labels"), labelled=100, seed=seed)
+    return arrays
+
+
+def binary_digits(seed: int) -> Data:
+    """MNIST made binary, beside its classes, of which 100 are known in training."""
+    return reparam.load_data(binary_arrays(), name="mnist", observations=("x", "labels"), labelled=100, seed=seed)
 
 
 def joints(minutes: float, seed: int, out: Path | None) -> list[dict[str, Any]]:
@@ -203,6 +234,7 @@ def neighbours(given: Tensor, seen: Tensor, k: int = 10) -> Tensor:
 
 TABLES = {
     "labels": labels,
+    "stacked": lambda minutes, seed, _: stacked(minutes, seed),
     "joints": joints,
     "views": partial(views, "mfeat"),
     "cells": partial(views, "single-cell"),

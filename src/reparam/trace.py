@@ -51,8 +51,20 @@ class Trace:
         self._late = {"kl": kl, "log_q": log_q, "log_p_z": log_p_z, "log_p_x": log_p_x}
 
     def _read(self, name: str) -> Tensor:
+        """A quantity, which must have one value for each draw: others would be broadcast without a word.
+
+        Raises:
+            ShapeError: if it has not.
+        """
         late = self._late[name]
-        return late if isinstance(late, Tensor) else late()
+        found = late if isinstance(late, Tensor) else late()
+        if found.shape[: found.ndim - (name == "kl")] != self.z.shape[:2]:
+            wanted = "(K, B, groups)" if name == "kl" else "(K, B)"
+            raise ShapeError(
+                f"Trace: {name} is {tuple(found.shape)}, expected {wanted} with K={self.z.shape[0]} draws of "
+                f"B={self.z.shape[1]} examples. Give distributions their event: Independent(Normal(loc, scale), 1)."
+            )
+        return found
 
     @cached_property
     def kl(self) -> Float[Tensor, "K B G"]:

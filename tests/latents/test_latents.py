@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Laplace, MixtureSameFamily, Normal
 
 from reparam.distributions import PointMass
-from reparam.errors import PartError, RefusedError, ShapeError, UnknownNameError
+from reparam.errors import DataError, PartError, RefusedError, ShapeError, UnknownNameError
 from reparam.latents import decoded_means, grid, interpolate, posterior_means, project, traverse
 from reparam.priors import LaplacePrior, NormalPrior
 from reparam.recipes import build
+from tests.contracts.members import tiny_data
 
 
 class Rulers(nn.Module):
@@ -273,3 +274,18 @@ def test_more_dimensions_than_codes_have_the_same_principal_axes(monkeypatch: py
     assert torch.allclose(first.points, second.points, atol=1e-9)  # eigenvectors of two matrices, float64
     assert project(codes[:2]).points[:, 1].abs().max() < 1e-9  # two codes span one axis
     assert not project(codes[:1]).points.any()
+
+
+def test_traversals_go_by_the_mean_and_spread_of_any_prior() -> None:
+    """A mixture's are those of the whole; where nothing is known of them, 0 and 1."""
+    data = tiny_data("real", (4,))
+    model = build("vae", data, latent_dim=2, prior={"kind": "mixture", "components": 3}).eval()
+    p_z = model.p_z()
+    way = torch.tensor([-3.0, 0.0, 3.0])
+    z = torch.stack([p_z.mean[0] + way * p_z.stddev[0], p_z.mean[1].expand(3)], 1)
+    assert torch.allclose(traverse(model, dims=[0], steps=3, span=3.0)[0], model.decode(z).mean, atol=1e-5)
+
+
+def test_a_shape_is_no_data() -> None:
+    with pytest.raises(DataError, match=r"build: \(1, 28, 28\) are numbers, not data"):
+        build("vae", (1, 28, 28))

@@ -333,3 +333,26 @@ class TestFit:
         x = torch.randn(3, 4)
         assert model.reconstruct(x).shape == (3, 4)
         assert (model.latent_dim, model.data_shape, model.conditions) == (2, (4,), ())
+
+
+class Joined(Prior):
+    """A Normal without its event: one density for each dimension, where one for each code was asked for."""
+
+    def forward(self, infer: Any = None) -> torch.distributions.Distribution:
+        return torch.distributions.Normal(torch.zeros(self.latent_dim), torch.ones(self.latent_dim))
+
+
+def test_a_density_of_another_shape_is_refused() -> None:
+    """Also where there are as many examples as dimensions, so that it would be broadcast without a word."""
+    one = build("vae", tiny_data("real", (5,)), latent_dim=4, kl="sampled")
+    own = VAE(one.encoder, one.posterior, Joined(4), one.decoder, one.likelihood, kl="sampled")
+    with pytest.raises(ShapeError, match=r"is \(1, 4, 4\), expected .* Give distributions their event"):
+        own.trace(torch.randn(4, 5)).log_p_z  # noqa: B018
+
+
+def test_calling_a_model_traces_it() -> None:
+    one, x = build("vae", tiny_data("real", (5,))).eval(), torch.randn(3, 5)
+    reseed(0)
+    traced = one.trace(x, samples=2)
+    reseed(0)
+    assert torch.equal(one(x, samples=2).z, traced.z)

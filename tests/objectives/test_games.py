@@ -12,6 +12,7 @@ from reparam.data import Batch, load_data
 from reparam.errors import PartError, RefusedError
 from reparam.networks import ClassCondition, Discriminator, Seen, bounded, squared_slope
 from reparam.objectives import (
+    ELBO,
     CriticSettings,
     CVAEGANGame,
     FeatureMatchingGame,
@@ -138,7 +139,7 @@ def test_units_of_the_data_change_nothing(kind: str) -> None:
 def test_an_implicit_model_is_trained_by_a_game_that_its_critic_hears() -> None:
     gan = build("gan", torch.rand(40, 4))
     with pytest.raises(RefusedError, match="ELBO reads codes of examples, and a ImplicitModel has no encoder"):
-        fit(gan, torch.rand(40, 4), epochs=1, device="cpu")
+        fit(gan, torch.rand(40, 4), ELBO(), epochs=1, device="cpu")
     with pytest.raises(PartError, match="only its critic teaches a GAN"):
         GANGame((4,), critic=CriticSettings(start=0.5))
     with pytest.raises(RefusedError, match="told labels, of which the critic hears nothing"):

@@ -40,9 +40,9 @@ def traverse(
     Args:
         model: Answers ``infer`` and ``decode``.
         anchor: The item whose posterior mean stays fixed in the other dimensions. Without it they stay at the
-            prior's mean, 0 for most (at the mean of ``codes``, where these are given).
+            prior's mean, 0 where that has no closed form (at the mean of ``codes``, where these are given).
         dims: Which dimensions, in this order; all where not given.
-        span: How far to go to either side (s), in standard deviations of a Normal prior.
+        span: How far to go to either side (s), in standard deviations of the prior.
         steps: Number of pictures for each dimension; an odd number has the middle in it.
         codes: Codes of data, (N, L), that set the middle and the scale instead of the prior.
 
@@ -75,7 +75,7 @@ def _moments(codes: Float[Tensor, "N L"]) -> tuple[Float[Tensor, " L"], Float[Te
 
 
 def _middle(model: HasLatents) -> tuple[Float[Tensor, " L"], Float[Tensor, " L"]]:
-    """Mean and spread of a Normal prior, given what the model was told; 0 and 1 for other priors and none.
+    """Mean and spread of the prior, given what the model was told; 0 and 1 where it has none in closed form.
 
     Beside choices, bounded numbers keep to their range.
     """
@@ -86,6 +86,11 @@ def _middle(model: HasLatents) -> tuple[Float[Tensor, " L"], Float[Tensor, " L"]
     if isinstance(p_z, Independent) and type(p_z.base_dist) is Normal:
         own = p_z.base_dist
         return own.loc.reshape(-1, len(zero))[0], own.scale.reshape(-1, len(zero))[0]
+    try:
+        if p_z is not None and getattr(model, "space", EUCLIDEAN) is EUCLIDEAN:
+            return p_z.mean.reshape(-1, len(zero))[0], p_z.stddev.reshape(-1, len(zero))[0]
+    except (NotImplementedError, RefusedError):
+        pass
     return zero, torch.ones_like(zero)
 
 

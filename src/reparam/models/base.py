@@ -107,6 +107,10 @@ class Autoencoder(nn.Module, ABC):
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
         """p(x|z): batch (*N), event ``data_shape``."""
 
+    def forward(self, x: Float[Tensor, "..."], samples: int = 1, **named: Any) -> Trace:
+        """``model(x)`` is :meth:`trace`."""
+        return self.trace(x, samples, **named)
+
     def filtered(
         self, x: Float[Tensor, "B ..."], particles: int, resample_below: float = 0.5, **named: Any
     ) -> Float[Tensor, " B"]:

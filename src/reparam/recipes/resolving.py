@@ -9,6 +9,7 @@ from reparam.composing import build_model, describe
 from reparam.config import Config, merged, parse_config, with_networks
 from reparam.data import Data, load_data
 from reparam.data.records import Binarize
+from reparam.errors import DataError
 from reparam.model_config import AnyModel
 from reparam.models import Autoencoder
 from reparam.recipes.building import DECAY, Values
@@ -117,6 +118,8 @@ def build(name: str, data: Any, **settings: Any) -> Autoencoder:
         ConfigError: if a setting is unknown or has a wrong value.
     """
     require_recipe(name)
+    if isinstance(data, tuple) and data and all(type(one) is int for one in data):
+        raise DataError(f"build: {data} are numbers, not data. For a shape give an example: torch.zeros(1, *{data}).")
     data = load_data(data)
     config = resolve(name, data, {"model": settings})
     assert config.model is not None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from reparam import store
@@ -210,7 +211,9 @@ def _merged(kept: Mapping[str, Any], found: Mapping[str, Any], metrics: set[str]
     return {**{key: value for key, value in kept.items() if not is_of(key, metrics)}, **found}
 
 
-def open_run(path: Path | str, device: str = "auto", data: Any = None, *, trust_code: bool = False) -> Run:
+def open_run(
+    path: Path | str, device: str | torch.device = "auto", data: Any = None, *, trust_code: bool = False
+) -> Run:
     """A run from its folder, or from its model folder, to judge and use its model.
 
     A model folder that lies in no run (from :func:`reparam.save`) gives a run without a folder: nothing is written.
@@ -229,7 +232,7 @@ def open_run(path: Path | str, device: str = "auto", data: Any = None, *, trust_
         return _opened(Path(path), device, data)
 
 
-def _opened(folder: Path, device: str, data: Any) -> Run:
+def _opened(folder: Path, device: str | torch.device, data: Any) -> Run:
     """A run from its folder."""
     model, spec = store.load_with_spec(folder, choose_device(device))
     if spec is None:

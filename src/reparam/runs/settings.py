@@ -39,13 +39,14 @@ def write_text(path: Path, text: str) -> None:
         aside.write_text(text)
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str | torch.device) -> torch.device:
     """``auto`` takes a GPU where there is one; of the processes that ``torchrun`` started, each takes its own.
 
     Raises:
         UnknownNameError: if the name is none of auto, cpu, cuda, mps.
         RunError: if that device is not here.
     """
+    name = name.type if isinstance(name, torch.device) else name
     if name not in DEVICES:
         raise UnknownNameError(f"There is no device {name!r}. {nearest(name, DEVICES)}")
     here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}

@@ -48,7 +48,7 @@ def train(
     *,
     out: Path | str | None = None,
     data: Any = None,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     progress: Progressed | None = None,
     loaded: Callable[[Data], None] | None = None,
     origin: str = "settings",
@@ -104,7 +104,7 @@ def fit(
     *,
     out: Path | str | None = None,
     seed: int = 0,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     progress: Progressed | None = None,
     **settings: Any,
 ) -> Run:
@@ -276,7 +276,7 @@ def resume(
     data: Any = None,
     objective: AnyObjective | None = None,
     model: Autoencoder | None = None,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     progress: Progressed | None = None,
     trust_code: bool = False,
 ) -> Run:
