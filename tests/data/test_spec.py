@@ -91,3 +91,18 @@ def test_values_out_of_range_are_refused() -> None:
         load_items(pictures() - 300.0, spec=GREY)
     with pytest.raises(DataError, match="the model was made for"):
         load_data(pictures(), spec=GREY, binarize="dynamic")
+
+
+def test_shorter_sequences_are_as_long_as_the_models() -> None:
+    """With zeros behind their ends, and their own lengths; longer ones are refused."""
+    rng = np.random.default_rng(0)
+    known = load_data([rng.normal(size=(2, t)) for t in (4, 6, 9, 9, 5, 7, 8, 3)]).spec
+    short = [rng.normal(size=(2, t)) for t in (5, 3)]
+    items = load_items(short, spec=known).batch(slice(None))
+    assert items.named["lengths"].flatten().tolist() == [5, 3]
+    assert np.allclose(items.x[1, :, :3], short[1])
+    assert items.x.shape == (2, 2, 9)
+    assert not items.x[1, :, 3:].any()
+    assert load_items([short[0]] * 2, spec=known).named["lengths"].tolist() == [[5], [5]]
+    with pytest.raises(ShapeError, match="the model needs examples of 2x9"):
+        load_items([rng.normal(size=(2, 12)), short[0]], spec=known)

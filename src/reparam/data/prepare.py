@@ -13,6 +13,7 @@ import torch
 from reparam.data import images
 from reparam.data.raw import BYTES, REAL, SPLITS, Array, Raw, Scale, require_numbers
 from reparam.data.records import Data, DataSpec, Split
+from reparam.data.sequences import lengthened
 from reparam.data.values import arrange, as_stored, conform, hinted, in_order, measure, require_finite, shaped
 from reparam.errors import DataError, ShapeError
 from reparam.rng import generator
@@ -332,7 +333,7 @@ def prepared(raw: Raw, spec: DataSpec | None, size: tuple[int, int] | None) -> t
     """
     if raw.observations:  # in order, and of the model's kinds, since they were put side by side
         return joined(checked(raw)), raw
-    raw = checked(raw) if spec is None else hinted(checked(raw), spec)
+    raw = checked(raw) if spec is None else hinted(lengthened(checked(raw), spec), spec)
     if spec is None or size is not None:
         raw = settled(raw, size)
     if spec is not None:
