@@ -112,10 +112,6 @@ class GroupedVAE(WrappedVAE):
         )
         return Grouped(base, self.content_dim, members)
 
-    def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
-        self.require_taken(named)
-        return self.vae.decode(z)
-
     def trace(
         self,
         x: Float[Tensor, "..."],

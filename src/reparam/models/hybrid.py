@@ -121,10 +121,6 @@ class HybridVAE(WrappedVAE):
             self.guess.parameters(),
         )
 
-    def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
-        self.require_taken(named)
-        return self.vae.decode(z)
-
     def p_z(self, **named: Any) -> Distribution:
         return self.vae.p_z()
 

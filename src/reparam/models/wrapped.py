@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from reparam.distributions.noise import gumbel
 from reparam.likelihoods import Likelihood
@@ -42,6 +43,10 @@ class WrappedVAE(Autoencoder):
 
     def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
         self.vae.start(x)
+
+    def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
+        self.require_taken(named)
+        return self.vae.decode(z)
 
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         """What moves q of the VAE."""
