@@ -29,7 +29,8 @@ def test_npz_with_splits(tmp_path: Path) -> None:
     np.savez_compressed(
         tmp_path / "a.npz", X_train=X, train_labels=np.arange(12) % 2, valid_data=X[:2], x_test=X[:3], notes=np.ones(7)
     )
-    data = load_data(tmp_path / "a.npz")
+    with pytest.warns(UserWarning, match=r"a\.npz: 'notes' is left out"):
+        data = load_data(tmp_path / "a.npz")
     assert [len(data.train), len(data.validation), len(data.test)] == [12, 2, 3]
     assert data.labels.tolist() == [0, 1] * 6
     assert data.spec.name == "a"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -148,7 +149,15 @@ def needed(name: str, keys: Iterable[str], wanted: tuple[str, ...] = ()) -> tupl
         if not own:
             raise
         played = {}
-    return tuple(dict.fromkeys([*played.values(), *own.values()]))
+    found = tuple(dict.fromkeys([*played.values(), *own.values()]))
+    unused = [key for key in keys if key not in found]
+    if unused and not wanted:  # who asks for observations has chosen
+        warnings.warn(
+            f"{name}: {some(unused)} {'is' if len(unused) == 1 else 'are'} left out. What is read is called x, labels, "
+            "attributes, factors or lengths, or is an observation that is asked for.",
+            stacklevel=3,
+        )
+    return found
 
 
 def by_role(name: str, arrays: Mapping[str, Array], wanted: tuple[str, ...] = ()) -> Raw:
