@@ -266,7 +266,11 @@ class Autoencoder(nn.Module, ABC):
 
     @torch.no_grad()
     def encode(self, x: Float[Tensor, "..."], draw: bool = False, **named: Any) -> Float[Tensor, "... L"]:
-        """The code of each example: the mean of q(z|x), or a draw from it."""
+        """The code of each example: the mean of q(z|x), or a draw from it.
+
+        Where q has no mean in closed form, what its posterior takes for one: of a flow where the mean of its base goes,
+        of a refined posterior the mean that it starts from.
+        """
         q = self.given(**named).infer(x)
         return q.sample() if draw else q.mean
 
