@@ -101,6 +101,8 @@ def test_mat(tmp_path: Path, compress: bool) -> None:
         ("0,1,2,3,4,5,0\n.1,.2,.3,.4,.5,.6,7\n", ("0", "1", "2", "3", "4", "5", "0"), (), 1),
         ('"a ""q""",b\r\n1,2\r\n\r\n3,4\r\n', ('a "q"', "b"), (), 2),
         ("\ufeffa,b\n1e-3,-2\n", ("a", "b"), (), 1),
+        ("age;height\n3;146,5\n4;-1,25\n", ("age", "height"), (), 2),
+        ("a,b,label\nTrue,False,x\nFalse,True,y\n", ("a", "b"), ("x", "y"), 2),
     ],
 )
 def test_csv(tmp_path: Path, content: str, columns: tuple[str, ...], classes: tuple[str, ...], rows: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from reparam.errors import DataError, MissingExtraError
 
 LABEL_COLUMNS = ("label", "class", "target", "y", "group")
 COUNTED_HEADER = 5
+DECIMAL_COMMA = re.compile(r"^([+-]?\d*),(\d+)$")
 MOST_COLUMNS = 100_000
+TRUTHS = ("true", "false")
 MISSING = ("", "na", "n/a", "nan", "null", "none")
 LONGEST_NAME = 1000
 
@@ -30,6 +33,11 @@ def is_number(cell: str) -> bool:
     return True
 
 
+def is_value(cell: str) -> bool:
+    """True for a number, and for True and False."""
+    return is_number(cell) or cell.lower() in TRUTHS
+
+
 def is_missing(cell: str) -> bool:
     """True for a cell that says that there is nothing."""
     return cell.lower() in MISSING
@@ -38,21 +46,24 @@ def is_missing(cell: str) -> bool:
 def has_header(rows: Sequence[Sequence[str]]) -> bool:
     """Guesses whether the first row names the columns.
 
-    It does if a column holds numbers below a first cell that is none, while no other first cell is a number; or if its
-    cells count up from 0 or 1, as pandas writes them.
+    It does if a column holds numbers (or True and False) below a first cell that is none, while no other first cell is
+    a number; if one of its cells is what labels are called; or if they count up from 0 or 1, as pandas writes them.
     """
     first, below = rows[0], rows[1:100]
     if len(first) > COUNTED_HEADER:
         counted = first[: len(first) - 1]  # the last one may name the labels
         if any(counted == [str(start + i) for i in range(len(counted))] for start in (0, 1)):
             return True
-    if any(is_number(cell) for cell in first):
+    if any(is_value(cell) for cell in first):
         return False
-    return not below or any(is_number(cell) for row in below for cell in row)
+    called = any(cell.lower() in LABEL_COLUMNS for cell in first)
+    return called or not below or any(is_value(cell) for row in below for cell in row)
 
 
 def read_csv(path: Path, wanted: Wanted) -> Raw:
     """A table of text, separated by commas, semicolons or tabs, plain or in gzip.
+
+    Where semicolons separate, a comma may stand for the decimal point, as spreadsheets write it in much of Europe.
 
     Raises:
         DataError: if it is empty or not text, or its rows differ in length.
@@ -64,6 +75,8 @@ def read_csv(path: Path, wanted: Wanted) -> Raw:
         rows = equal_rows(reader, str(path))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is not a text table ({reason(error)}). Save it as CSV in UTF-8.") from None
+    if separator == ";":
+        rows = [[DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in row] for row in rows]
     names: tuple[str, ...] = ()
     if has_header(rows):
         names, rows = tuple(rows[0]), rows[1:]
@@ -152,7 +165,7 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
 def truths(cells: Any) -> Array | None:
     """A column of True and False as 1 and 0, as data frames write them; None where there is something else."""
     words = [str(cell).lower() for cell in cells]
-    return np.array([word == "true" for word in words], np.float64) if {*words} <= {"true", "false"} else None
+    return np.array([word == "true" for word in words], np.float64) if {*words} <= {*TRUTHS} else None
 
 
 def label_array(cells: Any, path: str) -> Array:
