@@ -56,7 +56,6 @@ from reparam.weighing import affordable
 MOST_AXES = 8
 OneLatent = FlatConfig | SemiSupervisedConfig | GroupedConfig
 Decoding = OneLatent | ImplicitConfig
-Plain = str | int | float | bool | None | tuple | list | dict
 OF_CODES = ("grid", "codes")  # what a prior over codes takes from the posterior
 
 
@@ -305,13 +304,22 @@ def describe(part: Any, section: str) -> dict[str, Any]:
             value = describe(value, _seam(name, section))
         elif is_dataclass(value) and not isinstance(value, type):
             value = asdict(value)
-        elif not isinstance(value, Plain):
+        elif not _plain(value):
             raise PartError(
                 f"The {section} is a {cls.__name__}, whose argument {name!r} is a {type(value).__name__}; expected a "
                 "module or plain values, which a file can hold."
             )
         described[name] = list(value) if isinstance(value, tuple) else value
     return described
+
+
+def _plain(value: Any) -> bool:
+    """True for what a file of JSON gives back as it was; a mapping with a kind would come back as a part."""
+    if isinstance(value, dict):
+        return "kind" not in value and all(isinstance(key, str) and _plain(one) for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, str | int | float)
 
 
 def _seam(name: str, section: str) -> str:

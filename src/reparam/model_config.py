@@ -9,6 +9,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PydanticUserError,
     Tag,
     TypeAdapter,
     ValidationError,
@@ -18,7 +19,7 @@ from pydantic import (
 
 from reparam.distributions.kl import KLMethod
 from reparam.errors import PartError, ReparamError, nearest
-from reparam.parts import PARTS, SECTIONS, WRAPPERS, constructor, settings_of
+from reparam.parts import PARTS, SECTIONS, WRAPPERS, arguments, constructor, settings_of
 from reparam.reading import shown
 from reparam.trust import is_path
 
@@ -64,6 +65,8 @@ def checked_part(section: str, value: Any) -> Any:
             )
         try:
             checked[name] = TypeAdapter(_type_of(known[name])).validate_python(setting)
+        except PydanticUserError:  # of a class that pydantic knows nothing of
+            checked[name] = setting
         except ValidationError as error:
             faults = " or ".join(dict.fromkeys(sentence(fault) for fault in error.errors()))
             raise ValueError(f"{name}: {faults}") from None
@@ -93,7 +96,7 @@ def build_part(section: str, part: Part, context: Mapping[str, Any]) -> Any:
     Raises:
         PartError: from the constructor.
     """
-    accepted = inspect.signature(constructor(section, part.kind)).parameters
+    accepted = arguments(constructor(section, part.kind))
     known = {name: value for name, value in context.items() if name in accepted}
     given = known | part.settings
     lacking = [name for name, one in accepted.items() if one.default is one.empty and name not in given]

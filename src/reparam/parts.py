@@ -275,7 +275,12 @@ def constructor(section: str, kind: str) -> type:
     return PARTS[section][kind]
 
 
+def arguments(cls: type) -> dict[str, inspect.Parameter]:
+    """The arguments of a constructor that have a name."""
+    unnamed = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {name: one for name, one in inspect.signature(cls).parameters.items() if one.kind not in unnamed}
+
+
 def settings_of(section: str, kind: str) -> dict[str, inspect.Parameter]:
     """The settings a user can give to a part: its constructor's arguments less those the build fills in."""
-    parameters = inspect.signature(constructor(section, kind)).parameters
-    return {name: p for name, p in parameters.items() if name not in FROM_CONTEXT}
+    return {name: p for name, p in arguments(constructor(section, kind)).items() if name not in FROM_CONTEXT}

@@ -132,6 +132,8 @@ def load_with_spec(
             )
         with seeded("rebuild"):  # initial values are drawn and thrown away; the caller's generator stays as it is
             model = rebuild(content["model"], "model", stored(weights)) if into is None else into
+        if into is not None:
+            _require_fit(into, folder)
         if numel(model.data_shape) > MOST_VALUES or (spec and spec.shape != model.data_shape):
             raise ValueError(f"it is a model of examples of shape {str(model.data_shape)[:100]}")
         load_weights(model, folder)
@@ -151,8 +153,25 @@ def stored(weights: Path) -> int:
         return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - no mapping
 
 
+def _require_fit(model: nn.Module, folder: Path) -> None:
+    """Checks that a model takes the weights of a folder, before any of its own is lost.
+
+    Raises:
+        RunError: if it has others.
+    """
+    own = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+    with safe_open(folder / "weights.safetensors", framework="pt") as file:
+        held = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
+    if own != held:
+        wrong = min(name for name in {*own, *held} if own.get(name) != held.get(name))
+        raise RunError(
+            f"{folder}: the weights do not fit the given model ({wrong} is {held.get(wrong, 'not there')}, the model's "
+            f"{own.get(wrong, 'not there')}). Build it as it was."
+        )
+
+
 def load_weights(model: nn.Module, folder: Path) -> None:
-    """Loads the weights of a model folder, in the precision that they have there."""
+    """Loads the weights of a model folder; those of 64 bits make the model one of 64 bits."""
     weights = load_file(folder / "weights.safetensors")
     if any(weight.dtype == torch.float64 for weight in weights.values()):
         model.double()

@@ -21,6 +21,11 @@ def trusting(code: bool = True) -> Iterator[None]:
         _TRUSTED.reset(token)
 
 
+def trusted() -> bool:
+    """True within such a block."""
+    return _TRUSTED.get()
+
+
 def is_path(kind: str) -> bool:
     """True for ``package.module:Class``, the name of a class that is not in the table of parts."""
     return MARK in kind
@@ -30,12 +35,11 @@ def path_of(cls: type) -> str:
     """The import path of a class, under which :func:`imported` finds it again.
 
     Raises:
-        PartError: if it stands inside a function, where nobody can import it.
+        PartError: if it stands inside a function, a script or a notebook, where nobody can import it.
     """
-    if "<" in cls.__qualname__:
-        raise PartError(
-            f"{cls.__name__} is defined inside a function, where nobody finds it again. Define it in a module."
-        )
+    if "<" in cls.__qualname__ or cls.__module__ == "__main__":
+        where = "inside a function" if "<" in cls.__qualname__ else "in a script or a notebook"
+        raise PartError(f"{cls.__name__} is defined {where}, where nobody finds it again. Define it in a module.")
     return f"{cls.__module__}{MARK}{cls.__qualname__}"
 
 
@@ -43,11 +47,11 @@ def imported(path: str) -> type:
     """The class behind an import path, such as ``package.module:Class``.
 
     Raises:
-        RunError: if the caller did not say that code may be imported.
-        PartError: if there is no such class, or it is no ``nn.Module``.
+        RunError: if the caller did not say that code may be imported, there is no such class, or it is no
+            ``nn.Module``.
     """
     shown = path[:200]
-    if not _TRUSTED.get():
+    if not trusted():
         raise RunError(
             f"{shown!r} is code that does not come with reparam. If you trust it, and who wrote this, pass "
             "trust_code=True, on the command line --trust-code."
@@ -57,10 +61,10 @@ def imported(path: str) -> type:
         found: object = importlib.import_module(module)
         for word in name.split("."):
             found = getattr(found, word)
-    except Exception as error:  # a stranger's module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # a module may raise anything, or be a script
         reason = " ".join(str(error).split())[:200]
-        raise PartError(f"{shown!r} cannot be imported ({type(error).__name__}: {reason}).") from error
+        raise RunError(f"{shown!r} cannot be imported ({type(error).__name__}: {reason}).") from error
     kind: type = importlib.import_module("torch.nn").Module  # the command line reads this file before torch
     if not (isinstance(found, type) and issubclass(found, kind)):
-        raise PartError(f"{shown!r} is no class of torch modules. Name a class that is, as package.module:Class.")
+        raise RunError(f"{shown!r} is no class of torch modules. Name a class that is, as package.module:Class.")
     return found

@@ -14,6 +14,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
 
 from reparam.errors import PartError, ReparamError
+from reparam.trust import trusted
 
 T = TypeVar("T")
 
@@ -100,6 +101,17 @@ def affordable(build: Callable[[], T], weights: int | None = None) -> T:
             raise PartError(f"{str(error)[:LONGEST_SENTENCE]}...") from None
         raise
     except FAULTS as error:
-        reason = " ".join(str(error).split())[:200]
-        raise PartError(f"The model cannot be built ({type(error).__name__}: {reason}).") from error
-    return build()
+        if not trusted():  # code of the user's own may read values, which the meta device has not
+            raise unbuilt(error) from error
+    try:
+        return build()
+    except ReparamError:
+        raise
+    except FAULTS as error:
+        raise unbuilt(error) from error
+
+
+def unbuilt(error: Exception) -> PartError:
+    """What Python and torch said, in one sentence."""
+    reason = " ".join(str(error).split())[:200]
+    return PartError(f"The model cannot be built ({type(error).__name__}: {reason}).")

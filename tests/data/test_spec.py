@@ -73,7 +73,7 @@ def test_picture_files_take_the_size_and_channels_of_the_model(tmp_path: Path) -
     assert items.stored.shape == (1, 1, 6, 5)
     assert items.stored.unique().tolist() == [200]
     colour = DataSpec("colour", (3, 8, 8), "levels", 256, 255.0)
-    with pytest.warns(UserWarning, match="scaled to cover 8x8 and cut"):
+    with pytest.warns(UserWarning, match="cut at the edges: 1 of them, the first is"):
         assert load_items(tmp_path / "photo.png", spec=colour).stored.shape == (1, 3, 8, 8)
 
 

@@ -92,7 +92,7 @@ def test_a_large_batch_is_judged_by_what_each_is_told(monkeypatch: pytest.Monkey
         log_likelihood(vae, x, labels=2, num_samples=3)
 
 
-@pytest.mark.parametrize("labels", [1.0, torch.tensor([0.0, 1.0, 2.0]), torch.tensor([1.0, 2.0])])
+@pytest.mark.parametrize("labels", [1.0, torch.tensor([1.0, 2.0])])
 def test_class_numbers_that_are_not_whole_are_no_probabilities(labels: Any) -> None:
     with pytest.raises(PartError, match=r"no probabilities of 3 classes. Give class numbers as whole numbers"):
         model().encode(torch.rand(2, 1, 9, 8), labels=labels)

@@ -11,6 +11,7 @@ from reparam.data import Batch, load_data
 from reparam.distributions import ByClass, Reshaped, normals
 from reparam.errors import DataError, PartError, RefusedError
 from reparam.evaluation import classify, evaluate
+from reparam.latents import traverse
 from reparam.likelihoods import NormalLikelihood
 from reparam.models import VAE, SemiSupervisedVAE
 from reparam.networks import ClassCondition, ConditionalDecoder, ConditionalEncoder, MLPEncoder
@@ -248,3 +249,12 @@ def test_refusals() -> None:
         model(-1.0)
     with pytest.raises(RefusedError, match="draws of the class pass no gradient"):
         StickingTheLandingBound()(model(), Batch(examples()[0]), Progress())
+
+
+def test_traversals_leave_the_choice_of_one_class() -> None:
+    """A step along a class is a weight of it, which need not be a probability."""
+    vae = build("m2", tiny_data("levels", (1, 9, 8))).eval()
+    classes = vae.vae.condition.classes  # type: ignore[union-attr]
+    found = traverse(vae, dims=[0, classes], steps=3)
+    assert found.shape == (2, 3, 1, 9, 8)
+    assert found.isfinite().all()

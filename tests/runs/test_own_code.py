@@ -30,9 +30,9 @@ from reparam.objectives import ELBO
 
 
 class Small(Encoder):
-    def __init__(self, data_shape, out_dim=6, width: int = 5):
+    def __init__(self, data_shape, out_dim=6, width: int = 5, act: nn.Module = None):
         super().__init__(data_shape, out_dim)
-        self.width = width
+        self.width, self.act = width, act
         self.net = nn.Sequential(nn.Flatten(), nn.Linear(4, width), nn.Tanh(), nn.Linear(width, out_dim))
 
     def features(self, x):
@@ -148,6 +148,27 @@ class Forgetful(nn.Module):
         return found
 
 
+class Holder(Forgetful):
+    """Keeps what it is given."""
+
+    def __init__(self, given: Any) -> None:
+        super().__init__(3)
+        self.given = given
+
+
+@pytest.mark.parametrize("given", [[nn.ReLU], {"f": torch.ones(1)}, {0: 1}, {"kind": "mlp"}, [torch.float32]])
+def test_what_a_file_does_not_give_back_is_refused(given: Any, tmp_path: Path) -> None:
+    """Before anything is trained, and however deep it lies."""
+    with pytest.raises(PartError, match=r"whose argument 'given' is a .*; expected a module or plain values"):
+        save(model(Holder(given)), tmp_path / "m")
+
+
+def test_a_class_of_a_script_is_not_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Holder, "__module__", "__main__")
+    with pytest.raises(PartError, match="Holder is defined in a script or a notebook, where nobody finds it again"):
+        save(model(Holder(3)), tmp_path / "m")
+
+
 class TestWeightsAlone:
     def test_it_trains_into_a_folder_and_goes_on(self, tmp_path: Path) -> None:
         data, mine = tiny_data("real", (4,)), model(Forgetful(3))
@@ -167,7 +188,7 @@ class TestWeightsAlone:
 
     def test_weights_of_another_model_do_not_fit(self, tmp_path: Path) -> None:
         save(model(dense(5)), tmp_path / "m")
-        with pytest.raises(RunError, match="size mismatch"):
+        with pytest.raises(RunError, match="the weights do not fit the given model"):
             load(tmp_path / "m", into=model(dense(6)))
 
 

@@ -1,6 +1,7 @@
 """Runs: training into a folder, going on, opening again, judging."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,15 @@ def test_frozen_weights_stay(tmp_path: Path) -> None:
     for weight in mine.encoder.parameters():
         weight.requires_grad_(False)
     frozen, rest = weights(mine.encoder), weights(mine.decoder)
-    fit(mine, data, device="cpu", optimizer="adamw", weight_decay=0.5, **TRAIN)  # type: ignore[arg-type]
+    again = small()
+    again.load_state_dict(weights(mine))
+    again.encoder.requires_grad_(False)
+    fit(mine, data, device="cpu", optimizer="adamw", weight_decay=0.5, **TRAIN | {"epochs": 3})  # type: ignore[arg-type]
+    folder = tmp_path / "run"
+    fit(again, data, out=folder, device="cpu", optimizer="adamw", weight_decay=0.5, **TRAIN)  # type: ignore[arg-type]
+    longer = resume(folder, epochs=3, data=data, device="cpu")
+    assert equal(weights(longer.model.encoder), frozen)  # type: ignore[arg-type]
+    assert not equal(weights(longer.model.decoder), weights(again.decoder))  # type: ignore[arg-type]
     assert equal(weights(mine.encoder), frozen)
     assert not equal(weights(mine.decoder), rest)
 
@@ -249,12 +258,29 @@ class TestFit:
         before = weights(model)
         done = fit(model, data, device="cpu", **TRAIN)  # type: ignore[arg-type]
         whole = train(recipe, {"model": {"latent_dim": 3}, "train": TRAIN}, data=data, device="cpu")
-        assert done.config == whole.config
+        assert (done.config.recipe, done.config.model) == (recipe, None)  # its first weights are no recipe's
+        assert (done.config.objective, done.config.train) == (whole.config.objective, whole.config.train)
         assert done.config.objective.kind == kind  # type: ignore[union-attr]
         again = build(recipe, data, latent_dim=3)
         again.load_state_dict(before)
         other = fit(again, data, done.config.objective.model_dump(), device="cpu", **TRAIN)  # type: ignore[arg-type, union-attr]
         assert equal(weights(other.model), weights(done.model))
+
+    def test_a_name_is_that_objective_and_not_the_recipes(self) -> None:
+        data = tiny_data("real", (4,))
+        done = fit(build("beta-vae", data), data, "elbo", device="cpu", **TRAIN)  # type: ignore[arg-type]
+        assert done.config.objective.settings == {}  # type: ignore[union-attr]
+
+    def test_its_configuration_trains_no_recipe(self, tmp_path: Path) -> None:
+        data = tiny_data("real", (4,))
+        fit(small(), data, out=tmp_path / "run", device="cpu", **TRAIN)  # type: ignore[arg-type]
+        read = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+        with pytest.raises(ConfigError, match="model: null is a model that was built in Python"):
+            train(read.pop("recipe"), {"model": read["model"]}, data=data, device="cpu")
+        for name in ("checkpoints", "model"):
+            shutil.rmtree(tmp_path / "run" / name)
+        with pytest.raises(RunError, match="no readable checkpoint"):
+            resume(tmp_path / "run", data=data, device="cpu")
 
     def test_a_model_that_was_changed_since_has_no_recipe(self) -> None:
         """It keeps the objective and the settings of the one it had."""

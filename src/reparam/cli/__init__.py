@@ -118,7 +118,8 @@ def run(argv: Sequence[str]) -> int:
 @contextmanager
 def _code_of(argv: Sequence[str]) -> Iterator[None]:
     """Where ``--trust-code`` says so, classes may be imported, also of modules in the current folder."""
-    trusted = "--trust-code" in argv
+    words = [word.replace("_", "-").lower() for word in argv]
+    trusted = bool({"--trust-code", "--trust-code=true"} & {*words})
     if trusted and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     with trusting(trusted):

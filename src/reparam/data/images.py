@@ -29,7 +29,7 @@ def decode(name: str, stream: Readable, wanted: Wanted) -> Array:
     Raises:
         DataError: if it is damaged, or so large that it must be a decompression bomb.
     """
-    file, cut = cast(IO[bytes], stream), False
+    file = cast(IO[bytes], stream)
     try:
         stored = file.seek(0, io.SEEK_END)
         file.seek(0)
@@ -44,20 +44,15 @@ def decode(name: str, stream: Readable, wanted: Wanted) -> Array:
             with Image.open(file, formats=FORMATS) as image:
                 check_expansion(name, image.width * image.height, stored)
                 ImageOps.exif_transpose(image, in_place=True)
-                cut = wanted.size is not None and is_cut(image.size, wanted.size)
-                found = to_array(image, wanted)
+                if wanted.size is not None and is_cut(image.size, wanted.size):
+                    wanted.cut.append(name)
+                return to_array(image, wanted)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{name} is refused as a decompression bomb: {error}") from None
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise errors of many kinds
         raise DataError(f"{name} is not a whole picture ({reason(error)}). Replace or remove it.") from None
-    if cut:  # said once: the words are alike for all of them
-        warnings.warn(
-            "Pictures of other proportions are scaled to cover {}x{} and cut at the edges.".format(*wanted.size or ()),
-            stacklevel=2,
-        )
-    return found
 
 
 def is_cut(extents: tuple[int, int], size: tuple[int, int]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -122,7 +123,7 @@ def load_data(
         data = shared_out(made.whole(spec, extents(size)), validation, seed)
         data = data if name is None else renamed(data, name)
     else:
-        raw = joined_observations(read(source, wanted(size, spec, names)).named(name), names, spec)
+        raw = joined_observations(read_whole(source, wanted(size, spec, names)).named(name), names, spec)
         require_size(raw, extents(size))
         data = divided(with_said(raw, declared), spec, extents(size), validation, seed)
         data = with_units(data) if spec is None and raw.observations else data
@@ -172,7 +173,7 @@ def load_items(
         require_nothing_said(declared, source)
         return made.whole(spec, extents(size))
     names = named_observations((), spec)
-    raw = joined_observations(read(source, wanted(size, spec, names)), names, spec)
+    raw = joined_observations(read_whole(source, wanted(size, spec, names)), names, spec)
     return undivided(with_said(raw, declared), spec, extents(size))
 
 
@@ -264,6 +265,18 @@ def require_nothing_said(declared: Declared, source: Any) -> None:
 def generated_row(source: Any) -> Generated | None:
     """The row of data that are made, if that is what the source names."""
     return generated(canonical(source)) if isinstance(source, str) else None
+
+
+def read_whole(source: Any, how: Wanted) -> Raw:
+    """Reads a source, and says what its pictures lost on the way."""
+    raw = read(source, how)
+    if how.cut:
+        warnings.warn(
+            "Pictures of other proportions than the size that is wanted are scaled to cover it, and cut at the edges: "
+            f"{len(how.cut):,} of them, the first is {how.cut[0]}.",
+            stacklevel=4,
+        )
+    return raw
 
 
 def read(source: Any, how: Wanted) -> Raw:

@@ -55,11 +55,19 @@ class Part:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is known, before pictures are decoded, about how they should come out."""
+    """What is known, before pictures are decoded, about how they should come out.
+
+    Attributes:
+        size: Height and width.
+        channels: 1 or 3.
+        observations: Names of those that are asked for.
+        cut: Names of pictures that lost their edges on the way, to be filled.
+    """
 
     size: tuple[int, int] | None = None
     channels: int | None = None
     observations: tuple[str, ...] = ()
+    cut: list[str] = field(default_factory=list, compare=False)
 
 
 @dataclass(frozen=True)

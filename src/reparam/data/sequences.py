@@ -19,13 +19,13 @@ WORDS = {"train": "train", "validation": "valid", "test": "test"}
 
 
 def lengthened(raw: Raw, spec: DataSpec) -> Raw:
-    """Sequences (D, t) shorter than those that a model knows, made as long as these, with zeros behind their ends."""
+    """Sequences (D, t) made as long as those that a model knows, with zeros behind their ends and their own lengths."""
     if "lengths" not in spec.widths or raw.declared.axes not in ("auto", "NCT"):
         return raw
     parts = dict(raw.parts)
     for split, part in raw.parts.items():
         behind = spec.shape[-1] - part.x.shape[-1]
-        if part.x.ndim == SEQUENCES and part.x.shape[1] == spec.shape[0] and behind > 0:
+        if part.x.ndim == SEQUENCES and part.x.shape[1] == spec.shape[0] and behind >= 0:
             lengths = np.full(len(part.x), part.x.shape[-1]) if part.lengths is None else part.lengths
             parts[split] = replace(part, x=np.pad(part.x, ((0, 0), (0, 0), (0, behind))), lengths=lengths)
     return replace(raw, parts=parts)

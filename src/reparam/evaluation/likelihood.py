@@ -139,7 +139,7 @@ def importance_weighted(
         )
 
     if getattr(model, "told_each", False):
-        model, each = model.untold()  # type: ignore[attr-defined]
+        model, each = model.untold(len(x))  # type: ignore[attr-defined]
         named = each | named
     told = {name: _for_each(torch.as_tensor(value), len(x)) for name, value in named.items()}
 
@@ -153,7 +153,9 @@ def importance_weighted(
 
 def _for_each(value: Tensor, count: int) -> Tensor:
     """What is told, for each of some examples: as it is, or one value for all of them."""
-    return value if value.ndim and len(value) == count else value.expand(count, *value.shape)
+    if value.ndim and len(value) in (1, count):
+        return value.expand(count, *value.shape[1:])
+    return value.expand(count, *value.shape)
 
 
 def split_likelihoods(

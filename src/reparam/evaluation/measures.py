@@ -14,9 +14,10 @@ from reparam.evaluation.judged import Judged
 from reparam.evaluation.likelihood import split_likelihoods, standard_error
 from reparam.rng import seeded
 from reparam.shapes import is_image, numel
+from reparam.trace import Trace
 
 ACTIVE = 0.01
-DRAWS, MOST_DRAWS = 2_000, 100
+DRAWS, MOST_DRAWS = 2_000, 50
 
 
 def active_units(codes: Tensor) -> int:
@@ -33,6 +34,24 @@ def repeats(count: int) -> int:
     return max(1, min(MOST_DRAWS, math.ceil(DRAWS / count)))
 
 
+class Means:
+    """Means of the ELBO, its rate and the KL by group and by dimension, over traces of one draw each."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.count = 1
+        self.elbo, self.rate, self.groups, self.dims = self._terms(trace)
+
+    def _terms(self, trace: Trace) -> tuple[Tensor, ...]:
+        return trace.elbo, trace.rate, trace.kl[0], trace.kl[0] if trace.kl_dims is None else trace.kl_dims[0]
+
+    def add(self, trace: Trace) -> None:
+        """One more draw."""
+        self.count += 1
+        held = (self.elbo, self.rate, self.groups, self.dims)
+        found = [old.lerp(new, 1 / self.count) for old, new in zip(held, self._terms(trace), strict=True)]
+        self.elbo, self.rate, self.groups, self.dims = found
+
+
 def elbo(judged: Judged) -> dict[str, Any]:
     """ELBO and its two terms; KL and activity per latent dimension; KL per group.
 
@@ -44,14 +63,17 @@ def elbo(judged: Judged) -> dict[str, Any]:
     density, discrete, use = True, False, CodeUse()
     with seeded(judged.seed, "elbo"):
         for batch in judged.batches():
-            traces = [model.trace(batch.x, samples=1, **batch.named) for _ in range(repeats(len(judged.split)))]
-            trace = traces[0]
+            trace = model.trace(batch.x, samples=1, **batch.named)
             discrete = is_discrete(trace.p_x)
             density = trace.p_z is not None and is_density(trace.p_x) and is_density(trace.q)
-            bounds.append(torch.stack([one.elbo for one in traces]).mean(0))
-            rate.append(torch.stack([one.rate for one in traces]).mean(0))
-            groups.append(torch.stack([one.kl[0] for one in traces]).mean(0))
-            dims.append(torch.stack([one.kl[0] if one.kl_dims is None else one.kl_dims[0] for one in traces]).mean(0))
+            terms = Means(trace)
+            again = {} if model.denoising else {"q": trace.q}
+            for _ in range(repeats(len(judged.split)) - 1 if density and model.amortized else 0):
+                terms.add(model.trace(batch.x, samples=1, **again, **batch.named))
+            bounds.append(terms.elbo)
+            rate.append(terms.rate)
+            groups.append(terms.groups)
+            dims.append(terms.dims)
             means.append(trace.q.mean)
             use.add(trace.q)
     all_bounds, all_rate = torch.cat(bounds), torch.cat(rate)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from reparam.distributions import EUCLIDEAN, Structured
+from reparam.distributions import EUCLIDEAN, ByClass, Structured
 from reparam.errors import PartError, RefusedError, ShapeError
 from reparam.latents.codes import HasLatents, decoded_means, home, onto_space, posterior_means
 from reparam.rng import seeded
@@ -87,7 +87,7 @@ def _middle(model: HasLatents) -> tuple[Float[Tensor, " L"], Float[Tensor, " L"]
         own = p_z.base_dist
         return own.loc.reshape(-1, len(zero))[0], own.scale.reshape(-1, len(zero))[0]
     try:
-        if p_z is not None and getattr(model, "space", EUCLIDEAN) is EUCLIDEAN:
+        if p_z is not None and not isinstance(p_z, ByClass) and getattr(model, "space", EUCLIDEAN) is EUCLIDEAN:
             return p_z.mean.reshape(-1, len(zero))[0], p_z.stddev.reshape(-1, len(zero))[0]
     except (NotImplementedError, RefusedError):
         pass

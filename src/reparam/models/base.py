@@ -163,9 +163,9 @@ class Autoencoder(nn.Module, ABC):
         bound.conditions = tuple(name for name in self.conditions if name not in named)
         return bound
 
-    def untold(self) -> tuple["Autoencoder", dict[str, Tensor]]:
-        """The model before it was told one value for each of several examples, and those values, by name."""
-        each = {name: value for name, value in self._told.items() if value.ndim > 0 and len(value) > 1}
+    def untold(self, count: int) -> tuple["Autoencoder", dict[str, Tensor]]:
+        """The model before it was told one value for each of so many examples, and those values, by name."""
+        each = {name: value for name, value in self._told.items() if value.ndim > 0 and len(value) == count}
         bound = copy.copy(self)
         bound._told = {name: value for name, value in self._told.items() if name not in each}
         bound.conditions = (*self.conditions, *each)

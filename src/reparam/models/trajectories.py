@@ -232,9 +232,9 @@ class Unrolled(Distribution):
         dynamics, noise = self.networks.dynamics, self._noise()
         known = None if self.given is None else self.given.expand(*self.z.shape[:-1], -1, -1).flatten(0, -3)
         state, values = dynamics.begin(len(noise), noise), []
-        for t in range(noise.shape[1]):
+        for t, own in enumerate(noise.unbind(1)):
             p = dynamics.prior(dynamics.context(state))
-            z = p.loc + p.scale * noise[:, t]
+            z = p.loc + p.scale * own
             if known is not None and t < known.shape[-1]:
                 values.append(known[..., t])
             else:

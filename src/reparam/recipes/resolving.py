@@ -9,11 +9,12 @@ from reparam.composing import build_model, describe
 from reparam.config import Config, merged, parse_config, with_networks
 from reparam.data import Data, load_data
 from reparam.data.records import Binarize
-from reparam.errors import DataError
+from reparam.errors import DataError, PartError
 from reparam.model_config import AnyModel
 from reparam.models import Autoencoder
 from reparam.recipes.building import DECAY, Values
 from reparam.recipes.table import require_recipe
+from reparam.trust import trusting
 
 STEPS = 4000
 MOST_EPOCHS = 300
@@ -93,16 +94,26 @@ class Built:
         recipe: Its name.
         settings: The user's settings of the model.
         config: All settings of the model.
-        parts: The model as it was made, by kinds and arguments.
+        parts: The model as it was made, by kinds and arguments; None where nobody could make it again from those.
+        trust_code: Whether code of the user's own was trusted.
     """
 
     recipe: str
     settings: Mapping[str, Any]
     config: AnyModel | None
-    parts: Mapping[str, Any]
+    parts: Mapping[str, Any] | None
+    trust_code: bool
 
 
-def build(name: str, data: Any, **settings: Any) -> Autoencoder:
+def parts_of(model: Autoencoder) -> Mapping[str, Any] | None:
+    """A model by kinds and arguments; None where nobody could make it again from those."""
+    try:
+        return describe(model, "model")
+    except PartError:
+        return None
+
+
+def build(name: str, data: Any, *, trust_code: bool = False, **settings: Any) -> Autoencoder:
     """A model by the name of its recipe, for these data.
 
     It knows its recipe, so that :func:`reparam.fit` trains it by that recipe's objective and settings, where nobody
@@ -111,6 +122,8 @@ def build(name: str, data: Any, **settings: Any) -> Autoencoder:
     Args:
         name: A recipe.
         data: Gives the shape and kind of x: Data, or anything :func:`~reparam.load_data` reads.
+        trust_code: Whether parts that do not come with reparam may be imported, where a kind is their import path,
+            ``package.module:Class``.
         **settings: Settings of the ``model`` section, such as ``latent_dim=32``.
     Raises:
         DataError: if the data cannot be read.
@@ -121,8 +134,9 @@ def build(name: str, data: Any, **settings: Any) -> Autoencoder:
     if isinstance(data, tuple) and data and all(type(one) is int for one in data):
         raise DataError(f"build: {data} are numbers, not data. For a shape give an example: torch.zeros(1, *{data}).")
     data = load_data(data)
-    config = resolve(name, data, {"model": settings})
-    assert config.model is not None
-    model = build_model(config.model, data.binarized(config.data.binarize).spec)
-    model.built = Built(name, settings, config.model, describe(model, "model"))
+    with trusting(trust_code):
+        config = resolve(name, data, {"model": settings})
+        assert config.model is not None
+        model = build_model(config.model, data.binarized(config.data.binarize).spec)
+    model.built = Built(name, settings, config.model, parts_of(model), trust_code)
     return model

@@ -26,8 +26,8 @@ from reparam.models import Autoencoder
 from reparam.objectives import AnyObjective
 from reparam.parts import FROM_CONTEXT
 from reparam.processes import take_own_gpu
-from reparam.recipes import BY_HAND, require_recipe, resolve
-from reparam.trust import is_path
+from reparam.recipes import BY_HAND, parts_of, require_recipe, resolve
+from reparam.trust import is_path, trusting
 
 FROM_PYTHON = ""
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -135,6 +135,8 @@ def prepare(recipe: str, over: Mapping[str, Any], data: Any = None, origin: str 
         DataError: if the data cannot be read.
     """
     require_recipe(recipe)
+    if over.get("model", {}) is None:
+        raise ConfigError(f"{origin}: model: null is a model that was built in Python. Leave it out for the recipe's.")
     if data is None:
         data = load_data(**(_data_settings(over, origin) | {"binarize": "none"}))
         if data.origin:  # where it was found, and what auto chose here, hold wherever the run goes on
@@ -177,19 +179,27 @@ def config_of(
     settings: Mapping[str, Any],
     seed: int,
 ) -> Config:
-    """The configuration of a model's training: its recipe's, with what the user gives laid over it.
+    """The configuration of a model's training: its recipe's, with the user's training settings laid over it.
 
-    A model that no recipe made, or that was changed since, has none; its objective is the ELBO if nobody gives another.
+    It has no model, whose first weights no recipe gives again. The objective is the given one, the recipe's, or else
+    the ELBO. A model that no recipe made, or that was changed since, has none.
     """
     origin = {"source": FROM_PYTHON, **data.origin, "binarize": data.spec.binarize}
+    own = config_by_hand(origin, objective or "elbo", settings, seed)
     built = model.built
     if built is None:
-        return config_by_hand(origin, objective or "elbo", settings, seed)
+        return own
     over = {"data": origin, "model": built.settings, "train": settings, "seed": seed}
-    config = resolve(built.recipe, data, over | ({"objective": objective} if objective else {}), "fit")
-    if config.model == built.config and describe(model, "model") == built.parts:
-        return config
-    return config.model_copy(update={"recipe": BY_HAND, "model": None})
+    with trusting(built.trust_code):
+        config = resolve(built.recipe, data, over, "fit")
+    same = config.model == built.config and built.parts is not None and parts_of(model) == built.parts
+    return config.model_copy(
+        update={
+            "recipe": config.recipe if same else BY_HAND,
+            "model": None,
+            "objective": own.objective if objective else config.objective,
+        }
+    )
 
 
 def described(objective: AnyObjective) -> dict[str, Any] | None:

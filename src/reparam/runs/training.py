@@ -19,7 +19,7 @@ from reparam.files import locked
 from reparam.models import Autoencoder
 from reparam.objectives import AnyObjective
 from reparam.processes import Processes, joined
-from reparam.recipes import default_epochs
+from reparam.recipes import BY_HAND, default_epochs, parts_of
 from reparam.rng import seeded
 from reparam.runs.film import Film
 from reparam.runs.record import Run
@@ -106,6 +106,7 @@ def fit(
     seed: int = 0,
     device: str | torch.device = "auto",
     progress: Progressed | None = None,
+    trust_code: bool = False,
     **settings: Any,
 ) -> Run:
     """Trains a model that was put together by hand, or by :func:`reparam.build`.
@@ -120,6 +121,7 @@ def fit(
         seed: Every draw follows from it.
         device: auto, cpu, cuda or mps.
         progress: Called with each row of metrics and the total number of steps.
+        trust_code: Whether an objective named by its import path may be imported.
         **settings: Fields of :class:`~reparam.training.TrainSettings`, such as ``epochs=20``; the others are
             those of the recipe that built the model, or else the defaults there.
     Raises:
@@ -136,11 +138,12 @@ def fit(
     if isinstance(objective, nn.Module):
         own, told = objective, described(objective)
         config = config_of(model, data, told, settings, seed)
-        config = config if told else config.model_copy(update={"objective": None})
+        config = config if told else config.model_copy(update={"recipe": BY_HAND, "objective": None})
     elif objective is None or isinstance(objective, str | Mapping):
-        config = config_of(model, data, objective, settings, seed)
-        assert config.objective is not None
-        own = build_objective(config.objective, model, seed)
+        with trusting(trust_code):
+            config = config_of(model, data, objective, settings, seed)
+            assert config.objective is not None
+            own = build_objective(config.objective, model, seed)
     else:
         raise ConfigError(f"fit: objective is {objective!r}, expected an objective such as ELBO(), or its name.")
     if config.train.epochs is None and config.train.max_minutes is None:
@@ -237,10 +240,15 @@ def _trainer(
         folder=folder,
         keep=keeper,
         progress=progress,
-        about={"model": told, "data": asdict(data.spec)} if folder else None,
+        about={"model": told, "data": asdict(data.spec), "frozen": _frozen(model)} if folder else None,
     )
     keeper.step = lambda: trainer.state.step
     return trainer
+
+
+def _frozen(model: Autoencoder) -> list[str]:
+    """Names of the weights that no training moves."""
+    return [name for name, weight in model.named_parameters() if not weight.requires_grad]
 
 
 def _description(model: Autoencoder) -> Described:
@@ -248,11 +256,12 @@ def _description(model: Autoencoder) -> Described:
     try:
         return describe(model, "model")
     except PartError as error:
-        warnings.warn(
-            f"{error} The run folder keeps its weights alone: reparam.load(folder, into=model) reads them, and "
-            "reparam.resume(folder, model=model) goes on.",
-            stacklevel=4,
-        )
+        if processes.current().writes:
+            warnings.warn(
+                f"{error} The run folder keeps its weights alone: reparam.load(folder, into=model) reads them, and "
+                "reparam.resume(folder, model=model) goes on.",
+                stacklevel=5,
+            )
         return None
 
 
@@ -299,29 +308,17 @@ def resume(
         ConfigError: if the objective is another one than the run's.
         DataError: if the data are not there, or others than the run's.
     """
+    folder, chosen = Path(folder), choose_device(device)
     with trusting(trust_code):
-        return _resumed(Path(folder), epochs, max_minutes, data, (model, objective), choose_device(device), progress)
-
-
-def _resumed(
-    folder: Path,
-    epochs: int | None,
-    max_minutes: float | None,
-    data: Any,
-    given: Given,
-    chosen: torch.device,
-    progress: Progressed | None,
-) -> Run:
-    """:func:`resume` on a device, with the model and the objective where they were given."""
-    config = read_config(folder)
-    if epochs is not None or max_minutes is not None:
-        longer = {"train": {"epochs": epochs, "max_minutes": max_minutes}}
-        config = parse_config(merged(config.model_dump(mode="json"), longer), "resume")
-    data = own_data(config, store.spec_of(about(folder).get("data")), data)
-    if config.data.source != data.origin.get("source", config.data.source):  # where they are from now on
-        moved = {"data": {name: data.origin[name] for name in ("source", "stream")}}
-        config = parse_config(merged(config.model_dump(mode="json"), moved), "resume")
-    model, found = _begun(folder, config, data, given)
+        config = read_config(folder)
+        if epochs is not None or max_minutes is not None:
+            longer = {"train": {"epochs": epochs, "max_minutes": max_minutes}}
+            config = parse_config(merged(config.model_dump(mode="json"), longer), "resume")
+        data = own_data(config, store.spec_of(about(folder).get("data")), data)
+        if config.data.source != data.origin.get("source", config.data.source):  # where they are from now on
+            moved = {"data": {name: data.origin[name] for name in ("source", "stream")}}
+            config = parse_config(merged(config.model_dump(mode="json"), moved), "resume")
+        model, found = _begun(folder, config, data, (model, objective))
     if epochs is not None:
         _require_more(folder, epochs)
     with joined(chosen) as group, _alone_in(folder, group):
@@ -358,6 +355,10 @@ def _begun(folder: Path, config: Config, data: Data, given: Given) -> tuple[Auto
                 raise RunError(f"{folder}: the model cannot be built again. Go on with reparam.resume(..., model=...).")
             with seeded("rebuild"):  # the weights come from the checkpoint
                 model = rebuild(kept["model"], "model")
+        elif kept["model"] is not None and parts_of(model) != kept["model"]:
+            raise ConfigError(f"resume: the model is another one than that of {folder}. Leave it out.")
+        for name, weight in model.named_parameters():
+            weight.requires_grad_(name not in kept.get("frozen", ()))
         return model, _own_objective(config, folder, model, objective)
     if has_checkpoints(folder) or (folder / "model").exists() or config.model is None:
         raise RunError(f"There is no readable checkpoint in {folder}; start the training again.")
