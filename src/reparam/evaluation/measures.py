@@ -67,7 +67,7 @@ def elbo(judged: Judged) -> dict[str, Any]:
             discrete = is_discrete(trace.p_x)
             density = trace.p_z is not None and is_density(trace.p_x) and is_density(trace.q)
             terms = Means(trace)
-            again = {} if model.denoising else {"q": trace.q}
+            again = {"q": trace.q} if trace.q.has_rsample and not model.denoising else {}
             for _ in range(repeats(len(judged.split)) - 1 if density and model.amortized else 0):
                 terms.add(model.trace(batch.x, samples=1, **again, **batch.named))
             bounds.append(terms.elbo)
