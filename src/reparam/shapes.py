@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 
 Shape = tuple[int, ...]
@@ -58,3 +58,11 @@ def places(shapes: Sequence[Shape]) -> list[slice]:
 def readable(shape: Shape) -> str:
     """``(1, 28, 28)`` as ``1x28x28``."""
     return "x".join(str(extent) for extent in shape)
+
+
+def difference(held: Mapping[str, Shape], own: Mapping[str, Shape]) -> str:
+    """Where the shapes of named weights differ first, in words; nothing where they do not."""
+    for name in sorted({*held, *own}):
+        if held.get(name) != own.get(name):
+            return f"{name} is {held.get(name, 'not there')}, the model's {own.get(name, 'not there')}"
+    return ""

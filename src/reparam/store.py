@@ -22,7 +22,7 @@ from reparam.files import synced
 from reparam.models import Autoencoder
 from reparam.reading import read_json
 from reparam.rng import seeded
-from reparam.shapes import numel
+from reparam.shapes import difference, numel
 from reparam.trust import trusting
 from reparam.weighing import FAULTS
 
@@ -162,12 +162,8 @@ def _require_fit(model: nn.Module, folder: Path) -> None:
     own = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
     with safe_open(folder / "weights.safetensors", framework="pt") as file:
         held = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
-    if own != held:
-        wrong = min(name for name in {*own, *held} if own.get(name) != held.get(name))
-        raise RunError(
-            f"{folder}: the weights do not fit the given model ({wrong} is {held.get(wrong, 'not there')}, the model's "
-            f"{own.get(wrong, 'not there')}). Build it as it was."
-        )
+    if wrong := difference(held, own):
+        raise RunError(f"{folder}: the weights do not fit the given model ({wrong}). Build it as it was.")
 
 
 def load_weights(model: nn.Module, folder: Path) -> None:

@@ -182,6 +182,9 @@ class TestWeightsAlone:
         assert torch.equal(load(tmp_path / "run", into=other).encode(x), mine.encode(x))
         with pytest.raises(RunError, match=r"Go on with reparam.resume\(..., model=...\)"):
             resume(tmp_path / "run", epochs=3, data=data, device="cpu")
+        wider = model(dense(7))
+        with pytest.raises(RunError, match=r"The checkpoint is of another model \(encoder.net"):
+            resume(tmp_path / "run", epochs=3, data=data, model=wider, device="cpu")
         with pytest.warns(UserWarning, match="its weights alone"):
             done = resume(tmp_path / "run", epochs=3, data=data, model=model(Forgetful(3)), device="cpu")
         assert done.metrics[-1]["epoch"] == 3

@@ -145,7 +145,11 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
     values = {
         i: numbers(column, f"{path}: column {some([shown[i]])}", gaps) for i, column in enumerate(columns) if i != label
     }
-    values |= {i: truths(columns[i]) for i, column in values.items() if column is None}
+    values |= {
+        i: truths(columns[i], f"{path}: column {some([shown[i]])}", gaps)
+        for i, column in values.items()
+        if column is None
+    }
     texts = [i for i, column in values.items() if column is None]
     if label is None and len(texts) == 1:
         label = texts.pop()
@@ -162,10 +166,17 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
     return Raw(name, {"all": Part(x, labels)}, columns=tuple(names[i] for i in kept) if names else ())
 
 
-def truths(cells: Any) -> Array | None:
-    """A column of True and False as 1 and 0, as data frames write them; None where there is something else."""
+def truths(cells: Any, where: str, gaps: bool) -> Array | None:
+    """A column of True and False as 1 and 0, as data frames write them; None where there is something else.
+
+    Raises:
+        DataError: if a cell is empty, and there must be no gaps.
+    """
     words = [str(cell).lower() for cell in cells]
-    return np.array([word == "true" for word in words], np.float64) if {*words} <= {*TRUTHS} else None
+    if not {*words} - {*MISSING} or not {*words} <= {*TRUTHS, *MISSING}:
+        return None
+    values = {"true": "1", "false": "0"}
+    return numbers([values.get(word, word) for word in words], where, gaps)
 
 
 def label_array(cells: Any, path: str) -> Array:

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reparam.errors import RefusedError
+from reparam.errors import RefusedError, RunError
 from reparam.processes import Processes, is_part
+from reparam.shapes import difference
 
 LAYERS = (
     nn.Linear,
@@ -63,8 +64,15 @@ def whole_state(module: nn.Module) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def load_whole(module: nn.Module, state: dict[str, Tensor]) -> None:
-    """Takes back what :func:`whole_state` gave."""
+    """Takes back what :func:`whole_state` gave.
+
+    Raises:
+        RunError: if it is of another model.
+    """
     found = module.state_dict()
+    shapes = ({name: tuple(value.shape) for name, value in values.items()} for values in (state, found))
+    if wrong := difference(*shapes):
+        raise RunError(f"The checkpoint is of another model ({wrong}). Give the run's own.")
     if not any(map(is_part, found.values())):
         module.load_state_dict(state)
         return
