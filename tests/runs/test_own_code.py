@@ -21,6 +21,7 @@ from reparam.priors import NormalPrior
 from reparam.rng import reseed
 from reparam.runs import fit, open_run, resume, train
 from reparam.store import load, save
+from reparam.trace import Trace
 from tests.contracts.members import tiny_data
 
 SOURCE = """
@@ -211,3 +212,22 @@ def test_doubles_come_back_as_doubles(tmp_path: Path) -> None:
     x = torch.randn(3, 4, dtype=torch.float64)
     again = load(save(mine, tmp_path / "m"))
     assert torch.equal(again.encode(x), mine.encode(x))
+
+
+class Bare(nn.Module):
+    """No autoencoder: a module that fills a trace, and no more."""
+
+    conditions, observes, binary, starts, amortized = (), (), False, False, True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = model(dense(5))
+
+    def trace(self, x: Tensor, samples: int = 1, **named: Any) -> Trace:
+        return self.inner.trace(x, samples)
+
+
+def test_any_model_that_fills_a_trace_trains() -> None:
+    done = fit(Bare(), tiny_data("real", (4,)), device="cpu", epochs=1, **TRAIN)  # type: ignore[arg-type]
+    assert done.config.recipe == "custom"
+    assert done.metrics

@@ -186,7 +186,7 @@ def config_of(
     """
     origin = {"source": FROM_PYTHON, **data.origin, "binarize": data.spec.binarize}
     own = config_by_hand(origin, objective or "elbo", settings, seed)
-    built = model.built
+    built = getattr(model, "built", None)  # any model that fills a trace may be trained
     if built is None:
         return own
     over = {"data": origin, "model": built.settings, "train": settings, "seed": seed}

@@ -17,7 +17,7 @@ from reparam.data import Data, DataSpec, load_data
 from reparam.errors import ConfigError, PartError, RefusedError, RunError, nearest
 from reparam.files import locked
 from reparam.models import Autoencoder
-from reparam.objectives import AnyObjective
+from reparam.objectives import ELBO, AnyObjective
 from reparam.processes import Processes, joined
 from reparam.recipes import BY_HAND, default_epochs, parts_of
 from reparam.rng import seeded
@@ -135,6 +135,8 @@ def fit(
             raise ConfigError(f"fit: there is no setting {name!r}. {nearest(name, known)}")
     if model.binary and data.spec.effective_kind in ("levels", "unit"):
         data = data.binarized("dynamic")
+    if objective is None and getattr(model, "built", None) is None:
+        objective = ELBO()
     if isinstance(objective, nn.Module):
         own, told = objective, described(objective)
         config = config_of(model, data, told, settings, seed)
