@@ -265,8 +265,8 @@ def constructor(section: str, kind: str) -> type:
 
     Raises:
         UnknownNameError: if there is no such kind; the nearest one is named.
-        RunError: if it is an import path, and the caller did not say that code may be imported.
-        PartError: if there is no such class.
+        RunError: if it is an import path, and the caller did not say that code may be imported, or there is no such
+            class.
     """
     if is_path(kind):
         return imported(kind)
