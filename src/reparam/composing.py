@@ -143,7 +143,7 @@ def _grouped(config: GroupedConfig, spec: DataSpec) -> GroupedVAE:
     if not spec.classes:
         raise PartError(f"model: a grouped VAE takes the label for the group, and {spec.name} has no labels. Add them.")
     vae = _flat(config, spec)
-    return GroupedVAE(vae, config.content_dim, len(spec.classes), config.evidence, config.style_dropout)
+    return GroupedVAE(vae, config.content_dim, config.evidence, config.style_dropout)
 
 
 def _sequential(config: SequentialConfig, spec: DataSpec) -> SequentialVAE:

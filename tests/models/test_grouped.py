@@ -33,7 +33,7 @@ def model(evidence: str = "product", dropout: float = 0.0) -> GroupedVAE:
     vae = VAE(
         MLPEncoder((D,), (7,)), NormalPosterior(7, L), NormalPrior(L), MLPDecoder(L, (D,), (7,)), NormalLikelihood((D,))
     )
-    found = GroupedVAE(vae, CONTENT, 3, evidence, dropout)  # type: ignore[arg-type]
+    found = GroupedVAE(vae, CONTENT, evidence, dropout)  # type: ignore[arg-type]
     return seeded_(found).double()  # type: ignore[return-value]
 
 
@@ -130,7 +130,7 @@ def test_dropped_styles_are_those_of_the_prior() -> None:
 
 
 def test_unknown_members_are_alone() -> None:
-    members = Members(torch.eye(3)[[0, 0, 1]] * torch.tensor([[1.0], [1.0], [0.0]]), Processes())
+    members = Members(torch.tensor([7, 7, -1]), Processes())
     assert members.sizes.flatten().tolist() == [2.0, 2.0, 1.0]
     assert members.sum(torch.tensor([[1.0], [2.0], [5.0]])).flatten().tolist() == [3.0, 3.0, 5.0]
 
@@ -194,7 +194,7 @@ def test_refuses_parts_that_do_not_fit(changed: dict[str, object], sentence: str
     prior = given.pop("prior")
     vae = VAE(MLPEncoder((D,), (7,)), NormalPosterior(7, L), prior, MLPDecoder(L, (D,)), NormalLikelihood((D,)))  # type: ignore[arg-type]
     with pytest.raises(PartError, match=sentence):
-        GroupedVAE(vae, groups=3, **given)  # type: ignore[arg-type]
+        GroupedVAE(vae, **given)  # type: ignore[arg-type]
 
 
 def test_a_posterior_that_is_no_product_of_normals_is_refused() -> None:
@@ -202,7 +202,7 @@ def test_a_posterior_that_is_no_product_of_normals_is_refused() -> None:
         MLPEncoder((D,), (7,)), FullNormalPosterior(7, L), NormalPrior(L), MLPDecoder(L, (D,)), NormalLikelihood((D,))
     )
     with pytest.raises(PartError, match="Take a VAE with posterior and prior 'normal'"):
-        GroupedVAE(vae, CONTENT, 3)
+        GroupedVAE(vae, CONTENT)
 
 
 def test_one_item_is_a_group_and_labels_are_one_for_each() -> None:
@@ -223,7 +223,7 @@ def test_games_refuse_what_learns_from_labels(kind: str, recipe: str) -> None:
 def test_a_vae_of_double_precision_may_be_grouped() -> None:
     vae = model().vae
     assert vae.posterior.head.weight.dtype == torch.float64
-    assert GroupedVAE(vae, CONTENT, 3).infer(items(), labels=LABELS).mean.dtype == torch.float64
+    assert GroupedVAE(vae, CONTENT).infer(items(), labels=LABELS).mean.dtype == torch.float64
 
 
 def test_data_without_labels_are_refused() -> None:
@@ -236,11 +236,10 @@ def test_styles_of_each_group_are_matched_to_the_prior() -> None:
     reseed(0)
     objective = StyleMatchBound(scales=(0.5, 2.0)).double()
     styles = torch.randn(2, 6, 3, dtype=torch.float64) + 1
-    c = torch.zeros(6, 4, dtype=torch.float64)
-    c[[0, 1, 2], 0] = c[[3, 4], 1] = 1.0  # the last belongs to no group
+    together = Members(torch.tensor([0, 0, 0, 1, 1, -1]), Processes()).together
     draws = 1000
     reseed(1)
-    found = torch.stack([objective.distance(styles, c) for _ in range(draws)])
+    found = torch.stack([objective.distance(styles, together) for _ in range(draws)])
     reseed(2)
     other = torch.randn(2, 20_000, 3, dtype=torch.float64)
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
+from reparam.data.grouping import side_by_side
 from reparam.errors import DataError
 from reparam.rng import generator, per_example
 from reparam.shapes import Shape, is_image, numel, places
@@ -166,6 +167,17 @@ def drawn_once(spec: DataSpec) -> DataSpec:
     return replace(spec, kind="binary", binarize="none", divisor=1.0, levels=0)
 
 
+def known_groups(groups: Tensor | None, spec: DataSpec) -> Tensor:
+    """The group of each example.
+
+    Raises:
+        DataError: if the data have none.
+    """
+    if groups is None:
+        raise DataError(f"train.group_size puts members of a group side by side, and {spec.name} has no labels.")
+    return groups
+
+
 class Order(Protocol):
     """The order of the examples in one epoch."""
 
@@ -206,9 +218,26 @@ class Split:
         """Where the examples are kept."""
         return self.stored.device
 
-    def order(self, seed: int, epoch: int) -> Order:
-        """The numbers of all examples, shuffled for this epoch: slices of it make batches."""
-        shuffled = torch.randperm(len(self), generator=generator(seed, "epoch", epoch))
+    @property
+    def groups(self) -> Tensor | None:
+        """The group of each example, (N,), which is its label; None without labels."""
+        return self.labels
+
+    def order(self, seed: int, epoch: int, group_size: int = 1) -> Order:
+        """The numbers of all examples, shuffled for this epoch: slices of it make batches.
+
+        Args:
+            seed: Decides the order, with the epoch.
+            epoch: Number of the pass.
+            group_size: Members of a group that stand side by side, see
+                :func:`~reparam.data.grouping.side_by_side`.
+        Raises:
+            DataError: if there are no groups to put side by side.
+        """
+        draws = generator(seed, "epoch", epoch)
+        shuffled = torch.randperm(len(self), generator=draws)
+        if group_size > 1:
+            shuffled = side_by_side(shuffled, known_groups(self.groups, self.spec).cpu()[shuffled], group_size, draws)
         return shuffled.to(self.device)
 
     def to(self, device: torch.device | str) -> Split:

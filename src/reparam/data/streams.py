@@ -11,7 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from reparam.data.records import Batch, DataSpec, Order, Split, drawn_once, to_x
+from reparam.data.grouping import side_by_side
+from reparam.data.records import Batch, DataSpec, Order, Split, drawn_once, known_groups, to_x
 from reparam.rng import generator, part_of_batch
 from reparam.shapes import numel
 
@@ -61,6 +62,8 @@ class PooledOrder:
         pool: Blocks of a pool.
         counters: Decide the order: seed and epoch.
         announce: Called with the blocks that are used now and those that come next.
+        groups: The group of each row, where members of a group stand side by side within a pool.
+        group_size: How many of them do.
     """
 
     def __init__(
@@ -69,8 +72,11 @@ class PooledOrder:
         pool: int,
         counters: Sequence[int | str],
         announce: Callable[[list[int], list[int]], None] = lambda now, soon: None,
+        groups: Tensor | None = None,
+        group_size: int = 1,
     ) -> None:
         self.lengths, self.pool, self.counters, self.announce = lengths, pool, counters, announce
+        self.groups, self.group_size = groups, group_size
         self.starts = lengths.cumsum(0) - lengths
         self.blocks = torch.randperm(len(lengths), generator=generator(*counters))
         last = torch.arange(pool - 1, len(lengths) + pool - 1, pool).clamp(max=len(lengths) - 1)
@@ -98,7 +104,9 @@ class PooledOrder:
         counts = self.lengths[blocks]
         within = torch.arange(int(counts.sum())) - (counts.cumsum(0) - counts).repeat_interleave(counts)
         rows = self.starts[blocks].repeat_interleave(counts) + within
-        return rows[torch.randperm(len(rows), generator=generator(*self.counters, "pool", pool))]
+        draws = generator(*self.counters, "pool", pool)
+        rows = rows[torch.randperm(len(rows), generator=draws)]
+        return rows if self.groups is None else side_by_side(rows, self.groups[rows], self.group_size, draws)
 
 
 class Shelf:
@@ -214,14 +222,28 @@ class StreamedSplit:
         """Class numbers, (N,), or None."""
         return self.named.get("labels")
 
-    def order(self, seed: int, epoch: int) -> Order:
-        """The numbers of all examples, shuffled for this epoch by pools of blocks: slices of it make batches."""
+    @cached_property
+    def groups(self) -> Tensor | None:
+        """The group of each example, (N,), which is its label; None without labels."""
+        return self.labels
+
+    def order(self, seed: int, epoch: int, group_size: int = 1) -> Order:
+        """The numbers of all examples, shuffled for this epoch by pools of blocks: slices of it make batches.
+
+        Args:
+            seed: Decides the order, with the epoch.
+            epoch: Number of the pass.
+            group_size: Members of a group that stand side by side, as far as they are in one pool.
+        Raises:
+            DataError: if there are no groups to put side by side.
+        """
 
         def announce(now: list[int], soon: list[int]) -> None:
             if len(now) <= self._shelf.capacity:
                 self._shelf.expect(now, soon)
 
-        return PooledOrder(self._lengths, self.pool, (seed, "epoch", epoch), announce)
+        groups = known_groups(self.groups, self.spec).cpu() if group_size > 1 else None
+        return PooledOrder(self._lengths, self.pool, (seed, "epoch", epoch), announce, groups, group_size)
 
     def wait(self) -> None:
         """Waits until what is read ahead has been read."""

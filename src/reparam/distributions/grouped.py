@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Size, Tensor
 from torch.distributions import Distribution, Independent, Normal, constraints
 from torch.types import _size
@@ -21,20 +21,26 @@ class Members:
         sizes: (B, 1), how many examples of the batch are in the group of each.
 
     Args:
-        c: (B, C), the group of each example, one-hot; all zeros for one that is a group of its own.
+        labels: (B,), the number of the group of each example; negative for one that is a group of its own.
         group: Who shares the batch.
     """
 
-    def __init__(self, c: Float[Tensor, "B C"], group: Processes) -> None:
-        self.c, self.group = c, group
-        self.alone = 1 - c.sum(1, keepdim=True)
-        self.sizes = self.sum(torch.ones_like(self.alone))
+    def __init__(self, labels: Int[Tensor, " B"], group: Processes) -> None:
+        self.labels, self.group = labels, group
+        self.alone = labels.lt(0).unsqueeze(1)
+        self.same = _same(labels, group.whole(labels))
+        self.sizes = self.sum(torch.ones(len(labels), 1, device=labels.device))
+
+    @property
+    def together(self) -> Bool[Tensor, "N N"]:
+        """Which of all examples, those of the other processes too, belong together."""
+        everyone = self.group.whole(self.labels)
+        return _same(everyone, everyone)
 
     def sum(self, values: Float[Tensor, "*K B L"]) -> Float[Tensor, "*K B L"]:
         """For each example the sum over its group."""
         with torch.autocast(values.device.type, enabled=False):
-            sums = self.group.mean(self.c.mT @ values) * self.group.world
-            return self.c @ sums + self.alone * values
+            return self.same.to(values) @ self.group.whole(values, -2) + self.alone * values
 
     def gathered(self, q: Normal, evidence: Evidence) -> Normal:
         r"""The posterior of what a group has in common, from those of its members; the same for each of them.
@@ -51,6 +57,11 @@ class Members:
             variance = 1 / self.sum(precision)
             loc = variance * self.sum(precision * q.loc)
         return Normal(loc, variance.sqrt(), validate_args=False)
+
+
+def _same(labels: Tensor, others: Tensor) -> Bool[Tensor, "B N"]:
+    """Which of the others is in the group of each; nobody in that of an example without a group."""
+    return labels.unsqueeze(1).eq(others) & labels.ge(0).unsqueeze(1)
 
 
 class Grouped(Distribution):
@@ -98,7 +109,7 @@ class Grouped(Distribution):
     def rsample(self, sample_shape: _size = Size()) -> Tensor:
         noise = torch.empty_like(self.base.loc.expand(self._extended_shape(sample_shape))).normal_()
         content, style = self._split(noise)
-        content = self.members.sum(content) / self.members.sizes.sqrt()  # Normal again, and one for all members
+        content = self.members.sum(content) / self.members.sizes.to(content).sqrt()  # Normal again, one for all members
         return self.base.loc + self.base.scale * torch.cat([content, style], -1)
 
     def log_prob(self, value: Tensor) -> Tensor:

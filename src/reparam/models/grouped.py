@@ -11,7 +11,6 @@ from reparam.distributions import Evidence, Grouped, Members, factors
 from reparam.errors import PartError, ShapeError, nearest
 from reparam.models.flat import VAE
 from reparam.models.wrapped import WrappedVAE
-from reparam.networks import ClassCondition
 from reparam.processes import Processes, current
 from reparam.rng import per_example
 from reparam.trace import Trace
@@ -30,9 +29,11 @@ class GroupedVAE(WrappedVAE):
         \sum_{i \in G} \left\{ E[\log p(x_i \mid c_G, s_i)] - \mathrm{KL}(q(s_i \mid x_i) \| p(s)) \right\}
         - \mathrm{KL}(q(c_G \mid X_G) \| p(c))
 
-    In training the members of a group are those that are in the batch: where groups are larger than that, the KL of the
-    content counts once for each batch that a group is in, and its posterior sees part of the evidence, so the bound is
-    that of the parts as groups. Where groups are not told, each example is one by itself, as in a plain VAE.
+    In training the members of a group are those that are in the batch (``train.group_size`` says how many stand side by
+    side): where groups are larger than that, the KL of the content counts once for each batch that a group is in, and
+    its posterior sees part of the evidence, so the bound is that of the parts as groups. Groups are told apart by their
+    numbers alone, so those that training never saw are groups too. Where groups are not told, each example is one by
+    itself, as in a plain VAE.
 
     A decoder that reads all it needs from s ignores c. So in a share of training examples s is drawn from its prior:
     q(s) = p(s) is a posterior like any other, its bound is valid, and there c alone can explain x.
@@ -42,7 +43,6 @@ class GroupedVAE(WrappedVAE):
     Args:
         vae: The VAE of single examples, with Normal posterior and prior.
         content_dim: Dimensions of the content; the others are the style.
-        groups: Number of groups that there are.
         evidence: ``product`` of the members' posteriors (ML-VAE), or their ``mean`` (GVAE).
         style_dropout: Share of training examples whose style is drawn from the prior.
     Raises:
@@ -59,7 +59,6 @@ class GroupedVAE(WrappedVAE):
         self,
         vae: VAE,
         content_dim: int,
-        groups: int,
         evidence: Evidence = "product",
         style_dropout: float = 0.25,
     ) -> None:
@@ -80,10 +79,9 @@ class GroupedVAE(WrappedVAE):
             raise PartError(f"GroupedVAE: evidence is {evidence!r}. {nearest(evidence, get_args(Evidence))}")
         if not 0 <= style_dropout < 1:
             raise PartError(f"GroupedVAE: style_dropout is {style_dropout}, expected a share below 1.")
-        self.vae, self.content_dim, self.groups = vae, content_dim, groups
+        self.vae, self.content_dim = vae, content_dim
         self.evidence: Evidence = evidence
         self.style_dropout = style_dropout
-        self.membership = ClassCondition(groups)
         self.corruption = vae.corruption
 
     def infer(self, x: Float[Tensor, "..."], labels: Tensor | None = None, **named: Any) -> Distribution:
@@ -101,8 +99,9 @@ class GroupedVAE(WrappedVAE):
         labels = torch.as_tensor(labels).to(dims.loc.device).reshape(-1)
         if len(labels) != len(dims.loc):
             raise ShapeError(f"GroupedVAE: got {len(labels)} labels for {len(dims.loc)} examples, expected one each.")
-        group = current() if self.training else Processes()
-        members = Members(self.membership(labels).to(dims.loc), group)
+        if labels.is_floating_point():
+            raise ShapeError(f"GroupedVAE: got groups as {labels.dtype}, expected whole numbers. Give labels.long().")
+        members = Members(labels, current() if self.training else Processes())
         content = Normal(dims.loc[:, : self.content_dim], dims.scale[:, : self.content_dim], validate_args=False)
         content = members.gathered(content, self.evidence)
         base = Normal(

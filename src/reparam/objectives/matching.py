@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from reparam.distributions import Grouped, is_density
@@ -287,13 +287,13 @@ class StyleMatchBound(Objective):
                 )
             return base
         styles = self.group.whole(trace.z[..., trace.q.content_dim :], 1)
-        found = self.distance(styles, self.group.whole(trace.q.members.c)).mean()
+        found = self.distance(styles, trace.q.members.together).mean()
         cost = self.weight * found
         return Bound(base.value - cost, base.terms | {"distance": found.detach().expand_as(base.value)})
 
-    def distance(self, styles: Draws, c: Float[Tensor, "N C"]) -> Float[Tensor, " K"]:
+    def distance(self, styles: Draws, together: Bool[Tensor, "N N"]) -> Float[Tensor, " K"]:
         """The mean squared discrepancy of the styles of each group from draws of the prior N(0, I)."""
-        together = (c @ c.mT).fill_diagonal_(0)
+        together = together.to(styles).fill_diagonal_(0)
         peers = together.sum(1)
         counted = (peers > 0).to(styles)
         draws = torch.randn_like(styles)

@@ -4,6 +4,7 @@ from reparam.data import DataSpec
 from reparam.recipes.building import Recipe, Values, noise, variational
 
 CONTENT, STYLE = 10, 10
+GROUP_SIZE = 8
 
 
 def ml_vae(spec: DataSpec) -> Values:
@@ -33,7 +34,7 @@ def _grouped(spec: DataSpec, evidence: str) -> Values:
         "content_dim": CONTENT,
         "evidence": evidence,
     }
-    return values
+    return values | {"train": values["train"] | {"group_size": GROUP_SIZE}}
 
 
 GROUPS: dict[str, Recipe] = {"ml-vae": ml_vae, "group-vae": group_vae}

@@ -254,7 +254,7 @@ class Trainer:
         """This process's part of a step's batch, in the order that the epoch's number and the seed give."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if self._order[0] != epoch:
-            self._order = (epoch, self.train.order(self.seed, epoch))
+            self._order = (epoch, self.train.order(self.seed, epoch, self.settings.group_size))
         first = position * self.batch_size
         return self.train.batch(self._order[1][first + self.own.start : first + self.own.stop])
 

@@ -17,6 +17,8 @@ class TrainSettings:
 
     Attributes:
         batch_size: Examples per step.
+        group_size: Members of a group (the label) that stand side by side in batches, where there are so many; 1
+            shuffles the examples alone.
         epochs: Passes over the training split; None leaves it to ``max_minutes`` or to the recipe.
         max_minutes: Wall-clock budget. The number of steps that fit is measured once, before the first step, and fixed
             for the run, so that schedules follow steps.
@@ -43,6 +45,7 @@ class TrainSettings:
     """
 
     batch_size: Count = 128
+    group_size: Count = 1
     epochs: Count | None = None
     max_minutes: Positive | None = None
     learning_rate: Positive = 2e-3
