@@ -53,6 +53,7 @@ class TestEqual:
             ("dae", 2),
             ("laplace-vae", 2),
             ("vq-vae", 2),
+            ("ml-vae", 2),
             pytest.param("lfq-vae", 2, marks=pytest.mark.slow),
             pytest.param("vae", 4, marks=pytest.mark.slow),
             pytest.param("vq-vae", 4, marks=pytest.mark.slow),
