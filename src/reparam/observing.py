@@ -96,25 +96,31 @@ def hybrid(config: HybridConfig, spec: DataSpec) -> HybridVAE:
     unknown = [name for name in config.imputed if name not in names]
     if unknown or not config.imputed:
         given = ", ".join(config.imputed) or "nothing"
-        raise PartError(f"model.imputed: got {given}, expected some of {', '.join(names)}, not all.")
+        raise PartError(
+            f"model.imputed: got {given}, expected some of {', '.join(names)}, not all. What is 0 or 1 cannot be "
+            "guessed; the recipe 'mvae' leaves it out where it is missing."
+        )
     chosen = [one for one in spec.observations if one.name in config.imputed]
-    guess = ObservationsLikelihood([_guess(one) for one in chosen])
+    assert isinstance(vae.likelihood, ObservationsLikelihood)
+    own: dict[str, Any] = dict(zip(names, vae.likelihood.likelihoods, strict=True))
+    guess = ObservationsLikelihood([_guess(one, own[one.name]) for one in chosen])
     imputer = _encoder(config.imputers or config.encoders, spec.observations)
     return HybridVAE(vae, imputer, guess, [names.index(one.name) for one in chosen], config.alpha)
 
 
-def _guess(one: Observation) -> Likelihood:
+def _guess(one: Observation, likelihood: Likelihood) -> Likelihood:
     """q(h|d) of one observation: a class, or Normals whose scale is predicted.
 
     Raises:
-        PartError: if it is neither.
+        PartError: if its draws have no gradient, or its likelihood no density at some of them.
     """
     if one.kind == "classes":
         return OneHotLikelihood(one.shape)
-    normal = NormalLikelihood(one.shape, "predicted")
-    if one.kind != "real":
+    if one.kind == "binary" or likelihood.unit_interval:
+        values = "of 0 and 1" if one.kind == "binary" else "by a likelihood within 0 and 1"
         raise PartError(
-            f"model.imputed: {one.name} is {one.kind}; expected a class or real numbers. Leave it out: where it is "
-            "missing, it has no density."
+            f"model.imputed: {one.name} is {values}; expected a class, or numbers with a likelihood such as 'normal'. "
+            "Leave it out: where it is missing, it has no density."
         )
-    return Standardized(normal, one.shift, one.scale)
+    normal = NormalLikelihood(one.shape, "predicted")
+    return Standardized(normal, one.shift, one.scale) if one.kind == "real" else normal

@@ -241,6 +241,34 @@ def test_what_is_missing_is_learned(recipe: str) -> None:
     assert not completion.std[:, :3].any()
 
 
+def test_pictures_that_are_missing_are_guessed() -> None:
+    reseed(0)
+    place = torch.rand(120, 1, 1, 1)
+    rgb = (torch.linspace(0, 1, 4).expand(120, 3, 4, 4) + place).div(2)
+    depth = 1 - rgb.mean(1, keepdim=True)
+    depth[::3] = torch.nan
+    data = load_data({"rgb": rgb, "depth": depth}, observations=("rgb", "depth"))
+    settings = {"train": {"epochs": 24, "batch_size": 16, "learning_rate": 5e-3, "validations": 1}}
+    run = train("hybrid-vae", settings, data=data, device="cpu")
+    assert run.config.model.imputed == ("depth",)  # type: ignore[union-attr]
+    x = data.test.batch(slice(None)).x
+    whole = x[~x.isnan().any(1)]
+    hidden = whole.clone()
+    hidden[:, -16:] = torch.nan
+    guess = run.model.guessed(hidden).mean
+    spread = (whole[:, -16:] - whole[:, -16:].mean(0)).square().mean()
+    assert (guess - whole[:, -16:]).square().mean() < 0.3 * spread
+    completion = complete(run.model, hidden, 32)
+    assert (completion.mean[:, -16:] - whole[:, -16:]).square().mean() < 0.3 * spread
+    assert (completion.std[:, -16:] > 0).all()
+
+
+def test_bits_cannot_be_guessed() -> None:
+    bits = {"first": torch.rand(20, 3), "second": torch.rand(20, 4).round()}
+    with pytest.raises(PartError, match="'mvae' leaves it out"):
+        build("hybrid-vae", load_data(bits, observations=("first", "second")))
+
+
 def test_what_makes_no_sense_is_refused() -> None:
     data = several_data()
     with pytest.raises(PartError, match="one of several observations"):
@@ -249,8 +277,9 @@ def test_what_makes_no_sense_is_refused() -> None:
         build("vae", data)
     with pytest.raises(PartError, match="imputed"):
         build("hybrid-vae", data, imputed=["nothing"])
-    with pytest.raises(PartError, match="expected a class or real numbers"):
-        build("hybrid-vae", data, imputed=["picture"])
+    assert data.spec.observations[0].kind == "unit"
+    with pytest.raises(PartError, match="likelihood within 0 and 1"):
+        build("hybrid-vae", data, imputed=["picture"], likelihoods={"picture": {"kind": "continuous-bernoulli"}})
     with pytest.raises(PartError, match="one for each of"):
         build_model(_without_one(data), data.spec)
     with pytest.raises(PartError, match="subsets"):

@@ -39,7 +39,8 @@ def mopoe_vae(spec: DataSpec) -> Values:
 def hybrid_vae(spec: DataSpec) -> Values:
     """Hybrid VAE: observations that may be missing are latents, guessed from those that are there.
 
-    Classes and rows of numbers are guessed, all but the first observation. From a tenth of the training examples some
+    Classes and rows of numbers are guessed, all but the first observation; where there are none, such pictures as are
+    not of 0 and 1. From a tenth of the training examples some
     observations are hidden when they are encoded, so that codes can be told from each of them alone. A value that is
     guessed weighs as much as all others together (``alpha``), or what is hidden would become a code of its own.
 
@@ -47,16 +48,18 @@ def hybrid_vae(spec: DataSpec) -> Values:
         Hybrid VAE: improving deep generative models using partial observations (Tulyakov et al., 2017),
         arXiv:1711.11566.
     """
-    guessed = [one for one in spec.observations[1:] if one.kind == "classes" or _is_row(one)]
+    others = spec.observations[1:]
+    guessed = [one for one in others if one.kind == "classes" or _is_row(one)]
+    guessed = guessed or [one for one in others if one.kind != "binary"]
     count = sum(numel(one.shape) for one in guessed)
-    others = sum(numel(one.shape) for one in spec.observations) - count
+    rest = sum(numel(one.shape) for one in spec.observations) - count
     values = _observed(spec)
     values["model"] |= {
         "kind": "hybrid",
         "posterior": {"kind": "normal"},
         "imputed": [one.name for one in guessed],
         "hidden": 0.1,
-        "alpha": max(1.0, round(others / max(1, count))),
+        "alpha": max(1.0, round(rest / max(1, count))),
     }
     return values
 
