@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from reparam.errors import PartError, ShapeError
-from reparam.latents import by_tiles, reconstruct_by_tiles
+from reparam.errors import PartError, RefusedError, ShapeError
+from reparam.latents import by_tiles, decode_by_tiles, encode_by_tiles, reconstruct_by_tiles
 from reparam.recipes import build
+from reparam.rng import reseed
 
 
 def picture(*shape: int) -> Tensor:
@@ -50,6 +51,30 @@ def test_a_tile_of_the_models_size_is_reconstructed_as_ever() -> None:
     assert reconstruct_by_tiles(model, large).shape == large.shape
     assert torch.equal(reconstruct_by_tiles(model, large)[1], reconstruct_by_tiles(model, large[1]))
     assert reconstruct_by_tiles(model, large[:0]).shape == (0, 3, 20, 11)
+
+
+def test_maps_of_codes_larger_than_those_of_the_model() -> None:
+    reseed(0)
+    model = build("autoencoder-kl", torch.rand(12, 3, 16, 16)).eval()
+    rows = model.encoder.grid[0]
+    x = torch.rand(3, 16, 16)
+    z = encode_by_tiles(model, x)
+    assert torch.allclose(z.permute(1, 2, 0).flatten(), model.encode(x), atol=1e-6)
+    assert torch.allclose(decode_by_tiles(model, z), model.reconstruct(x), atol=1e-6)
+    factor = 16 // rows
+    large = torch.rand(3, 16 + 3 * factor, 40)
+    codes = encode_by_tiles(model, large)
+    assert codes.shape == (z.shape[0], rows + 3, 40 // factor)
+    assert torch.allclose(
+        codes[:, :1, :1], encode_by_tiles(model, large[:, :16, :16])[:, :1, :1], atol=1e-6
+    )  # a corner
+    assert decode_by_tiles(model, codes).shape == large.shape
+    with pytest.raises(ShapeError, match=f"expected multiples of {factor} pixels"):
+        encode_by_tiles(model, torch.rand(3, 17, 40))
+    with pytest.raises(ShapeError, match=r"z is \(1, 9, 9\), expected"):
+        decode_by_tiles(model, torch.rand(1, 9, 9))
+    with pytest.raises(RefusedError, match="no map over squares"):
+        encode_by_tiles(build("vae", torch.rand(12, 3, 16, 16)), x)
 
 
 def test_refuses_what_makes_no_sense() -> None:

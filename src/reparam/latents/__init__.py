@@ -9,7 +9,7 @@ from reparam.latents.inversion import inverted
 from reparam.latents.paths import PATHS, interpolate
 from reparam.latents.projections import Projection, project
 from reparam.latents.swapping import swap
-from reparam.latents.tiles import by_tiles, reconstruct_by_tiles
+from reparam.latents.tiles import by_tiles, decode_by_tiles, encode_by_tiles, reconstruct_by_tiles
 from reparam.latents.walks import grid, traverse
 
 __all__ = [
@@ -19,7 +19,9 @@ __all__ = [
     "Projection",
     "by_tiles",
     "complete",
+    "decode_by_tiles",
     "decoded_means",
+    "encode_by_tiles",
     "grid",
     "interpolate",
     "inverted",
