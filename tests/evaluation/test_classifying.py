@@ -5,12 +5,12 @@ import torch
 
 from reparam.data import load_data
 from reparam.errors import RefusedError, ShapeError
-from reparam.evaluation import classify, evaluate, split_classes
+from reparam.evaluation import classify, evaluate, log_likelihood, split_classes
 from reparam.evaluation.classifying import bayes
 from reparam.recipes import build
 from reparam.rng import reseed
 from reparam.runs import train
-from tests.contracts.members import seeded_, tiny_data
+from tests.contracts.members import seeded_, several_data, tiny_data
 
 
 def test_bayes() -> None:
@@ -31,6 +31,26 @@ def test_examples_and_splits_get_the_same_answers() -> None:
     assert found.shape == (len(x), 3)
     assert torch.allclose(found.sum(1), torch.ones(len(x), dtype=found.dtype))
     assert torch.equal(split_classes(model, data.test, 7), found)
+
+
+@pytest.mark.parametrize("recipe", ["hybrid-vae", "mvae"])
+def test_a_class_that_is_observed_is_told_by_the_joint_likelihood(recipe: str) -> None:
+    data = several_data()
+    reseed(0)
+    model = seeded_(build(recipe, data))
+    x = data.test.batch(slice(None)).x
+    place = data.spec.places["labels"]
+    found, joint = classify(model, x, 9), []
+    for k in range(3):
+        told = x.clone()
+        told[:, place] = torch.eye(3)[k]
+        log_joint = log_likelihood(model, told, samples=9).double()
+        joint.append(log_joint)
+    assert torch.allclose(found.double(), torch.stack(joint, 1).softmax(1), atol=1e-5)
+    hidden = x.clone()
+    hidden[:, place] = torch.nan
+    assert torch.equal(classify(model, hidden, 9), found)  # the class that is there is not looked at
+    assert torch.equal(split_classes(model, data.test, 9), found)
 
 
 @pytest.mark.unchecked

@@ -21,7 +21,7 @@ def classify(
     """Tells the class of each item by Bayes' rule: p(C|x) from the likelihoods p(x|C), all classes alike beforehand.
 
     Args:
-        run: A run folder, or a model folder; of a model that is told the class, such as cvae.
+        run: A run folder, or a model folder; of a model that is told the class, such as cvae, or observes it.
         source: A data name, or a path. Its own labels, where it has some, say how many answers are right.
         samples: Importance samples for each item and class.
         out: Write all items, in their own order, to F.csv, F.parquet or F.npz, with p of each class.
@@ -37,7 +37,8 @@ def classify(
         require_ending(out, (".csv", ".parquet", ".npz"))
     opened = open_run(run, common.device)
     items = read_split(opened, source, common.draws, split)
-    names = opened.spec.classes
+    observed = opened.spec.class_observation
+    names = opened.spec.classes if observed is None else observed.classes
     with CountingProgress() as progress:
         total = len(items) * len(names)
         found = split_classes(

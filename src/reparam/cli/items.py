@@ -172,11 +172,15 @@ def names_told(run: Run, n: int, named: Mapping[str, Any]) -> list[str]:
 
 def class_names(split: Split) -> list[str]:
     """The class of each item by name, or nothing where there are no labels."""
-    if split.labels is None:
+    names, labels = split.spec.classes, split.labels
+    observed = split.spec.class_observation
+    if observed is not None:
+        own = torch.cat([batch.x for batch in split.batches(BATCH)])[:, split.spec.places[observed.name]]
+        names, labels = observed.classes, torch.where(own.isnan().any(1), -1, own.nan_to_num().argmax(1))
+    if labels is None:
         return []
-    names = split.spec.classes
     known = dict(enumerate(names)) | {-1: ""}  # some labels may be unknown
-    return [known.get(label, str(label)) for label in split.labels.tolist()]
+    return [known.get(label, str(label)) for label in labels.tolist()]
 
 
 def _say_what_searching_takes(model: Autoencoder, items: Split) -> None:

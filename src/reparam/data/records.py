@@ -94,6 +94,12 @@ class DataSpec:
         return dict(zip((one.name for one in own), places([one.shape for one in own]), strict=True))
 
     @property
+    def class_observation(self) -> Observation | None:
+        """The one of several observations that is a class; None where none or several are."""
+        found = [one for one in self.observations if one.kind == "classes"]
+        return found[0] if len(found) == 1 else None
+
+    @property
     def drawn(self) -> bool:
         """True for sequences of their own lengths, of steps in the plane and a pen that is 0 or 1."""
         planar = self.kind == "real" and len(self.shape) == 2 and self.shape[0] == 3 and "lengths" in self.widths

@@ -1,4 +1,4 @@
-"""Which class is it: p(C|x) by Bayes' rule from a model that is told the class."""
+"""Which class is it: p(C|x) by Bayes' rule from a model that is told the class, or observes it."""
 
 import math
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from reparam.data import Split
 from reparam.errors import RefusedError, ShapeError
 from reparam.evaluation.judged import BATCH, Judged, labels_of
 from reparam.evaluation.likelihood import evaluating, importance_weighted, split_likelihoods
+from reparam.likelihoods import ObservationsLikelihood, OneHotLikelihood
 
 SAMPLES = 100
 
@@ -24,11 +25,32 @@ def classes_of(model: Any) -> int:
     """
     if hasattr(model, "class_logits"):
         return int(model.classes)
+    place = _class_place(model)
+    if place is not None:
+        return place.stop - place.start
     if "labels" not in model.conditions:
         raise RefusedError(
             "Bayes' rule needs p(x|C), and this model is not told the class. Train one that is, such as 'cvae'."
         )
     return int(model.condition.dim)
+
+
+def _class_place(model: Any) -> slice | None:
+    """Where a model of several observations has the one that is a class; None where none or several are."""
+    likelihood = getattr(model, "likelihood", None)
+    if not isinstance(likelihood, ObservationsLikelihood):
+        return None
+    pairs = zip(likelihood.likelihoods, likelihood.places, strict=True)
+    places = [place for one, place in pairs if isinstance(one, OneHotLikelihood)]
+    return places[0] if len(places) == 1 else None
+
+
+def _of_class(x: Float[Tensor, "B D"], place: slice, k: int) -> Float[Tensor, "B D"]:
+    """The examples as if they were of class k."""
+    told = x.clone()
+    told[:, place] = 0.0
+    told[:, place.start + k] = 1.0
+    return told
 
 
 def bayes(log_p_x: Float[Tensor, "B C"], prior: Float[Tensor, " K"] | None = None) -> Float[Tensor, "B C"]:
@@ -57,13 +79,14 @@ def classify(
     .. math:: p(C \mid x) = \frac{p(x \mid C)\, p(C)}{\sum_{C'} p(x \mid C')\, p(C')}
 
     log p(x|C) is estimated by importance weighting, with the same draws of noise for every class. A model that infers
-    the class itself answers with its q(C|x).
+    the class itself answers with its q(C|x). One of several observations, of which one is the class, is asked for
+    log p(x, C) with each class in its place, and has learned p(C) with it; what x says there is not looked at.
 
     Args:
-        model: A model that is told the class.
+        model: A model that is told the class, or observes it.
         x: Examples.
         samples: Importance samples for each example and class.
-        prior: p(C); all classes alike when None.
+        prior: p(C), beside what the model has learned of it; all classes alike when None.
         seed: Seed of the draws.
     Raises:
         RefusedError: if the model is told no class, or has no density.
@@ -72,7 +95,9 @@ def classify(
     if hasattr(model, "class_logits"):
         with evaluating(model):
             return bayes(model.class_logits(x), prior)
-    found = [importance_weighted(model.given(labels=k), x, samples, seed=seed).log_p_x for k in classes]
+    place = _class_place(model)
+    pairs = [(model.given(labels=k), x) if place is None else (model, _of_class(x, place, k)) for k in classes]
+    found = [importance_weighted(one, own, samples, seed=seed).log_p_x for one, own in pairs]
     return bayes(torch.stack(found, 1), prior)
 
 
@@ -97,6 +122,12 @@ def split_classes(
     if hasattr(model, "class_logits"):
         with evaluating(model):
             return bayes(torch.cat([model.class_logits(batch.x) for batch in split.batches(BATCH)]))
+    if _class_place(model) is not None:
+        for batch in split.batches(BATCH):
+            found.append(classify(model, batch.x, samples, seed=seed))
+            if progress:
+                progress(len(classes) * sum(map(len, found)))
+        return torch.cat(found)
     for k in classes:
         done = k * len(split)
         told = (lambda n, done=done: progress(done + n)) if progress else None
