@@ -130,8 +130,8 @@ def main() -> None:
     features = read(x)[1]
     real = {"features": features, "within": within(features, labels), "laplacian": laplacian(x)}
     rows = [{"model": "real test examples", "seed": None} | row(x, labels, read, real)]
-    for name in given.recipes.split(","):
-        for seed in map(int, given.seeds.split(",")):
+    for seed in map(int, given.seeds.split(",")):
+        for name in given.recipes.split(","):
             over = {"train": {"max_minutes": given.minutes, "tensorboard": False}, "seed": seed}
             over |= {"data": {"binarize": "none"}}
             for section, values in json.loads(given.set).items():
