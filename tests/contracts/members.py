@@ -120,6 +120,7 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
             {"flow": "real-nvp", "transforms": 2, "hidden_dims": (8,)},
         ),
         "hamiltonian": ({"leapfrogs": 2},),
+        "riemannian-hamiltonian": ({"leapfrogs": 2, "centroids": 3, "iterations": 2},),
         "von-mises-fisher": ({},),
         "wrapped-normal": ({}, {"curvature": 0.5}),
         "categorical": ({"classes": 3},),

@@ -28,7 +28,7 @@ def _imported() -> None:
 
 
 # parts that differentiate a gradient, or read all weights at once
-REFUSED = {"autoencoder-kl", "hamiltonian-vae", "rae-gp", "rae-l2", "vq-gan"}
+REFUSED = {"autoencoder-kl", "hamiltonian-vae", "rae-gp", "rae-l2", "riemannian-hamiltonian-vae", "vq-gan"}
 QUICK = ("vae", "vq-vae", "aae")
 # with so few data its last tables quantise rounding errors, which differ with the number of processes
 ROUNDING = {"residual-vq-vae"}

@@ -30,8 +30,8 @@ def classes_of(model: Any) -> int:
         return place.stop - place.start
     if "labels" not in model.conditions:
         raise RefusedError(
-            "Bayes' rule needs p(x|C), and this model is not told the class. Train one that is, such as 'cvae', or one of "
-            "several observations, of which one is the class."
+            "Bayes' rule needs p(x|C), and this model is not told the class. Train one that is, such as 'cvae', or one "
+            "of several observations, of which one is the class."
         )
     return int(model.condition.dim)
 

@@ -19,6 +19,7 @@ from reparam.posteriors.quantised import (
     VectorQuantisedPosterior,
 )
 from reparam.posteriors.radial import RadialPosterior
+from reparam.posteriors.riemannian import RiemannianHamiltonianPosterior
 from reparam.posteriors.von_mises_fisher import VonMisesFisherPosterior
 from reparam.posteriors.wrapped_normal import WrappedNormalPosterior
 
@@ -41,6 +42,7 @@ __all__ = [
     "Posterior",
     "RadialPosterior",
     "ResidualQuantisedPosterior",
+    "RiemannianHamiltonianPosterior",
     "VectorQuantisedPosterior",
     "VonMisesFisherPosterior",
     "WrappedNormalPosterior",

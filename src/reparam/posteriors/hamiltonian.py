@@ -48,7 +48,7 @@ class HamiltonianPosterior(NormalPosterior):
         super().__init__(in_dim, latent_dim)
         if leapfrogs < 1 or not 0 < step_size < self.most_step or not 0 < tempering < 1:
             raise PartError(
-                f"HamiltonianPosterior: leapfrogs {leapfrogs}, step_size {step_size}, tempering {tempering}; expected "
+                f"{type(self).__name__}: leapfrogs {leapfrogs}, step_size {step_size}, tempering {tempering}; expected "
                 f"at least 1 step, a size between 0 and {self.most_step}, and a tempering between 0 and 1."
             )
         self.leapfrogs, self.step_size, self.tempering = leapfrogs, step_size, tempering
@@ -58,26 +58,30 @@ class HamiltonianPosterior(NormalPosterior):
     def refine(
         self, z: Float[Tensor, "K B L"], noise: Float[Tensor, "K B L"], log_joint: Callable[[Tensor], Tensor]
     ) -> tuple[Float[Tensor, "K B L"], Float[Tensor, "K B"]]:
-        start = self.raw_tempering.sigmoid().rsqrt()
-        roots = [1 + (start - 1) * (1 - (k / self.leapfrogs) ** 2) for k in range(self.leapfrogs + 1)]
-        step = self.most_step * self.raw_step.sigmoid()
-        momentum, force = noise * start, _gradient(log_joint, z)
+        step, roots = self.schedule()
+        momentum, force = noise * roots[0], gradient(log_joint, z)
         for before, after in pairwise(roots):
             momentum = momentum + 0.5 * step * force
             z = z + step * momentum
-            force = _gradient(log_joint, z)
+            force = gradient(log_joint, z)
             momentum = (momentum + 0.5 * step * force) * (after / before)
         return z, 0.5 * (momentum.square() - noise.square()).sum(-1)
+
+    def schedule(self) -> tuple[Float[Tensor, " L"], list[Tensor]]:
+        """The step size of each dimension, and 1 / sqrt(beta_k) from the start to the last step."""
+        start = self.raw_tempering.sigmoid().rsqrt()
+        roots = [1 + (start - 1) * (1 - (k / self.leapfrogs) ** 2) for k in range(self.leapfrogs + 1)]
+        return self.most_step * self.raw_step.sigmoid(), roots
 
 
 def _logit(share: float) -> float:
     return math.log(share / (1 - share))
 
 
-def _gradient(log_joint: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
-    """The gradient of log p(x, z), itself differentiable where gradients are wanted."""
+def gradient(function: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
+    """The gradient of a function such as log p(x, z), itself differentiable where gradients are wanted."""
     wanted = torch.is_grad_enabled()
     with torch.enable_grad():
-        at = z if z.requires_grad else z.detach().requires_grad_()
-        (found,) = torch.autograd.grad(log_joint(at).sum(), at, create_graph=wanted)
+        at = z.view_as(z) if z.requires_grad else z.detach().requires_grad_()  # what else depends on z stays as it is
+        (found,) = torch.autograd.grad(function(at).sum(), at, create_graph=wanted)
     return found if wanted else found.detach()

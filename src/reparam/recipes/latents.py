@@ -53,6 +53,15 @@ def hamiltonian_vae(spec: DataSpec) -> Values:
     return _with(spec, posterior={"kind": "hamiltonian"})
 
 
+def riemannian_hamiltonian_vae(spec: DataSpec) -> Values:
+    """VAE whose draws follow the gradient of log p(x, z) along a learned metric of the latent space (RHVAE).
+
+    Source:
+        Geometry-aware Hamiltonian variational auto-encoder (Chadebec et al., 2020), arXiv:2010.11518.
+    """
+    return _with(spec, posterior={"kind": "riemannian-hamiltonian"})
+
+
 def radial_vae(spec: DataSpec) -> Values:
     """VAE with a radial flow posterior.
 
@@ -172,6 +181,7 @@ LATENTS: dict[str, Recipe] = {
     "planar-vae": planar_vae,
     "radial-vae": radial_vae,
     "hamiltonian-vae": hamiltonian_vae,
+    "riemannian-hamiltonian-vae": riemannian_hamiltonian_vae,
     "iaf-vae": iaf_vae,
     "maf-vae": maf_vae,
     "svae": svae,
