@@ -64,6 +64,8 @@ CLOSED = {
     ("full-normal", "normal"),
     ("hamiltonian", "normal"),  # of where its draws start; the model takes the trace's own
     ("hamiltonian", "laplace"),
+    ("riemannian-hamiltonian", "normal"),
+    ("riemannian-hamiltonian", "laplace"),
     ("von-mises-fisher", "uniform-sphere"),
     ("categorical", "categorical"),
     ("gumbel-softmax", "categorical"),

@@ -30,7 +30,7 @@ def posterior(**settings: float) -> RiemannianHamiltonianPosterior:
 def test_the_metric_is_its_formula() -> None:
     q, z = posterior(), torch.randn(2, 4, L, dtype=torch.float64)
     expected = 0.01 * torch.eye(L, dtype=torch.float64).expand(2, 4, L, L).clone()
-    for centroid, diagonal, triangle in zip(q.centroids, q.diagonals, q.triangles, strict=True):
+    for centroid, diagonal, triangle in zip(q.centres, q.diagonals, q.triangles, strict=True):
         root = diagonal.exp().diag() + triangle.tril(-1)
         near = (-(z - centroid).square().sum(-1) / 1.5**2).exp()
         expected = expected + near[..., None, None] * (root @ root.T)
@@ -41,7 +41,7 @@ def test_far_from_all_centroids_it_is_the_hamiltonian_posterior() -> None:
     """There G = I / lambda, so a step is one of sqrt(lambda) times its size without a metric."""
     q = posterior(leapfrogs=3, step_size=0.4, tempering=0.5)
     with torch.no_grad():
-        q.centroids += 1e3
+        q.centres += 1e3
     plain = HamiltonianPosterior(3, L, leapfrogs=3, step_size=0.4 * q.floor**0.5, tempering=0.5).double()
     z, noise = torch.randn(2, 1, 4, L, dtype=torch.float64)
     for found, expected in zip(q.refine(z, noise, log_joint), plain.refine(z, noise, log_joint), strict=True):
@@ -98,7 +98,7 @@ def test_centroids_begin_at_codes() -> None:
     vae, x = linear(found), found.p_x.sample((3,))
     vae.start(x)
     assert isinstance(vae.posterior, RiemannianHamiltonianPosterior)
-    assert torch.allclose(vae.posterior.centroids, vae.encode(x)[[0, 1, 2, 0]])
+    assert torch.allclose(vae.posterior.centres, vae.encode(x)[[0, 1, 2, 0]])
 
 
 @pytest.mark.parametrize("settings", [{"iterations": 0}, {"temperature": 0.0}, {"temperature": float("inf")}])

@@ -73,21 +73,21 @@ class RiemannianHamiltonianPosterior(HamiltonianPosterior):
                 f"{type(self).__name__}: centroids {centroids}, temperature {temperature}, iterations {iterations}; "
                 "expected at least 1 centroid and iteration, and a positive temperature."
             )
-        self.temperature, self.iterations = temperature, iterations
-        self.centroids = nn.Parameter(torch.randn(centroids, latent_dim))
+        self.centroids, self.temperature, self.iterations = centroids, temperature, iterations
+        self.centres = nn.Parameter(torch.randn(centroids, latent_dim))
         self.diagonals = nn.Parameter(torch.zeros(centroids, latent_dim))
         self.triangles = nn.Parameter(torch.zeros(centroids, latent_dim, latent_dim))
 
     @torch.no_grad()
     def start(self, h: Float[Tensor, "N F"]) -> None:
         means = self(h).mean
-        self.centroids.copy_(means[torch.arange(len(self.centroids)) % len(means)])
+        self.centres.copy_(means[torch.arange(self.centroids) % len(means)])
 
     def inverse_metric(self, z: Float[Tensor, "*B L"]) -> Float[Tensor, "*B L L"]:
         """The inverse of G at z."""
         with torch.autocast(z.device.type, enabled=False):
             factors = self.triangles.tril(-1) + torch.diag_embed(self.diagonals.exp())
-            apart = (z.unsqueeze(-2) - self.centroids).square().sum(-1)
+            apart = (z.unsqueeze(-2) - self.centres).square().sum(-1)
             near = (-apart / self.temperature**2).exp()
             summed = torch.einsum("...m,mij->...ij", near, factors @ factors.mT)
             return summed + self.floor * torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)
