@@ -12,7 +12,6 @@ from reparam.data import Split
 from reparam.errors import RefusedError, ShapeError
 from reparam.evaluation.judged import BATCH, Judged, labels_of
 from reparam.evaluation.likelihood import evaluating, importance_weighted, split_likelihoods
-from reparam.likelihoods import ObservationsLikelihood, OneHotLikelihood
 
 SAMPLES = 100
 
@@ -39,10 +38,8 @@ def classes_of(model: Any) -> int:
 def _class_place(model: Any) -> slice | None:
     """Where a model of several observations has the one that is a class; None where none or several are."""
     likelihood = getattr(model, "likelihood", None)
-    if not isinstance(likelihood, ObservationsLikelihood):
-        return None
-    pairs = zip(likelihood.likelihoods, likelihood.places, strict=True)
-    places = [place for one, place in pairs if isinstance(one, OneHotLikelihood)]
+    pairs = zip(getattr(likelihood, "likelihoods", ()), getattr(likelihood, "places", ()), strict=True)
+    places: list[slice] = [place for one, place in pairs if one.of_classes]
     return places[0] if len(places) == 1 else None
 
 
