@@ -176,11 +176,21 @@ class HasNamedValues(Protocol):
 
 @dataclass(frozen=True)
 class Player:
-    """One party of the training: the parameters it moves and the loss it minimises."""
+    """One party of the training: the parameters it moves and the loss it minimises.
+
+    Attributes:
+        name: What it is called.
+        parameters: What it moves.
+        play: (batch, progress) -> the bound whose loss it minimises.
+        steps: How often it moves in each step of the training: on the same batch, with fresh draws.
+        rate: Its learning rate as a share of the training's.
+    """
 
     name: str
     parameters: tuple[Parameter, ...]
     play: Callable[[Any, Progress], Bound]
+    steps: int = 1
+    rate: float = 1.0
 
 
 class Model(Protocol):

@@ -203,7 +203,7 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
             {},
             {"gan_loss": "saturating", "critic": critic(penalty="spectral")},
             {"gan_loss": "hinge", "critic": critic(penalty_every=1, penalty_weight=5.0)},
-            {"gan_loss": "wasserstein", "critic": critic(penalty="interpolated", penalty_every=1)},
+            {"gan_loss": "wasserstein", "critic": critic(penalty="interpolated", penalty_every=1, steps=2)},
         ),
         "introspective": ({}, {"beta": 0.5, "beta_neg": 2.0, "alpha": 1.0}),
         "info-gan": ({}, {"choice_weight": 0.5, "number_weight": 1.0, "critic": critic(penalty_every=1)}),

@@ -105,6 +105,8 @@ class TestGame:
         ("gan", {"critic": {"penalty": "r2"}}, "penalty is 'r2'"),
         ("gan", {"critic": {"hiden_dim": 3}}, "no setting 'hiden_dim'"),
         ("gan", {"critic": {"penalty_every": 0}}, "penalty_every is 0"),
+        ("gan", {"critic": {"steps": 2.5}}, "steps is 2.5, expected a whole number of 1 or more"),
+        ("gan", {"critic": {"rate": 0.0}}, "rate is 0.0"),
         ("vae-gan", {"gamma": -1.0}, "gamma is -1.0"),
         ("vae-gan", {"sigma": 0.0}, "sigma is 0.0"),
         ("cvae-gan", {"kl_weight": -1.0}, "kl_weight is -1.0"),

@@ -24,7 +24,7 @@ from reparam.objectives import (
 from reparam.objectives.adversary import Adversary
 from reparam.objectives.feature_matching import ClassMatching, mean_distance
 from reparam.processes import Processes
-from reparam.recipes import build
+from reparam.recipes import RECIPES, build
 from reparam.rng import reseed
 from reparam.runs import fit, train
 from reparam.trace import Progress
@@ -109,6 +109,15 @@ def test_a_critic_rests_when_it_is_too_sure_and_before_it_begins() -> None:
         assert all(gradient is None for gradient in gradients)
     awake = adversary("non-saturating").told_apart(x, [-x], None, Progress(5, 10), Processes())
     assert any(gradient is not None for gradient in torch.autograd.grad(awake.loss, [awake.value], allow_unused=True))
+
+
+def test_a_critic_takes_its_steps_at_its_rate() -> None:
+    game = GANGame((4,), critic=CriticSettings(hidden_dim=6, steps=5, rate=0.5))
+    assert [(one.name, one.steps, one.rate) for one in game.players(model("gan"))] == [
+        ("model", 1, 1.0),
+        ("critic", 5, 0.5),
+    ]
+    assert RECIPES["wgan"](tiny_data("unit", (4,)).spec)["objective"]["critic"]["steps"] == 5
 
 
 def test_a_critic_that_rests_does_not_move() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from reparam.data import Data, Split
 from reparam.errors import NotFiniteError, RunError
@@ -309,6 +310,25 @@ class TestPlayers:
         # each player has a loss of its own; validation shows the first one's
         assert rows[0]["loss_critic"] > 0
         assert rows[0]["loss"] != pytest.approx(rows[0]["loss_critic"])
+
+    def test_each_moves_as_often_and_as_fast_as_it_says(self) -> None:
+        """Adam moves a weight whose gradient stays the same by the learning rate."""
+        objective = TwoPlayers()
+        weight = nn.Parameter(torch.zeros(2))
+        seen: list[tuple[int, int, float]] = []
+
+        def play(batch: Any, progress: Progress) -> Bound:
+            seen.append((progress.step, id(batch), torch.rand(()).item()))
+            return Bound(weight.sum().expand(len(batch.x)))
+
+        second = Player("critic", (weight,), play, steps=3, rate=0.25)
+        objective.players = lambda model: (TwoPlayers.players(objective, model)[0], second)  # type: ignore[method-assign]
+        given: dict[str, Any] = {"schedule": "constant", "learning_rate_warmup": 0.0, "learning_rate": 0.1}
+        trainer(recipe="vae", objective=objective, epochs=2, batch_size=24, **given).run()
+        assert [step for step, _, _ in seen] == [0, 0, 0, 1, 1, 1]
+        assert len({batch for _, batch, _ in seen[:3]}) == 1
+        assert len({draw for _, _, draw in seen}) == 6  # all see noise of their own
+        assert weight.tolist() == pytest.approx([2 * 3 * 0.25 * 0.1] * 2, rel=1e-5)  # float32
 
     def test_resumes(self, tmp_path: Path) -> None:
         reseed(0)

@@ -62,7 +62,7 @@ def game(kind: type, **given: Any) -> Callable[[], AnyObjective]:
 
 
 CRITIC = CriticSettings(hidden_dim=6, penalty_every=2)
-OF_LINES = CriticSettings(hidden_dim=6, penalty="interpolated", penalty_every=1)
+OF_LINES = CriticSettings(hidden_dim=6, penalty="interpolated", penalty_every=1, steps=3, rate=0.5)
 RESUMED: dict[str, tuple[str, Callable[[], AnyObjective]]] = {
     "factor": ("vae", factor),
     "piwae": ("vae", lambda: PartialImportanceBound(4, 2)),
@@ -70,6 +70,7 @@ RESUMED: dict[str, tuple[str, Callable[[], AnyObjective]]] = {
     "spectral": ("rae-sn", lambda: RegularizedBound(regularization="none")),
     "wae-gan": ("wae-gan", adversarial),
     "gan": ("gan", game(GANGame, critic=CRITIC)),
+    "wgan": ("wgan", game(GANGame, gan_loss="wasserstein", critic=OF_LINES)),
     "introspective": ("intro-vae", game(IntrospectiveBound, beta_neg=2.0)),
     "cvae-gan": ("cvae-gan", game(CVAEGANGame, critic=CRITIC, condition=ClassCondition(3))),
 }
@@ -103,7 +104,6 @@ SHARED: dict[str, tuple[str, Callable[[], AnyObjective]]] = RESUMED | {
     "dip-ii": ("vae", lambda: CovarianceBound(moments="codes", diagonal=10.0)),
     "mmd": ("vae", lambda: DiscrepancyBound(samples=2, alpha=0.5, kernel="rbf")),
     "sliced": ("swae", lambda: SlicedBound(projections=5)),
-    "wgan": ("wgan", game(GANGame, gan_loss="wasserstein", critic=OF_LINES)),
     "fm-cgan": ("fm-cgan", game(FeatureMatchingGame, critic=CRITIC, condition=ClassCondition(3))),
     "vae-gan": ("vae-gan", game(VAEGANGame, gamma=2.0, critic=CRITIC)),
     "info-gan": ("info-gan", game(InfoGANGame, critic=CRITIC, structure=(10, 1, 2))),

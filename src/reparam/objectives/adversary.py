@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from reparam.errors import PartError, nearest
 from reparam.networks import Condition, Discriminator, Seen, squared_slope
-from reparam.objectives.common import require_at_least
+from reparam.objectives.common import require_at_least, require_whole
 from reparam.processes import Processes
 from reparam.rng import per_example
 from reparam.shapes import Shape
@@ -43,8 +43,25 @@ GAN_LOSSES: dict[str, _Loss] = {
 
 
 @dataclass(frozen=True)
-class CriticSettings:
-    """How a critic of examples is built and held back.
+class Turns:
+    """When a critic plays, how often, and how fast it learns.
+
+    Attributes:
+        start: Share of training before which the critic neither learns nor counts.
+        rest_above: It does not learn in a step in which it tells more than this share of a batch rightly.
+        steps: Its steps for each of the model's: on the same real examples, with newly made ones each time.
+        rate: Its learning rate as a share of the training's.
+    """
+
+    start: Annotated[float, Field(ge=0, le=1)] = 0.0
+    rest_above: Annotated[float, Field(ge=0, le=1)] = 1.0
+    steps: Count = 1
+    rate: Annotated[float, Field(gt=0)] = 1.0
+
+
+@dataclass(frozen=True)
+class CriticSettings(Turns):
+    """How a critic of examples is built, held back, and when it plays (see :class:`Turns`).
 
     Attributes:
         channels: Channels of its stages; None doubles from 16 until the longer side is at most 8.
@@ -54,9 +71,7 @@ class CriticSettings:
             squared distance of the slope from 1 between real and made ones (WGAN-GP); ``spectral``, which divides each
             layer's weight by its norm instead; ``none``.
         penalty_weight: Its weight.
-        penalty_every: It is taken in every so many steps, with so many times the weight.
-        start: Share of training before which the critic neither learns nor counts.
-        rest_above: It does not learn in a step in which it tells more than this share of a batch rightly.
+        penalty_every: It is taken in every so many steps of the training, with so many times the weight.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -67,8 +82,6 @@ class CriticSettings:
     penalty: Penalty = "r1"
     penalty_weight: Annotated[float, Field(ge=0)] = 1.0
     penalty_every: Count = 16
-    start: Annotated[float, Field(ge=0, le=1)] = 0.0
-    rest_above: Annotated[float, Field(ge=0, le=1)] = 1.0
 
     @property
     def network(self) -> dict[str, Any]:
@@ -93,7 +106,8 @@ def critic_settings(given: CriticSettings | Mapping[str, object] | None) -> Crit
     if found.penalty not in get_args(Penalty):
         raise PartError(f"critic: penalty is {found.penalty!r}. {nearest(found.penalty, get_args(Penalty))}")
     require_at_least("critic", 0, penalty_weight=found.penalty_weight, start=found.start, rest_above=found.rest_above)
-    require_at_least("critic", 1, penalty_every=found.penalty_every, hidden_dim=found.hidden_dim)
+    require_at_least("critic", 1e-6, rate=found.rate)
+    require_whole("critic", 1, penalty_every=found.penalty_every, hidden_dim=found.hidden_dim, steps=found.steps)
     return found
 
 

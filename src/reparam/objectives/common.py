@@ -65,6 +65,17 @@ def require_at_least(owner: str, least: float, **settings: float) -> None:
             raise PartError(f"{owner}: {name} is {value}, expected a number of {least:g} or more.")
 
 
+def require_whole(owner: str, least: int, **settings: int) -> None:
+    """Checks whole numbers.
+
+    Raises:
+        PartError: if one of them is none, or below ``least``.
+    """
+    for name, value in settings.items():
+        if not hasattr(value, "__index__") or value < least:
+            raise PartError(f"{owner}: {name} is {value!r}, expected a whole number of {least} or more.")
+
+
 def require_noise(owner: str, trace: Trace) -> None:
     """Checks that KL(q || p) and log q exist.
 

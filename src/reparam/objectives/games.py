@@ -113,9 +113,10 @@ class Game(nn.Module, ABC):
         def examine(batch: HasNamedValues, progress: Progress) -> Bound:
             return self.examine(model, batch, progress)
 
+        settings = self.adversary.settings
         pair = (
             Player("model", tuple(model.parameters()), play),
-            Player("critic", self.examiners(), examine),
+            Player("critic", self.examiners(), examine, settings.steps, settings.rate),
         )
         matching = self.matching
         if matching is None:

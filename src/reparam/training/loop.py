@@ -1,4 +1,4 @@
-"""The training loop. It knows players, never what they are: one step lets each player play once."""
+"""The training loop. It knows players, never what they are: one step lets each player play in turn."""
 
 import math
 import threading
@@ -101,6 +101,8 @@ class Trainer:
     def _begin(self) -> None:
         """Fresh optimisers, sums and faults."""
         self.updates = [Update(player, self.settings, self.processes) for player in self.players]
+        pairs = enumerate(zip(self.players, self.updates, strict=True))
+        self.turns = [(number, *pair) for number, pair in pairs for _ in range(pair[0].steps)]
         self.sums = Sums()
         self.faults = Faults(self.settings.skip_nonfinite, self.device, self.state.skipped)
 
@@ -228,18 +230,18 @@ class Trainer:
             self.progress(row, self.state.total_steps)
 
     def _step(self) -> float:
-        """Lets each player play once on the next batch; returns the learning rate."""
+        """Lets each player play on the next batch, as often as it says; returns the learning rate."""
         state = self.state
         progress = Progress(state.step, state.total_steps, state.planned_steps, len(self.train))
         rate = self.settings.learning_rate * rate_factor(self.settings, progress, state.halvings)
         reseed(counted_seed(self.seed, "step", state.step))
         batch = self._batch(state.step)
-        for number, (player, update) in enumerate(zip(self.players, self.updates, strict=True)):
+        for number, player, update in self.turns:
             with self._autocast():
                 bound = player.play(batch, progress)
                 loss = bound.loss
             with torch.no_grad():
-                finite = update.step(loss, rate)
+                finite = update.step(loss, rate * player.rate)
                 if self.faults.see(state.step, player, bound, loss, finite):
                     name = f"loss_{player.name}" if number else "loss"  # validation shows the first one's
                     self.sums.add(bound, loss, finite if self.faults.allowed else True, name)
