@@ -208,7 +208,7 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
         "introspective": ({}, {"beta": 0.5, "beta_neg": 2.0, "alpha": 1.0}),
         "info-gan": ({}, {"choice_weight": 0.5, "number_weight": 1.0, "critic": critic(penalty_every=1)}),
         "feature-matching": ({}, {"critic_weight": 0.5, "class_weight": 2.0, "critic": critic()}),
-        "vae-gan": ({}, {"gamma": 0.3, "beta": 2.0, "sigma": 0.5, "critic": critic(start=0.5)}),
+        "vae-gan": ({}, {"gamma": "adaptive"}, {"gamma": 0.3, "beta": 2.0, "sigma": 0.5, "critic": critic(start=0.5)}),
         "reconstruction-gan": (
             {},
             {"weight": 2.0, "beta": 0.5, "gan_loss": "non-saturating", "critic": critic(start=0.5)},

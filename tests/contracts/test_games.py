@@ -108,6 +108,7 @@ class TestGame:
         ("gan", {"critic": {"steps": 2.5}}, "steps is 2.5, expected a whole number of 1 or more"),
         ("gan", {"critic": {"rate": 0.0}}, "rate is 0.0"),
         ("vae-gan", {"gamma": -1.0}, "gamma is -1.0"),
+        ("vae-gan", {"gamma": "adaptative"}, "gamma is adaptative"),
         ("vae-gan", {"sigma": 0.0}, "sigma is 0.0"),
         ("cvae-gan", {"kl_weight": -1.0}, "kl_weight is -1.0"),
         ("cvae-gan", {"condition": None}, "told of 0 classes"),

@@ -236,6 +236,30 @@ def test_vae_gan_moves_encoder_and_decoder_as_the_paper_says(gamma: float) -> No
         assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(found, wanted, strict=True))
 
 
+def test_vae_gan_can_make_reconstructions_and_critic_equally_loud() -> None:
+    """gamma is the ratio of the two gradients' norms at the last weight of the decoder."""
+    reseed(0)
+    game = VAEGANGame((4,), gamma="adaptive", beta=0.7, sigma=0.5, critic=NO_PENALTY).double()
+    vae, given = model("vae-gan"), batch()
+    reseed(5)
+    found = game(vae, given, Progress())
+    reseed(5)
+    trace = vae.trace(given.x, samples=1, labels=given.named["labels"])
+    new, x_hat = game.new(vae, given), trace.p_x.mean[0]
+    like = 0.5 / 0.5**2 * (game.adversary(given.x).fine.detach() - game.adversary(x_hat).fine).square().sum(1)
+    adversarial = -sum(F.logsigmoid(game.adversary(x).outputs[:, 0]) for x in (x_hat, new))
+    last = [weight for weight in vae.decoder.parameters() if weight.ndim > 1][-1]
+    of_critic, of_likeness = (gradients(term.mean(), [last])[0].norm() for term in (adversarial, like))
+    gamma = of_critic / (of_likeness + 1e-4)
+    assert torch.allclose(found.terms["gamma"], gamma.expand(B))
+    decoder = list(vae.decoder.parameters())
+    wanted = gradients((gamma.detach() * like + adversarial).mean(), decoder)
+    assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(gradients(found.loss, decoder), wanted, strict=True))
+    assert game.differentiates_twice
+    with torch.no_grad():
+        assert "gamma" not in game.eval()(vae, given, Progress()).terms
+
+
 def test_vae_gan_learns_no_scale_of_features() -> None:
     """With the best sigma, features ten times as large change no likeness."""
     reseed(0)

@@ -106,6 +106,7 @@ SHARED: dict[str, tuple[str, Callable[[], AnyObjective]]] = RESUMED | {
     "sliced": ("swae", lambda: SlicedBound(projections=5)),
     "fm-cgan": ("fm-cgan", game(FeatureMatchingGame, critic=CRITIC, condition=ClassCondition(3))),
     "vae-gan": ("vae-gan", game(VAEGANGame, gamma=2.0, critic=CRITIC)),
+    "vae-gan-adaptive": ("vae-gan", game(VAEGANGame, gamma="adaptive", critic=CRITIC)),
     "info-gan": ("info-gan", game(InfoGANGame, critic=CRITIC, structure=(10, 1, 2))),
     "tokenizer": ("vae", game(ReconstructionGame, critic=CRITIC, beta=0.5)),
     "groups": ("ml-vae", ELBO),

@@ -37,9 +37,16 @@ class VAEGANGame(Game):
     gives both: what the decoder alone is to feel comes from codes that pass no gradient on. The likelihood of the model
     takes no part; until ``critic.start`` its ELBO is maximised instead.
 
+    With ``adaptive`` gamma is what makes reconstructions and critic equally loud in each step, at the last weight W of
+    the decoder (see :meth:`Game.as_loud`):
+
+    .. math::
+        \gamma = \frac{\| \nabla_W \mathcal{L}_\mathrm{GAN} \|}
+        {\| \nabla_W \mathcal{L}_\mathrm{like} \| + 10^{-4}}
+
     Args:
         data_shape: Shape of one example.
-        gamma: How much the decoder cares for its reconstructions against the critic.
+        gamma: How much the decoder cares for its reconstructions against the critic, or ``adaptive``.
         beta: Weight of the KL.
         sigma: Standard deviation of features, or ``optimal``.
         gan_loss: What model and critic maximise.
@@ -53,12 +60,13 @@ class VAEGANGame(Game):
         Autoencoding beyond pixels using a learned similarity metric (Larsen et al., 2016), arXiv:1512.09300, eqs. 7 to
         9 and algorithm 1 (with sigma = 1); the decoder's part of the GAN loss is the non-saturating one. Best sigma:
         Simple and effective VAE training with calibrated decoders (Rybkin et al., 2021), arXiv:2006.13202, eq. 6.
+        Adaptive gamma: after arXiv:2012.09841, eq. 7 (Esser et al., 2021), where it is the critic that has the weight.
     """
 
     def __init__(
         self,
         data_shape: Shape,
-        gamma: float = 1.0,
+        gamma: float | Literal["adaptive"] = 1.0,
         beta: float = 1.0,
         sigma: float | Literal["optimal"] = "optimal",
         gan_loss: GANLoss = "non-saturating",
@@ -66,13 +74,16 @@ class VAEGANGame(Game):
         condition: Condition | None = None,
         units: Units | None = None,
     ) -> None:
-        require_at_least("VAEGANGame", 0, gamma=gamma, beta=beta)
+        require_at_least("VAEGANGame", 0, beta=beta)
+        if gamma != "adaptive":
+            require_at_least("VAEGANGame", 0, gamma=gamma)
         if sigma != "optimal":
             require_at_least("VAEGANGame", 1e-6, sigma=sigma)
         settings = critic_settings(critic)
         super().__init__(Adversary(data_shape, gan_loss, settings, condition, units), condition=condition)
         self.data_shape, self.critic = tuple(data_shape), settings
         self.gamma, self.beta, self.sigma, self.gan_loss, self.units = gamma, beta, sigma, gan_loss, units
+        self.differentiates_twice = gamma == "adaptive"  # the weight of the decoder is asked for its own gradient
 
     def forward(self, model: Any, batch: HasNamedValues, progress: Progress) -> Bound:
         trace = _traced("VAEGANGame", model, batch)
@@ -86,14 +97,17 @@ class VAEGANGame(Game):
         seen = self.adversary(again, c)
         variance = self._variance(target, seen.fine)
         like = half_squared(target, self.adversary(coded, c).fine) / variance
-        for_decoder = (self.gamma - 1) * half_squared(target, seen.fine) / variance
+        of_decoder = half_squared(target, seen.fine) / variance
         convincing = self.adversary.convinced(seen) + self.adversary.convinced(self.adversary(made, c))
-        value = penalised(convincing - self.beta * trace.rate - like - for_decoder, trace)
+        gamma = self.as_loud(model, convincing, of_decoder) if self.gamma == "adaptive" else self.gamma
+        value = penalised(convincing - self.beta * trace.rate - like - (gamma - 1) * of_decoder, trace)
         shown = {
             "rate": trace.rate.detach(),
             "style": variance.sqrt().expand_as(like),
             "convincing": 0.5 * convincing.detach(),
         }
+        if isinstance(gamma, Tensor) and self.training:  # at validation there are no gradients to compare
+            shown["gamma"] = gamma.expand_as(like)
         return Bound(value, self.balance(batch, made, shown))
 
     def _variance(self, target: Tensor, found: Tensor) -> Tensor:

@@ -54,14 +54,14 @@ def mean_kl(trace: Trace, group: Processes) -> Float[Tensor, " G"]:
     return group.mean(trace.kl.mean((0, 1)))
 
 
-def require_at_least(owner: str, least: float, **settings: float) -> None:
+def require_at_least(owner: str, least: float, **settings: float | str) -> None:
     """Checks numbers.
 
     Raises:
         PartError: if one of them is below ``least``, or no finite number.
     """
     for name, value in settings.items():
-        if not least <= value < float("inf"):
+        if isinstance(value, str) or not least <= value < float("inf"):
             raise PartError(f"{owner}: {name} is {value}, expected a number of {least:g} or more.")
 
 

@@ -15,9 +15,10 @@ from reparam.objectives.common import new_codes
 from reparam.objectives.feature_matching import ClassMatching
 from reparam.processes import Processes, current
 from reparam.shapes import Shape
-from reparam.trace import Bound, HasNamedValues, Maker, Player, Progress
+from reparam.trace import Bound, HasNamedValues, Maker, Model, Player, Progress
 
 Units = dict[str, Sequence[float]]
+LEAST, MOST = 1e-4, 1e4
 
 
 class Game(nn.Module, ABC):
@@ -67,6 +68,31 @@ class Game(nn.Module, ABC):
     def new(self, model: Maker, batch: HasNamedValues) -> Float[Tensor, "B ..."]:
         """As many new examples as the batch has, of its classes or whatever the model is told."""
         return model.decode(self.codes(model, batch), **batch.pick(model.conditions)).mean
+
+    def as_loud(self, model: Model, first: Float[Tensor, " B"], second: Float[Tensor, " B"]) -> Float[Tensor, ""]:
+        r"""The weight at which the second term moves the last weight W of the decoder as much as the first one does.
+
+        .. math::
+            \lambda = \frac{\| \nabla_W E[\mathrm{first}] \|}{\| \nabla_W E[\mathrm{second}] \| + 10^{-4}} \le 10^4
+
+        It is 0 where there is no gradient to be compared, as at validation.
+
+        Source:
+            Taming transformers for high-resolution image synthesis (Esser et al., 2021), arXiv:2012.09841, eq. 7; the
+            bound is that of the code of arXiv:2112.10752 (Rombach et al., 2022).
+        """
+        if not first.requires_grad:
+            return first.new_zeros(())
+        weights = [weight for weight in model.generative_parameters() if weight.ndim > 1 and weight.requires_grad]
+        for last in reversed(weights):  # a prior's, if it is the last, does not depend on what is decoded
+            found = [
+                torch.autograd.grad(term.mean(), last, retain_graph=True, allow_unused=True)[0]
+                for term in (first, second)
+            ]
+            if all(gradient is not None for gradient in found):
+                of_first, of_second = (self.group.mean(gradient).norm() for gradient in found)
+                return (of_first / (of_second + LEAST)).clamp_max(MOST).detach()
+        return first.new_zeros(())
 
     def require_heard(self, model: Maker) -> None:
         """Checks that the critic hears all that the model is told.

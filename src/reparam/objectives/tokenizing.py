@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from reparam.networks import Condition
@@ -10,9 +9,7 @@ from reparam.objectives.adversary import Adversary, CriticSettings, GANLoss, cri
 from reparam.objectives.common import elbo_terms, penalised, penalty_terms, require_at_least, told_in_games
 from reparam.objectives.games import Game, Units
 from reparam.shapes import Shape
-from reparam.trace import Bound, HasNamedValues, Model, Progress
-
-LEAST, MOST = 1e-4, 1e4
+from reparam.trace import Bound, HasNamedValues, Progress
 
 
 class ReconstructionGame(Game):
@@ -70,23 +67,10 @@ class ReconstructionGame(Game):
         if not self.adversary.begun(progress):
             return Bound(value, self.balance(batch, made, terms))
         convincing = self.adversary.convinced(self.adversary(made, self.told(batch)))
-        louder = self._louder(model, trace.distortion, convincing)
+        louder = self.as_loud(model, trace.distortion, convincing)
         terms |= {"convincing": convincing.detach(), "critic_weight": louder.expand_as(convincing)}
         return Bound(value + self.weight * louder * convincing, self.balance(batch, made, terms))
 
     def makes(self, model: Any, batch: HasNamedValues) -> tuple[Tensor, ...]:
         """Reconstructions."""
         return (model.trace(batch.x, samples=1, **batch.pick(model.conditions)).p_x.mean[0],)
-
-    def _louder(self, model: Model, distortion: Tensor, convincing: Tensor) -> Tensor:
-        """lambda, (); 0 where there is no gradient to be compared."""
-        if not distortion.requires_grad:
-            return distortion.new_zeros(())
-        weights = [weight for weight in model.generative_parameters() if weight.ndim > 1 and weight.requires_grad]
-        for last in reversed(weights):  # a prior's, if it is the last, does not depend on reconstructions
-            (of_data,) = torch.autograd.grad(distortion.mean(), last, retain_graph=True, allow_unused=True)
-            (of_critic,) = torch.autograd.grad(convincing.mean(), last, retain_graph=True, allow_unused=True)
-            if of_data is not None and of_critic is not None:
-                norms = [self.group.mean(gradient).norm() for gradient in (of_data, of_critic)]
-                return (norms[0] / (norms[1] + LEAST)).clamp_max(MOST).detach()
-        return distortion.new_zeros(())

@@ -33,6 +33,7 @@ _CURVES_OF_GAMES = (
         "nats",
         "How much of its choices and numbers a made item tells; at most the log of the number of classes for a choice.",
     ),
+    ("gamma", "How loud reconstructions are", "", "What their likeness is multiplied by, to be as loud as the critic."),
     ("critic_weight", "How loud the critic is", "", "What it is multiplied by, to be as loud as the likelihood."),
     ("convincing", "How convincing", "", "What the critic thinks of made items, as the model maximises it."),
     ("style", "Distance in features", "per feature", "Standard deviation of features between x and reconstruction."),
