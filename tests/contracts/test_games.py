@@ -29,10 +29,10 @@ def build(kind: str, settings: Settings) -> Game:
     return seeded_(game)  # type: ignore[return-value]
 
 
-def model(kind: str) -> Any:
+def model(kind: str, scale: Any = 0.5) -> Any:
     """A model that the game can be played with, told the class."""
     reseed(0)
-    condition, likelihood = ClassCondition(CLASSES), NormalLikelihood((4,), 0.5)
+    condition, likelihood = ClassCondition(CLASSES), NormalLikelihood((4,), scale)
     decoder = ConditionalDecoder(MLPDecoder(L + CLASSES, (4,), (6,)), CLASSES)
     prior = StructuredPrior(L, classes=2, uniform=1) if kind == "info-gan" else NormalPrior(L)
     if kind not in CODED:
@@ -71,6 +71,14 @@ class TestGame:
         assert not dead(trained)
         # a critic's constant tells nothing apart where its loss is one of differences alone
         assert [name for name in dead(game) if not name.endswith("head.bias")] == []
+
+    def test_says_whether_it_trains_the_noise(self, kind: str, settings: Settings) -> None:
+        game, trained = build(kind, settings), model(kind, "learned")
+        player = game.players(trained)[0]
+        noise = list(trained.likelihood.parameters())
+        found = torch.autograd.grad(player.play(batch(), Progress(8, 10)).loss, noise, allow_unused=True)
+        assert noise
+        assert game.trains_likelihood == any(gradient is not None and bool(gradient.any()) for gradient in found)
 
     def test_judging_changes_nothing(self, kind: str, settings: Settings) -> None:
         game, trained = build(kind, settings).eval(), model(kind).eval()

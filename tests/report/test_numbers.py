@@ -7,7 +7,7 @@ import pytest
 
 from reparam.report import compare_rows, compare_table
 from reparam.report.measured import BESIDE, COMPARED, MEASURED
-from reparam.report.numbers import balance, duration, headline_numbers, refusals, series, with_error
+from reparam.report.numbers import balance, duration, headline_numbers, notes, refusals, series, with_error
 from tests.report.fakes import evaluation_of
 
 MINUS = "\N{MINUS SIGN}"
@@ -73,6 +73,16 @@ def test_unknown_numbers_are_shown_under_their_key_and_nothing_else_is() -> None
         "nll_mc_stderr": 1.0,
     }
     assert [(row.name, row.value) for row in headline_numbers(evaluation)] == [("novelty", "12.5")]
+
+
+def test_what_must_be_known_to_read_a_number_stands_beside_it() -> None:
+    found = {"nll": 5.0, "nll_note": "Read this.", "elbo": -6.0, "elbo_note": "Read this.", "rate": 1.0}
+    said = {row.name: row.meaning.endswith("Read this.") for row in headline_numbers(found)}
+    assert said == {"log p(x)": True, "ELBO": True, "Rate": False}
+    assert notes(found) == ["Read this."]
+    rows = [{"run": name, "nll": nll} for name, nll in (("a", 5.0), ("b", 4.0), ("c", 3.0))]
+    rows[2]["nll_note"] = "Read this."
+    assert [row["best"] for row in compare_rows(rows)] == [[], ["nll"], []]
 
 
 def test_distances_say_in_which_features() -> None:

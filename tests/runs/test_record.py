@@ -1,7 +1,12 @@
 """What evaluation.json holds after several judgements: which numbers stay, and which give way."""
 
+from pathlib import Path
+
+import pytest
+
+from reparam.errors import MissingExtraError
 from reparam.evaluation.metrics import is_of
-from reparam.runs import Run, train
+from reparam.runs import Run, open_run, train
 from reparam.runs.record import with_numbers
 from tests.contracts.members import tiny_data
 
@@ -51,3 +56,28 @@ def test_one_draw_without_noise_takes_the_place_of_many() -> None:
     found = {"split": "test", "data": "d", "n": 9, "seed": 0, "nll": 2.9, "nll_samples": 1}
     assert with_numbers(kept, found, ["nll"])["nll"] == 3.0
     assert with_numbers(kept, found | {"noiseless": True}, ["nll"])["nll"] == 2.9
+
+
+def test_a_run_whose_noise_was_not_trained_is_judged_by_its_samples(tmp_path: Path) -> None:
+    settings = {"train": {"batch_size": 8, "epochs": 1, "validations": 1, "tensorboard": False}}
+    data = tiny_data("unit", (4,))
+    done = train("vae-gan", settings, data=data, out=tmp_path / "run", device="cpu")
+    assert done.judged_by == ("fid", "precision-recall", "reconstruction")
+    found = open_run(tmp_path / "run", "cpu", data).evaluate(metrics=["elbo", "nll"], samples=2)
+    assert "noise of p(x|z) was not trained" in found["nll_note"]
+    assert found["elbo_note"] == found["nll_note"]
+    assert "nll_note" in done.evaluation
+    plain = judged()
+    assert plain.judged_by == plain.model.judged_by
+    assert "nll_note" not in plain.evaluate(metrics="nll", samples=2)
+
+
+def test_what_nobody_asked_for_is_left_out_where_its_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reparam.evaluation.metrics.find_spec", lambda name: None)
+    done = judged()
+    done.likelihood_trained = False
+    found = done.evaluate()
+    assert "needs torchmetrics" in found["fid_refused"]
+    assert "mse" in found
+    with pytest.raises(MissingExtraError, match="needs torchmetrics"):
+        done.evaluate(metrics=done.judged_by)

@@ -10,7 +10,7 @@ from reparam.cli.options import RELIABLE, Reporting
 from reparam.cli.progress import CountingProgress
 from reparam.launch import speaks
 from reparam.report import write_report
-from reparam.report.numbers import balance, headline_numbers, refusals
+from reparam.report.numbers import balance, headline_numbers, notes, refusals
 from reparam.runs import Run
 
 SAMPLES, LIMIT = 100, 1000
@@ -27,7 +27,7 @@ def conclude(run: Run, folder: Path, common: Reporting, report: bool = True) -> 
     """
     if not speaks():
         return
-    each = f", {SAMPLES} samples each for log p(x)" if "nll" in run.model.judged_by else ""
+    each = f", {SAMPLES} samples each for log p(x)" if "nll" in run.judged_by else ""
     if unbalanced := balance(run.metrics, run.config.model_dump()):
         say(unbalanced)
     say(f"judging on the test split (at most {LIMIT:,} items{each})")
@@ -50,5 +50,7 @@ def print_numbers(evaluation: dict[str, Any], *, stderr: bool = False) -> None:
     if (draws := evaluation.get("nll_samples", 1)) > 1 and (worth := evaluation.get("nll_ess")):
         loose = "" if worth >= RELIABLE else ": a loose lower bound, whose error is larger than stated; raise --samples"
         print_line(f"log p(x): {draws:,} draws for each item, worth {worth:.1f} independent ones{loose}", stderr=stderr)
+    for note in notes(evaluation):
+        print_line(note, stderr=stderr)
     for name, reason in refusals(evaluation).items():
         print_line(f"no {'log p(x)' if name == 'nll' else name}: {reason}", stderr=stderr)

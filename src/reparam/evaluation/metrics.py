@@ -145,10 +145,23 @@ OF_WHOLE = {
 }  # metrics of examples of which nothing is missing
 
 
-def names_of(model: Any, metrics: str | Iterable[str] | None) -> tuple[str, ...]:
+OF_LIKELIHOOD = ("elbo", "nll")
+IN_ITS_PLACE = ("fid", "precision-recall")
+UNTRAINED = (
+    "The noise of p(x|z) was not trained with the rest of the model, so log p(x) and the ELBO say little about what it "
+    "makes."
+)
+
+
+def names_of(model: Any, metrics: str | Iterable[str] | None, likelihood_trained: bool = True) -> tuple[str, ...]:
     """Names of the metrics that are asked for: one, several, or None for those that the model is judged by."""
-    wanted = model.judged_by if metrics is None else metrics
-    return (wanted,) if isinstance(wanted, str) else tuple(wanted)
+    if isinstance(metrics, str):
+        return (metrics,)
+    if metrics is not None:
+        return tuple(metrics)
+    if likelihood_trained:
+        return tuple(model.judged_by)
+    return tuple(dict.fromkeys([*IN_ITS_PLACE, *(name for name in model.judged_by if name not in OF_LIKELIHOOD)]))
 
 
 def is_of(key: str, metrics: Iterable[str]) -> bool:
@@ -169,16 +182,19 @@ def evaluate(
     limit: int | None = None,
     seed: int = 0,
     progress: Progressed | None = None,
+    likelihood_trained: bool = True,
 ) -> dict[str, Any]:
     """Judges a model on a split.
 
-    A metric that has no answer for this model or these data leaves the reason under its name, ``nll_refused``.
+    A metric that has no answer for this model or these data leaves the reason under its name, ``nll_refused``; what
+    must be known to read a number stands beside it, ``nll_note``.
 
     Args:
         model: Any model that fills a Trace.
         split: What to judge on; dynamic binarisation is drawn once, from ``seed``.
         metrics: Names from :data:`METRICS`, or one of them; when None, those that the model is judged by: ELBO,
-            reconstruction and nll of one with a density, fid and precision-recall of one without.
+            reconstruction and nll of one with a density, fid and precision-recall of one without; where its likelihood
+            was not trained, fid, precision-recall and reconstruction. Of these a missing package leaves one out.
         train: The training split, for metrics that learn from it (``probe``), compare with it (``completeness``) or
             train a feature network on it.
         features: Examples -> (B, F), in which samples and data are compared; its ``name`` is put into the result, and
@@ -190,12 +206,14 @@ def evaluate(
         limit: Judge on a seeded random subset of this many examples, never the first ones.
         seed: Seed of the subset and of every draw.
         progress: Called with a metric's name, examples done, and examples in all.
+        likelihood_trained: False where the objective did not train the noise of p(x|z); see ``trains_likelihood`` of
+            :class:`~reparam.objectives.Objective`.
     Raises:
         DataError: if there is nothing to judge on.
         UnknownNameError: if a metric is unknown.
         RefusedError: if only one metric is asked for, and it has no answer; if there is a sampler, and none is of
             new examples.
-        MissingExtraError: if a metric needs a package that is not installed.
+        MissingExtraError: if a metric that is asked for needs a package that is not installed.
     """
     for one in (split,) if train is None else (split, train):
         if not isinstance(one, Split | StreamedSplit):
@@ -204,13 +222,16 @@ def evaluate(
         raise DataError("evaluate: the split has no example to judge on. Pass one that has, such as data.train.")
     if limit is not None and not (hasattr(limit, "__index__") and limit >= 1):
         raise DataError(f"evaluate: limit is {limit!r}, expected a whole number of examples, 1 or more.")
-    wanted = names_of(model, metrics)
+    wanted, missing = names_of(model, metrics, likelihood_trained), {}
     for name in wanted:
         if name not in METRICS:
             raise UnknownNameError(f"There is no metric {name!r}. {nearest(name, METRICS)}")
         needs = METRICS[name].needs
-        if needs and find_spec(needs) is None:  # before hours are spent on the others
-            raise MissingExtraError(f"The metric {name}", needs, "eval")
+        if needs and find_spec(needs) is None:
+            missing[name] = MissingExtraError(f"The metric {name}", needs, "eval")
+    if metrics is not None:
+        for error in missing.values():
+            raise error  # before hours are spent on the others
     if sampler is not None and not OF_SAMPLES & {*wanted}:
         raise RefusedError(
             f"evaluate: none of {', '.join(wanted)} judges new examples, so a sampler changes nothing. Ask for fid or "
@@ -228,12 +249,16 @@ def evaluate(
     with evaluating(model):
         for name in [name for name in METRICS if name in wanted]:
             try:
+                if name in missing:
+                    raise RefusedError(str(missing[name]))
                 if split.spec.observations and name in OF_WHOLE:
                     raise RefusedError(
                         f"{name} compares whole examples, and of several observations some may be missing. Take "
                         "imputation."
                     )
                 result |= METRICS[name].measure(judged)
+                if name in OF_LIKELIHOOD and not likelihood_trained:
+                    result[f"{name}_note"] = UNTRAINED
             except RefusedError as refusal:
                 if len(set(wanted)) == 1:
                     raise

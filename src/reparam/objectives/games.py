@@ -34,6 +34,7 @@ class Game(nn.Module, ABC):
     """
 
     judged_by: str | None = None
+    trains_likelihood = False
     noiseless = False
 
     def __init__(

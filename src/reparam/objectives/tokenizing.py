@@ -40,6 +40,7 @@ class ReconstructionGame(Game):
         arXiv:2112.10752, appendix G. lambda is at most 10,000; it and the 1e-4 are those of the latter's code.
     """
 
+    trains_likelihood = True
     differentiates_twice = True  # the weight of the decoder is asked for its own gradient
 
     def __init__(

@@ -49,13 +49,14 @@ _COLUMNS = (
 _TEXTS = ("run", "recipe", "data")
 _SAME_ITEMS = ("data", "split", "n", "seed", "binarize")
 # A density and a probability of the same data do not compare, nor do p(x) and p(x|c), likelihoods by more draws and by
-# fewer, distances in different features, means of p(x|z) and draws of it, or what is made of x and of a damaged copy.
+# fewer, by noise that was trained and by other, distances in different features, means of p(x|z) and draws of it, or
+# what is made of x and of a damaged copy.
 _SAME_MEASURE = dict.fromkeys(COMPARED, ("feature_network", "samples")) | {
     "recon_fid": ("feature_network",),
     **dict.fromkeys(("mse", "psnr", "ssim"), ("mse_corrupted",)),
-    "elbo": ("discrete", "told"),
-    "nll": ("discrete", "told", "nll_samples"),
-    "bits_per_dim": ("told", "nll_samples"),
+    "elbo": ("discrete", "told", "elbo_note"),
+    "nll": ("discrete", "told", "nll_samples", "nll_note"),
+    "bits_per_dim": ("told", "nll_samples", "nll_note"),
 }
 
 

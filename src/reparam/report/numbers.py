@@ -131,6 +131,7 @@ _WITHOUT_BOUND = _Known(
     "Lower is better.",
     _digits,
 )
+_NOTE = "_note"
 _SHOWN_ELSEWHERE = (
     BESIDE
     | {"n", "seed", "latent_dim", "elbo_stderr", "nll", "nll_n"}
@@ -150,7 +151,11 @@ def headline_numbers(evaluation: Mapping[str, Any]) -> list[Number]:
     for key, known in known_here.items():
         if is_number(evaluation.get(key)):
             value = _with_error(evaluation, key, known.show(float(evaluation[key])), float(evaluation[key]))
-            rows.append(Number(known.name, value, known.unit, known.meaning + _compared(evaluation, key)))
+            rows.append(
+                Number(
+                    known.name, value, known.unit, known.meaning + _compared(evaluation, key) + _note(evaluation, key)
+                )
+            )
     for key, value in evaluation.items():
         if key not in _KNOWN and key not in _SHOWN_ELSEWHERE and is_number(value):
             start = next((start for start in _BY_START if key.startswith(start)), "")
@@ -194,6 +199,16 @@ def refusals(evaluation: Mapping[str, Any]) -> dict[str, str]:
     """Why a metric that was asked for has no number, by the metric's name as in its keys."""
     ending = "_refused"
     return {key.removesuffix(ending): str(why) for key, why in evaluation.items() if key.endswith(ending)}
+
+
+def notes(evaluation: Mapping[str, Any]) -> list[str]:
+    """What must be known to read the numbers, each sentence once."""
+    return list(dict.fromkeys(str(text) for key, text in evaluation.items() if key.endswith(_NOTE)))
+
+
+def _note(evaluation: Mapping[str, Any], key: str) -> str:
+    """What must be known to read one number."""
+    return f" {evaluation[key + _NOTE]}" if key + _NOTE in evaluation else ""
 
 
 def _compared(evaluation: Mapping[str, Any], key: str) -> str:
@@ -246,7 +261,8 @@ def _likelihood(evaluation: Mapping[str, Any]) -> Number:
     value = _with_error(evaluation, "nll", _nats(-float(evaluation["nll"])), -float(evaluation["nll"]))
     if told := evaluation.get("told"):
         parts.append(f"The model is told {' and '.join(told)} (c) of each example.")
-    return Number("log p(x|c)" if told else "log p(x)", value, "nats per example", " ".join(parts))
+    meaning = " ".join(parts) + _note(evaluation, "nll")
+    return Number("log p(x|c)" if told else "log p(x)", value, "nats per example", meaning)
 
 
 def duration(seconds: float) -> str:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from reparam.errors import DataError, RunError
 from reparam.evaluation import evaluate
 from reparam.evaluation.metrics import OF_SAMPLES, is_of, names_of
 from reparam.models import Autoencoder
+from reparam.parts import constructor
 from reparam.reading import read_json
 from reparam.runs.settings import FROM_PYTHON, choose_device, config_by_hand, own_data, read_config, write_text
 from reparam.training import read_metrics
@@ -41,6 +43,7 @@ class Run:
         metrics: The rows of metrics.jsonl.
         data: The data it was trained on, where they are at hand.
         judged: Its numbers, where it is kept in memory.
+        likelihood_trained: False where the objective did not train the noise of p(x|z).
     """
 
     folder: Path | None
@@ -50,6 +53,7 @@ class Run:
     metrics: list[Row]
     data: Data | None = None
     judged: dict[str, Any] = field(default_factory=dict)
+    likelihood_trained: bool = True
 
     def __repr__(self) -> str:
         steps = self.metrics[-1]["step"] if self.metrics else 0
@@ -62,6 +66,11 @@ class Run:
         path = self.folder / LOG if self.folder else None
         first = path.read_text(encoding="utf-8").partition("\n")[0] if path and path.exists() else ""
         return first.removeprefix("$ ") if "train" in first.split()[:3] else None
+
+    @property
+    def judged_by(self) -> tuple[str, ...]:
+        """The metrics that say how good the model is, when nobody asks for others."""
+        return names_of(self.model, None, self.likelihood_trained)
 
     def load_data(self, source: Any = None) -> Data:
         """The run's own data, or another source prepared the same way, on the model's device."""
@@ -95,7 +104,7 @@ class Run:
         Args:
             split: train, validation or test; ``all`` is every item of a source, beside which there is nothing to train
                 on: metrics that train something refuse.
-            metrics: Names from :data:`~reparam.evaluation.METRICS`, or one of them; None for the model's own.
+            metrics: Names from :data:`~reparam.evaluation.METRICS`, or one of them; None for :attr:`judged_by`.
             samples: Importance samples per example for ``nll``.
             sampler: What makes new examples instead of the model's prior, and its name, under which evaluation.json
                 keeps the numbers; from :func:`~reparam.samplers.sampler_of`.
@@ -104,7 +113,6 @@ class Run:
             source: Other data, prepared as the run's own.
             progress: Called with a metric's name, examples done, and examples in all.
         """
-        metrics = names_of(self.model, metrics)
         chosen, train = self._judged(split, source)
         name, make = sampler or ("", None)
         found = evaluate(
@@ -117,11 +125,13 @@ class Run:
             limit=limit,
             seed=seed,
             progress=progress,
+            likelihood_trained=self.likelihood_trained,
         )
         result = {"split": split, "data": chosen.spec.name if source is None else str(source)} | found
         result |= {"sampler": name} if name else {}
         if source is None and split == "test":
-            kept = self.judged = with_numbers(self.evaluation, result, metrics)
+            asked = names_of(self.model, metrics, self.likelihood_trained)
+            kept = self.judged = with_numbers(self.evaluation, result, asked)
             if self.folder:
                 write_text(self.folder / "evaluation.json", json.dumps(kept, indent=1) + "\n")
         return result
@@ -240,7 +250,9 @@ def _opened(folder: Path, device: str | torch.device, data: Any) -> Run:
     if not (folder / "config.yaml").exists() and folder.name == "model" and (folder.parent / "config.yaml").exists():
         folder = folder.parent
     if (folder / "config.yaml").exists():
-        run = Run(folder, model, spec, read_config(folder), read_metrics(folder))
+        config = read_config(folder)
+        trained = _trains_likelihood(config)
+        run = Run(folder, model, spec, config, read_metrics(folder), likelihood_trained=trained)
     else:
         named = {"source": spec.name if is_named(spec.name) else FROM_PYTHON, "binarize": spec.binarize}
         run = Run(None, model, spec, config_by_hand(named, {"kind": "elbo"}, {}, 0), [])
@@ -248,3 +260,12 @@ def _opened(folder: Path, device: str | torch.device, data: Any) -> Run:
         own = run.load_data(data) if run.folder is None else own_data(run.config, spec, data)
         run.data = own.to(next(model.parameters()).device)
     return run
+
+
+def _trains_likelihood(config: Config) -> bool:
+    """Whether the objective of a run does; True where the objective is unknown here."""
+    if config.objective is None:
+        return True
+    with suppress(RunError):  # a class of the user's own that may not be imported
+        return bool(getattr(constructor("objective", config.objective.kind), "trains_likelihood", True))
+    return True

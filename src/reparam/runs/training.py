@@ -276,7 +276,8 @@ def _finish(trainer: Trainer, outcome: Outcome, data: Data, config: Config) -> R
         store.load_weights(model, store.model_folder(trainer.folder))
     model.eval()
     folder = trainer.folder if trainer.processes.writes else None
-    return Run(folder, model, data.spec, config, outcome.metrics, data)
+    trained = getattr(trainer.given[1], "trains_likelihood", True)
+    return Run(folder, model, data.spec, config, outcome.metrics, data, likelihood_trained=trained)
 
 
 def resume(
