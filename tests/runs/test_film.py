@@ -8,7 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
+from reparam.data import Data, load_data
 from reparam.report import write_report
+from reparam.report.images import animated
+from reparam.report.page import _figure
+from reparam.report.story import Figure
+from reparam.rng import reseed, seeded
 from reparam.runs import Run, frames, open_run, train
 from reparam.runs.film import Film
 from tests.contracts.members import tiny_data
@@ -31,9 +36,51 @@ def test_frames_follow_the_validations_and_the_report_shows_them(tmp_path: Path)
     assert path is not None
     page = path.read_text(encoding="utf-8")
     assert "Samples over the training" in page
+    assert page.count("data:image/gif;base64,") == 1
     assert "Accuracy of the critic" in page
     with Image.open(tmp_path / "run" / "figures" / "film.gif") as film:
         assert film.n_frames == len(steps)  # type: ignore[attr-defined]
+        assert f'width="{film.width}" height="{film.height}"' in page
+
+
+def of_faces() -> Data:
+    """Pictures around -3, with two attributes each."""
+    with torch.random.fork_rng():
+        reseed(0)
+        pictures = {"x": torch.randn(40, 1, 16, 16) - 3, "attributes": torch.randn(40, 2)}
+    return load_data(pictures)
+
+
+@pytest.mark.usefixtures("sketched")
+def test_real_pictures_of_attributes_have_a_film_too(tmp_path: Path) -> None:
+    """In units of the data, of the attributes of validation items, and shown in the range that the report shows."""
+    data = of_faces()
+    run = train("cgan", SETTINGS, data=data, out=tmp_path / "run", device="cpu")
+    assert run.model.conditions == ("attributes",)
+    told = Film(run.model, data, tmp_path / "again").told["attributes"]
+    assert told.shape == (10, 2)
+    found, own = ({tuple(row.tolist()) for row in rows} for rows in (told, data.validation.named["attributes"]))
+    assert found <= own
+    assert len(found) == min(10, len(own))
+    steps, pictures = frames(tmp_path / "run", run.spec)
+    assert steps == [row["step"] for row in run.metrics if row["split"] == "validation"]
+    assert -5 < pictures.mean() < -1
+    with torch.no_grad(), seeded("film"):
+        assert torch.equal(pictures[-1], run.model.sample(10, attributes=told))
+    path = write_report(run)
+    assert path is not None
+    assert "data:image/gif;base64," in path.read_text(encoding="utf-8")
+    with Image.open(tmp_path / "run" / "figures" / "film.gif") as film:
+        grey = film.convert("L").getextrema()
+    assert grey[0] < 128 <= grey[1]  # type: ignore[operator]
+
+
+def test_a_film_that_is_too_heavy_stays_beside_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    film = Figure("film", "A film", "Moves.", "A film.", animated(torch.rand(3, 2, 1, 8, 8)))
+    assert "data:image/gif" in _figure(film)
+    monkeypatch.setattr("reparam.report.page._TOO_HEAVY", 100)
+    assert "figures/film.gif has 0.0 MB, too much for this page" in _figure(film)
+    assert "data:image" not in _figure(film)
 
 
 def test_the_newest_weights_are_kept(tmp_path: Path) -> None:
@@ -42,7 +89,7 @@ def test_the_newest_weights_are_kept(tmp_path: Path) -> None:
     last = open_run(tmp_path / "run").model.state_dict()
     assert all(torch.equal(value, last[name]) for name, value in run.model.state_dict().items())
     steps, pictures = frames(tmp_path / "run", run.spec)
-    Film(run.model, run.spec, tmp_path / "again").keep(steps[-1])
+    Film(run.model, run.load_data(), tmp_path / "again").keep(steps[-1])
     assert torch.equal(frames(tmp_path / "again", run.spec)[1][0], pictures[-1])
 
 

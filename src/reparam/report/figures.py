@@ -13,10 +13,12 @@ from reparam.distributions import StructuredCodes
 from reparam.errors import MissingExtraError, RefusedError
 from reparam.latents import decoded_means, grid, interpolate, project, swap, traverse
 from reparam.report.curves import training_curves
+from reparam.report.images import animated
 from reparam.report.observed import completions, view_for
 from reparam.report.plots import bars, scatter_by_class
 from reparam.report.story import Figure, NothingToDrawError, Section, Story, figures_of
 from reparam.report.subject import Subject
+from reparam.report.views import ImageView
 from reparam.rng import seeded
 
 _TRAVERSED = 16
@@ -117,14 +119,17 @@ def _classes(story: Story) -> list[Figure]:
 
 
 def _filmstrip(story: Story) -> list[Figure]:
-    """Some steps of the training from top to bottom, the same codes in each column."""
-    if story.film is None or not story.film[0]:
+    """Some steps of the training from top to bottom, the same codes in each column; and all of them as a film."""
+    if story.film is None or not story.film[0] or not isinstance(story.view, ImageView):
         return []
     steps, pictures = story.film
     shown = np.unique(np.linspace(0, len(steps) - 1, min(_FRAMES, len(steps))).round().astype(int)).tolist()
-    caption = "The same codes, decoded as the training went on; figures/film.gif shows more of the steps."
+    caption = "The same codes, decoded as the training went on."
     drawings = story.view.walks([f"step {steps[i]:,}" for i in shown], pictures[shown], [], "step of the training")
-    return figures_of("film", "Samples over the training", caption, drawings)
+    strip = figures_of("filmstrip", "Samples over the training", caption, drawings)
+    title, caption = "The training as a film", f"The same codes at {len(steps):,} steps of the training, without end."
+    moving = animated(pictures, low=story.view.low, high=story.view.high)
+    return [*strip, Figure("film", title, caption, f"{title}. {caption}", moving)]
 
 
 def _traversals(story: Story) -> list[Figure]:

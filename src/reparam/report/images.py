@@ -85,14 +85,23 @@ def image_grid(
     return in_both(lambda theme: layout.draw(font, theme), layout.width / SHARPNESS, layout.height / SHARPNESS)
 
 
-def animated(frames: Tensor, side: int = 64, milliseconds: int = 200) -> bytes:
-    """A GIF that shows rows of pictures one after the other, without end.
+def animated(
+    frames: Tensor, *, low: float = 0.0, high: float = 1.0, side: int = 64, milliseconds: int = 200
+) -> Picture:
+    """Shows rows of pictures one after the other, without end.
 
     Shapes:
-        frames: (S, N, C, H, W) in [0, 1]: S moments of N pictures
+        frames: (S, N, C, H, W): S moments of N pictures
+
+    Args:
+        frames: What to show.
+        low: Value shown as black.
+        high: Value shown as white.
+        side: Size that the longer side of a picture is brought near to, in pixels.
+        milliseconds: How long each moment is shown; the last one five times as long.
     """
     sheets = []
-    for row in to_pixels(frames):
+    for row in to_pixels(frames, low, high):
         tiles = [_resized(Image.fromarray(picture), side) for picture in row]
         width, height = tiles[0].size
         sheet = Image.new("RGB", (len(tiles) * (width + _GAP) - _GAP, height), "white")
@@ -102,7 +111,7 @@ def animated(frames: Tensor, side: int = 64, milliseconds: int = 200) -> bytes:
     file = io.BytesIO()
     durations = [milliseconds] * (len(sheets) - 1) + [5 * milliseconds]
     sheets[0].save(file, "GIF", save_all=True, append_images=sheets[1:], duration=durations, loop=0)
-    return file.getvalue()
+    return Picture(file.getvalue(), file.getvalue(), *sheets[0].size, kind="gif")
 
 
 def _resized(picture: Image.Image, target: int) -> Image.Image:

@@ -17,6 +17,7 @@ from reparam.report.story import Figure, Section
 
 _WIDE = 520  # CSS pixels; on a phone a wider picture scrolls sideways instead of shrinking to a stamp
 _HEAVY = 150_000  # bytes; a heavier picture goes into the page as JPEG
+_TOO_HEAVY = 4_000_000  # bytes; a heavier film stays beside the page
 
 
 @dataclass(frozen=True)
@@ -97,23 +98,35 @@ def _section(section: Section) -> str:
 
 
 def _figure(figure: Figure) -> str:
-    picture, title = figure.picture, escape(figure.title)
-    inlined = _as_jpeg if len(picture.light) > _HEAVY else _as_png
-    wide = ' class="wide"' if picture.width > _WIDE else ""
+    title = escape(figure.title)
     return "\n".join(
         (
             f'<figure id="figure-{escape(figure.name)}"><h3>{title}</h3>',
-            f'<div class="scroll" tabindex="0" role="group" aria-label="{title}"><picture>',
-            f'<source media="(prefers-color-scheme: dark)" srcset="{inlined(picture.dark)}">',
-            f'<img{wide} src="{inlined(picture.light)}" alt="{escape(figure.alt)}"'
-            f' width="{picture.width}" height="{picture.height}">',
-            f"</picture></div>\n<figcaption>{escape(figure.caption)}</figcaption></figure>",
+            f'<div class="scroll" tabindex="0" role="group" aria-label="{title}">{_shown(figure)}</div>',
+            f"<figcaption>{escape(figure.caption)}</figcaption></figure>",
         )
     )
 
 
+def _shown(figure: Figure) -> str:
+    """The picture by day and by night; a film is the same by both, and stays outside where it is too heavy."""
+    picture, moves = figure.picture, figure.picture.kind == "gif"
+    if moves and len(picture.light) > _TOO_HEAVY:
+        name, size = f"figures/{figure.name}.gif", f"{len(picture.light) / 1e6:.1f} MB"
+        return f'<p class="note">{escape(name)} has {size}, too much for this page: open it beside it.</p>'
+    inlined = _as_gif if moves else _as_jpeg if len(picture.light) > _HEAVY else _as_png
+    dark = "" if moves else f'<source media="(prefers-color-scheme: dark)" srcset="{inlined(picture.dark)}">'
+    wide = ' class="wide"' if picture.width > _WIDE else ""
+    size = f'width="{picture.width}" height="{picture.height}"'
+    return f'<picture>{dark}<img{wide} src="{inlined(picture.light)}" alt="{escape(figure.alt)}" {size}></picture>'
+
+
 def _as_png(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _as_gif(gif: bytes) -> str:
+    return f"data:image/gif;base64,{base64.b64encode(gif).decode()}"
 
 
 def _as_jpeg(png: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 SHARPNESS = 2  # pixels of a picture per CSS pixel, so that text stays crisp on fine screens
 
@@ -29,14 +30,16 @@ class Picture:
     """A drawn picture.
 
     Attributes:
-        light, dark: PNG files for a light and for a dark page.
+        light, dark: Files for a light and for a dark page.
         width, height: Size on the page, in CSS pixels.
+        kind: What they are: ``png``, or ``gif`` for one that moves, the same on both pages.
     """
 
     light: bytes
     dark: bytes
     width: int
     height: int
+    kind: Literal["png", "gif"] = "png"
 
 
 def in_both(draw: Callable[[Theme], bytes], width: float, height: float) -> Picture:

@@ -18,7 +18,6 @@ from reparam.evaluation import evaluating
 from reparam.files import replacing
 from reparam.launch import speaks
 from reparam.report.figures import draw_sections
-from reparam.report.images import animated
 from reparam.report.numbers import balance, duration, headline_numbers, is_number, refusals
 from reparam.report.page import Page, render
 from reparam.report.plots import require_matplotlib
@@ -72,7 +71,7 @@ def write_page(
     seed: int = 0,
     film: tuple[list[int], Tensor] | None = None,
 ) -> Path:
-    """Writes ``figures/*.png`` and ``report.html``, one self-contained page, into a run folder.
+    """Writes ``figures/*`` and ``report.html``, one self-contained page, into a run folder.
 
     Args:
         folder: The run folder; made where it is not there.
@@ -92,9 +91,6 @@ def write_page(
     with evaluating(model):
         sections = draw_sections(look_at(model, data, evaluation, seed), metrics, film, balance(metrics, config))
     _write_figures(folder / "figures", sections)
-    if film is not None and film[0]:
-        with replacing(folder / "figures" / "film.gif") as aside:
-            aside.write_bytes(animated(film[1]))
     page = Page(
         title=f"{config.get('recipe') or 'model'} on {data.spec.name}",
         lead=_lead(model, data.spec, metrics),
@@ -115,13 +111,14 @@ def write_page(
 def _write_figures(folder: Path, sections: Sequence[Section]) -> None:
     """Writes the pictures and removes those of an earlier report."""
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = {f"{figure.name}.png": figure.picture.light for section in sections for figure in section.figures}
-    for old in folder.glob("*.png"):
+    drawn = [figure for section in sections for figure in section.figures]
+    pictures = {f"{figure.name}.{figure.picture.kind}": figure.picture.light for figure in drawn}
+    for old in (*folder.glob("*.png"), *folder.glob("*.gif")):
         if old.name not in pictures:
             old.unlink()
-    for name, png in pictures.items():
+    for name, picture in pictures.items():
         with replacing(folder / name) as aside:
-            aside.write_bytes(png)
+            aside.write_bytes(picture)
 
 
 def _notice() -> str:

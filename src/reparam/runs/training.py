@@ -229,7 +229,7 @@ def _trainer(
         )
     writes = processes.current().writes
     own = folder if writes else None
-    film = Film(model, data.spec, own) if own and plays else None
+    film = Film(model, data, own) if own and plays else None
     told = _description(model) if folder else None
     keeper = _Keeper(model, data.spec, own, film, told)
     objective.to(data.train.device)
