@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from games import BATCH, laplacian
+from games import BATCH
 from learning import learn, shifted
 from torch import Tensor
 from torch.nn import functional as F
 
 import reparam
 from reparam.data import Batch, Data, Split
+from reparam.evaluation.sharpness import laplacian_variance
 from reparam.networks import Discriminator
 from reparam.rng import seeded
 from reparam.runs import Run, train
@@ -103,7 +104,7 @@ def row(run: Run, data: Data, regressor: Regressor, real: float) -> dict[str, An
             ]
         )
     made = made.clamp(0, 1).cpu()
-    found: dict[str, Any] = {"sharpness": laplacian(made) / real}
+    found: dict[str, Any] = {"sharpness": laplacian_variance(made).mean().item() / real}
     if model.amortized:
         again = torch.cat(
             [
@@ -111,7 +112,7 @@ def row(run: Run, data: Data, regressor: Regressor, real: float) -> dict[str, An
                 for rows in torch.arange(len(x)).split(BATCH)
             ]
         )
-        found["sharpness_reconstructed"] = laplacian(again.clamp(0, 1).cpu()) / real
+        found["sharpness_reconstructed"] = laplacian_variance(again.clamp(0, 1).cpu()).mean().item() / real
         found |= run.evaluate("test", ["reconstruction", "perceptual-distance"], source=data)
     if "attributes" in told:
         found |= similarity(regressor(made), regressor.standardised(attributes))
@@ -135,7 +136,7 @@ def main() -> None:
     data = reparam.load_data("utkface64")
     regressor = Regressor(data, given.regressor_epochs)
     x, attributes = everything(data.test)
-    real = laplacian(x)
+    real = laplacian_variance(x).mean().item()
     first = {"model": "real test pictures", "sharpness": 1.0}
     rows = [first | similarity(regressor(x), regressor.standardised(attributes))]
     print(json.dumps(rows[0]), file=sys.stderr, flush=True)

@@ -26,14 +26,14 @@ from torch.nn import functional as F
 
 import reparam
 from reparam.data import Batch, Split
-from reparam.evaluation.fidelity import frechet_distance, inception_score_of
+from reparam.evaluation.fidelity import frechet_distance, inception_score_of, within_classes
+from reparam.evaluation.sharpness import laplacian_variance
 from reparam.networks import Discriminator
 from reparam.rng import seeded
 from reparam.runs import train
 
 RECIPES = ("cvae", "cgan", "fm-cgan", "cvae-gan")
 COUNT, BATCH = 10_000, 250
-LAPLACIAN = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
 
 
 @dataclass
@@ -75,12 +75,6 @@ def everything(split: Split) -> tuple[Tensor, Tensor]:
     return torch.cat([batch.x for batch in batches]), torch.cat([batch.named["labels"] for batch in batches])
 
 
-def laplacian(x: Tensor) -> float:
-    """Variance of the Laplacian, the mean over pictures and channels."""
-    flat = x.reshape(-1, 1, *x.shape[-2:])
-    return F.conv2d(flat, LAPLACIAN[None, None].to(x)).var((1, 2, 3)).mean().item()
-
-
 def made(model: Any, classes: int, count: int) -> tuple[Tensor, Tensor]:
     """Examples of each class in turn; of a model that is told nothing, of whatever it makes."""
     labels = torch.arange(count) % classes
@@ -91,18 +85,13 @@ def made(model: Any, classes: int, count: int) -> tuple[Tensor, Tensor]:
     return torch.cat(parts).clamp(0, 1).cpu(), labels
 
 
-def within(features: Tensor, labels: Tensor) -> float:
-    """Mean variance of features within a class."""
-    return torch.stack([features[labels == c].var(0).sum() for c in labels.unique()]).mean().item()
-
-
 def row(x: Tensor, labels: Tensor | None, read: Reader, real: dict[str, Any]) -> dict[str, float]:
     """The numbers of some examples beside those of real ones."""
     logits, features = read(x)
     said = logits.argmax(1)
     found = {
-        "diversity": within(features, said if labels is None else labels) / real["within"],
-        "sharpness": laplacian(x) / real["laplacian"],
+        "diversity": within_classes(features, said if labels is None else labels) / real["within"],
+        "sharpness": laplacian_variance(x).mean().item() / real["laplacian"],
         "inception_score": inception_score_of(logits.double())[0],
         "fid": frechet_distance(real["features"], features),
         "least_class": (said.bincount(minlength=logits.shape[1]).double() / len(said)).min().item(),
@@ -128,7 +117,11 @@ def main() -> None:
     print(f"classifier: {read.accuracy:.2%} of real test examples", file=sys.stderr)
     x, labels = everything(data.test)
     features = read(x)[1]
-    real = {"features": features, "within": within(features, labels), "laplacian": laplacian(x)}
+    real = {
+        "features": features,
+        "within": within_classes(features, labels),
+        "laplacian": laplacian_variance(x).mean().item(),
+    }
     rows = [{"model": "real test examples", "seed": None} | row(x, labels, read, real)]
     for seed in map(int, given.seeds.split(",")):
         for name in given.recipes.split(","):

@@ -27,6 +27,7 @@ KEYS = {
     "kid": {"kid", "kid_std"},
     "precision-recall": {"precision", "recall"},
     "inception-score": {"inception_score"},
+    "sharpness": {"sharpness", "sharpness_reconstructed"},
     "continuity": {"continuity_median", "continuity_p95", "continuity_jump"},
     "completeness": {"completeness", "completeness_n"},
     "ppc": {"ppc_mean_p", "ppc_variance_p", "ppc_ink_p", "ppc_n"},
@@ -81,8 +82,10 @@ def test_every_metric_has_its_keys() -> None:
     data = pictures()
     found = evaluate(wide(data), data.test, METRICS, train=data.train, samples=5)
     refused = [key for key in found if key.endswith("_refused")]
-    assert refused == ["imputation_refused", "class_accuracy_refused"]  # of one observation, and told no class
-    assert set(KEYS) | {"elbo", "reconstruction", "nll", "imputation", "class-accuracy"} == set(METRICS)
+    told_no_class = ["class_diversity_refused", "class_accuracy_refused"]
+    assert refused == [told_no_class[0], "imputation_refused", told_no_class[1]]  # of one observation
+    others = {"elbo", "reconstruction", "nll", "imputation", "class-accuracy", "class-diversity"}
+    assert set(KEYS) | others == set(METRICS)
     for keys in KEYS.values():
         assert keys <= found.keys()
     assert found["feature_network"].startswith("conv-64 classifier of tiny (3 classes), ")
@@ -111,9 +114,9 @@ def test_a_plain_autoencoder_has_codes_but_no_prior() -> None:
     found = evaluate(model, data.test, METRICS, train=data.train, samples=2)
     refused = {key.removesuffix("_refused") for key in found if key.endswith("_refused")}
     prior = {"nll", "collapse", "fid", "kid", "precision_recall", "inception_score", "completeness", "ppc"}
-    prior |= {"class_accuracy", "imputation"}
+    prior |= {"class_accuracy", "class_diversity", "imputation", "sharpness"}
     assert prior <= refused <= prior | {"factor_vae"}  # its codes may hardly vary
-    assert {"recon_fid", "mig", "probe_accuracy", "continuity_median"} <= found.keys()
+    assert {"recon_fid", "mig", "probe_accuracy", "continuity_median", "sharpness_reconstructed"} <= found.keys()
 
 
 def test_without_labels_the_reason_is_given() -> None:

@@ -6,12 +6,12 @@ Samples are means of p(x|z), or draws of it where x is binary; ``samples`` in th
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from reparam.errors import RefusedError
 from reparam.evaluation.extras import extra, quietly
-from reparam.evaluation.judged import Judged
+from reparam.evaluation.judged import Judged, labels_of
 from reparam.rng import seeded
 
 NEIGHBOURS = 3
@@ -136,6 +136,21 @@ def inception_score_of(logits: Float[Tensor, "N C"], seed: int = 0) -> tuple[flo
     return mean.item(), spread.item() if parts > 1 else None
 
 
+def within_classes(features: Float[Tensor, "N F"], labels: Int[Tensor, " N"]) -> float:
+    r"""Variance of features within a class, summed over the features: the mean over classes of two examples or more.
+
+    .. math:: \frac1C \sum_c \sum_f \mathrm{Var}(f \mid c)
+
+    Raises:
+        RefusedError: if no class has two examples.
+    """
+    members = [features[labels == c] for c in labels.unique()]
+    found = [some.var(0).sum() for some in members if len(some) > 1]
+    if not found:
+        raise RefusedError("The variance within a class takes a class of two examples or more; judge more of them.")
+    return torch.stack(found).mean().item()
+
+
 def fid(judged: Judged) -> dict[str, Any]:
     """Frechet distance of new samples from as many judged examples, at most 10,000."""
     distance = frechet_distance(judged.real_features, judged.sample_features)
@@ -175,3 +190,24 @@ def inception_score(judged: Judged) -> dict[str, Any]:
     mean, spread = inception_score_of(head(judged.sample_features.to(weight)).double().cpu(), judged.seed)
     deviation = {} if spread is None else {"inception_score_std": spread}
     return {"inception_score": mean} | deviation | judged.comparison
+
+
+def class_diversity(judged: Judged) -> dict[str, Any]:
+    r"""Variance of the features of made examples within a class, as a share of that of real ones.
+
+    .. math:: \frac{\sum_c \sum_f \mathrm{Var}(f(x'_c))}{\sum_c \sum_f \mathrm{Var}(f(x_c))}
+
+    with made examples x'_c of class c, as many as there are judged ones x_c, at most 10,000 in all. Below 1 the
+    examples of a class are too much alike.
+
+    Raises:
+        RefusedError: if the model is not told the class, no class has two examples, or all examples of a class are
+            alike.
+    """
+    if "labels" not in judged.model.conditions:
+        raise RefusedError("It needs examples of a class that was asked for, and this model is not told the class.")
+    labels = labels_of(judged.compared)
+    real = within_classes(judged.real_features, labels)
+    if not real > 0:
+        raise RefusedError("All real examples of a class are alike, so there is no diversity to compare with.")
+    return {"class_diversity": within_classes(judged.sample_features, labels) / real} | judged.comparison

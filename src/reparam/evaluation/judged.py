@@ -145,6 +145,15 @@ class Judged:
                 chosen = torch.arange(start, min(count, start + BATCH)) % len(self.compared)
                 yield self.make(len(chosen), draw=draw, **self._told(self.compared, chosen))
 
+    def made(self) -> Iterator[Tensor]:
+        """As many new examples as are compared, told what these are: means of p(x|z), or draws of it."""
+        return self.drawn("samples", len(self.compared), draw=self.draws_x)
+
+    def reconstructed(self) -> Iterator[Tensor]:
+        """The mean reconstructions of :attr:`compared`."""
+        for batch in self.batches(self.compared):
+            yield self.model.decode(self.model.infer(batch.x, **batch.named).mean, **batch.named).mean
+
     def _told(self, split: Split, chosen: Int[Tensor, " N"]) -> dict[str, Any]:
         """What the model is told of some of the examples of a split."""
         if not self.model.conditions:
@@ -189,9 +198,14 @@ class Judged:
         return binary and is_discrete(self.example_p_x)
 
     @property
+    def taken(self) -> dict[str, str]:
+        """What is taken of p(x|z) for samples, for the output."""
+        return {"samples": "draws" if self.draws_x else "means"}
+
+    @property
     def comparison(self) -> dict[str, str]:
-        """What numbers that compare samples with data depend on, for the output."""
-        return {"feature_network": self.network_name, "samples": "draws" if self.draws_x else "means"}
+        """What numbers that compare samples with data in features depend on, for the output."""
+        return {"feature_network": self.network_name} | self.taken
 
     def _features(self, examples: Iterable[Tensor]) -> Tensor:
         with evaluating(self.network):
@@ -215,12 +229,9 @@ class Judged:
     @cached_property
     def sample_features(self) -> Float[Tensor, "N F"]:
         """Features of as many new examples as are compared, float64 on the CPU: means of p(x|z), or draws of it."""
-        return self._features(self.drawn("samples", len(self.compared), draw=self.draws_x))
+        return self._features(self.made())
 
     @cached_property
     def reconstruction_features(self) -> Float[Tensor, "N F"]:
         """Features of the mean reconstructions of :attr:`compared`, float64 on the CPU."""
-        return self._features(
-            self.model.decode(self.model.infer(batch.x, **batch.named).mean, **batch.named).mean
-            for batch in self.batches(self.compared)
-        )
+        return self._features(self.reconstructed())

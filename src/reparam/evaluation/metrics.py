@@ -22,6 +22,7 @@ from reparam.evaluation import (
     perception,
     predicting,
     probing,
+    sharpness,
 )
 from reparam.evaluation.judged import Judged, Progressed
 from reparam.evaluation.likelihood import evaluating
@@ -87,6 +88,14 @@ METRICS = {
         fidelity.inception_score,
         "torchmetrics",
     ),
+    "class-diversity": Metric(
+        "variance of samples within a class, as a share of the data's (feature_network); of models told the class",
+        fidelity.class_diversity,
+    ),
+    "sharpness": Metric(
+        "variance of the Laplacian of samples and of reconstructions, as shares of the data's; of pictures",
+        sharpness.sharpness,
+    ),
     "continuity": Metric(
         "how far decoded examples jump for small steps in z: median, 95th percentile, largest", decoding.continuity
     ),
@@ -131,7 +140,16 @@ METRICS = {
 }
 
 
-OF_SAMPLES = {"fid", "kid", "precision-recall", "inception-score", "completeness", "ppc"}  # metrics of new examples
+OF_SAMPLES = {
+    "fid",
+    "kid",
+    "precision-recall",
+    "inception-score",
+    "class-diversity",
+    "sharpness",
+    "completeness",
+    "ppc",
+}  # metrics of new examples
 OF_WHOLE = {
     "fid",
     "recon-fid",
@@ -139,6 +157,7 @@ OF_WHOLE = {
     "kid",
     "precision-recall",
     "inception-score",
+    "class-diversity",
     "continuity",
     "completeness",
     "ppc",

@@ -40,6 +40,8 @@ _COLUMNS = (
     _Column("precision", "{:.3f}", "higher"),
     _Column("recall", "{:.3f}", "higher"),
     _Column("inception_score", "{:.3f}", "higher"),
+    _Column("class_diversity", "{:.3f}"),
+    _Column("sharpness", "{:.3f}"),
     _Column("completeness", "{:.3f}", "higher"),
     _Column("probe_accuracy", "{:.3f}", "higher"),
     _Column("knn_accuracy", "{:.3f}", "higher"),

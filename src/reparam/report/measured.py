@@ -46,6 +46,21 @@ MEASURED: dict[str, tuple[str, str, str]] = {
         "1 to number of classes",
         "Samples of clear and various classes, as a classifier sees them. Higher is better.",
     ),
+    "class_diversity": (
+        "Diversity within a class",
+        "share of the data's",
+        "Variance of features among samples of a class, beside that of data. Below 1 they are too much alike.",
+    ),
+    "sharpness": (
+        "Sharpness of samples",
+        "share of the data's",
+        "Variance of the Laplacian, beside that of data. Below 1 samples are blurred; above 1 they are noisy.",
+    ),
+    "sharpness_reconstructed": (
+        "Sharpness of reconstructions",
+        "share of the data's",
+        "Variance of the Laplacian, beside that of data. Below 1 reconstructions are blurred; above 1 they are noisy.",
+    ),
     "continuity_median": (
         "Step between decoded neighbours, median",
         "1 is even",
@@ -140,7 +155,8 @@ MEASURED: dict[str, tuple[str, str, str]] = {
     ),
 }
 COMPARED = {"fid", "recon_fid", "kid", "precision", "recall", "inception_score", "completeness"}
-OF_SAMPLES = COMPARED - {"recon_fid"} | {f"ppc_{name}_p" for name in ("mean", "variance", "ink")}
+COMPARED |= {"class_diversity"}
+OF_SAMPLES = COMPARED - {"recon_fid"} | {"sharpness"} | {f"ppc_{name}_p" for name in ("mean", "variance", "ink")}
 BESIDE = {
     "fid_n",
     "recon_fid_n",
