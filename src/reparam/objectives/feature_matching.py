@@ -25,6 +25,14 @@ def mean_distance(real: Float[Tensor, "B F"], made: Float[Tensor, "B F"], group:
 
     .. math:: \mathcal{L}_{GD} = \tfrac12 \| E f(x) - E f(x') \|^2
 
+    The means are those of n examples each, so its expectation is larger than that:
+
+    .. math::
+        E\, \hat{\mathcal{L}}_{GD} = \mathcal{L}_{GD}
+        + \tfrac1{2n} \sum_k \left[ \mathrm{Var} f_k(x) + \mathrm{Var} f_k(x') \right]
+
+    A model that minimises it also shrinks the variance of what it makes, the more so the smaller the batch.
+
     Source:
         CVAE-GAN (Bao et al., 2017), arXiv:1703.10155, eq. 4; Improved techniques for training GANs (Salimans et al.,
         2016), arXiv:1606.03498, section 3.1.
@@ -37,7 +45,8 @@ class ClassMatching(nn.Module):
 
     .. math:: \mathcal{L}_{GC} = \tfrac12 \sum_c \| E f_C(x_c) - E f_C(x'_c) \|^2
 
-    The real means are running ones; the made ones are those of a batch, over the classes that are in it.
+    The real means are running ones; the made ones are those of a batch, over the classes that are in it, which biases
+    :meth:`distance` towards a model that varies little within a class.
 
     Args:
         data_shape: Shape of one example.
@@ -101,7 +110,15 @@ class ClassMatching(nn.Module):
         self.known.copy_(torch.maximum(self.known, (counts > 0).to(self.known)))
 
     def distance(self, made: Float[Tensor, "B F"], c: Float[Tensor, "B C"], group: Processes) -> Float[Tensor, ""]:
-        """Half the squared distances of the classes' means, summed over the classes that are there."""
+        r"""Half the squared distances of the classes' means, summed over the classes that are there.
+
+        The mean of class c is one of n_c made examples, so the expectation of its part is larger than its distance
+        from the running mean :math:`\mu_c` of the real ones:
+
+        .. math:: \tfrac12 \| E f_C(x'_c) - \mu_c \|^2 + \tfrac1{2 n_c} \sum_k \mathrm{Var} f_{C,k}(x'_c)
+
+        Minimising it also shrinks the variance within a class, the more so the fewer examples of it a batch has.
+        """
         means, counts = _by_class(made, c, group)
         there = (counts > 0) & (self.known > 0)
         return 0.5 * ((means - self.centres).square().sum(1) * there).sum()
