@@ -202,7 +202,7 @@ def test_a_list_of_sequences_has_lengths_and_moments_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("lengths", "sentence"),
     [
-        ([0, 2, 3], "run from 0 to 3; expected one number for each sequence, from 1 to 5"),
+        ([0, 2, 3], "run from 0 to 3; expected one whole number for each sequence, from 1 to 5"),
         ([1, 2, 6], "run from 1 to 6"),
     ],
 )

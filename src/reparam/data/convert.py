@@ -14,8 +14,9 @@ from torch.utils.data import DataLoader
 
 from reparam.data.images import to_array
 from reparam.data.limits import MEMORY_BYTES, readable_bytes
+from reparam.data.ragged import SEQUENCES, TIME, longer, padded
 from reparam.data.raw import SPLITS, Array, Part, Raw, Scale, Wanted, require_numbers, whole
-from reparam.data.records import Data, Split
+from reparam.data.records import Axes, Data, Split
 from reparam.data.roles import by_role, needed, role_of, roles
 from reparam.data.streams import StreamedSplit
 from reparam.data.tables import from_frame
@@ -131,18 +132,32 @@ def from_dict(source: Mapping[Any, Any], wanted: Wanted) -> Raw:
         return by_role("dict", {key: values_of(found[key], wanted) for key in keys}, wanted.observations)
     chosen = roles("The dict", found)
     plain = (Tensor, np.ndarray)
-    if all(role == "x" and split != "all" for split, role in chosen) and not any(
-        isinstance(found[key], plain) for key in chosen.values()
-    ):
-        return of_splits({split: (key, from_object(found[key], wanted)) for (split, _), key in chosen.items()})
+    listed = {split: key for (split, role), key in chosen.items() if role == "x" and not isinstance(found[key], plain)}
+    if len(listed) == len(chosen):
+        return of_splits({split: (key, from_object(found[key], wanted)) for split, key in listed.items()}, wanted)
     arrays = {key: values_of(found[key], wanted) for key in chosen.values()}
+    if any(arrays[key].dtype == object for key in listed.values()):
+        if any(role == "lengths" for _, role in chosen):
+            raise DataError("The dict has lengths beside a list of arrays, which have their own. Leave lengths out.")
+        arrays |= sequences({split: (key, from_object(found[key], wanted)) for split, key in listed.items()}, wanted)
+        chosen = roles("The dict", arrays)
     for (_, role), key in chosen.items():
         if role == "x":
             require_numbers(arrays[key], f"{key!r} of the dict")
     return by_role("dict", arrays)
 
 
-def of_splits(found: Mapping[str, tuple[str, Raw]]) -> Raw:
+def sequences(found: Mapping[str, tuple[str, Raw]], wanted: Wanted) -> dict[str, Array]:
+    """Lists of sequences of several lengths, beside which something else is told: x and lengths by name."""
+    arrays = {}
+    for split, part in of_splits(found, wanted).parts.items():
+        arrays[found[split][0]] = part.x
+        if part.lengths is not None:
+            arrays["lengths" if split == "all" else f"lengths_{split}"] = part.lengths
+    return arrays
+
+
+def of_splits(found: Mapping[str, tuple[str, Raw]], wanted: Wanted) -> Raw:
     """Plain sources, one for each split, as one.
 
     Raises:
@@ -162,6 +177,9 @@ def of_splits(found: Mapping[str, tuple[str, Raw]]) -> Raw:
         if raw.columns != first.columns:
             part = replace(part, x=part.x[:, [raw.columns.index(column) for column in first.columns]])
         parts[split] = part
+    if any(part.lengths is not None for part in parts.values()):
+        axes = wanted.axes if wanted.axes in TIME else "NCT"
+        parts = {split: longer(part, axes, 0) if part.x.ndim == SEQUENCES else part for split, part in parts.items()}
     return replace(first, name="dict", parts=parts)
 
 
@@ -194,7 +212,7 @@ def from_items(name: str, items: Iterator[Any], wanted: Wanted) -> Raw:
         xs.append(numeric(x, f"Item {i}", wanted))
         labels.append(None if label is None else single_label(label, i, wanted))
         if xs[-1].shape != xs[0].shape:
-            xs = alike(xs, i)
+            xs = alike(xs, i, wanted.axes)
         size += xs[-1].nbytes
         if size > MEMORY_BYTES:
             raise DataError(f"The items take more than {readable_bytes(MEMORY_BYTES)}. Give fewer or smaller ones.")
@@ -202,45 +220,31 @@ def from_items(name: str, items: Iterator[Any], wanted: Wanted) -> Raw:
         raise DataError(f"The {name} has no items.")
     found = None if any(label is None for label in labels) else np.array(labels)
     if len({x.shape for x in xs}) > 1:
-        x, lengths = padded(xs)
+        x, lengths = padded(xs, wanted.axes)
         return Raw(name, {"all": Part(x, found, lengths=lengths)})
     return whole(name, np.stack(xs), found)
 
 
-def padded(sequences: list[Array]) -> tuple[Array, Array]:
-    """Sequences (D, T_i) as one array (N, D, T) with zeros behind their ends, and their lengths.
-
-    Raises:
-        DataError: if they take more than the memory, all of them as long as the longest.
-    """
-    lengths = np.array([one.shape[1] for one in sequences])
-    size = len(sequences) * sequences[0].shape[0] * int(lengths.max()) * sequences[0].itemsize
-    if size > MEMORY_BYTES:
-        raise DataError(
-            f"The {len(sequences)} sequences, all as long as the longest, take {readable_bytes(size)}. Cut the longest."
-        )
-    x = np.zeros((len(sequences), sequences[0].shape[0], lengths.max()), np.result_type(*sequences))
-    for row, one in zip(x, sequences, strict=True):
-        row[:, : one.shape[1]] = one
-    return x, lengths
-
-
-def alike(xs: list[Array], i: int) -> list[Array]:
+def alike(xs: list[Array], i: int, axes: Axes) -> list[Array]:
     """Gives grey pictures three channels where the others have colour; leaves sequences of several lengths alone.
+
+    Sequences are what has two axes, of anything where ``axes`` says so, else not of bytes.
 
     Raises:
         DataError: if the shapes differ in another way.
     """
     shapes = {x.shape for x in (xs[0], xs[-1])}
-    signals = all(x.ndim == 2 and x.dtype != np.uint8 for x in (xs[0], xs[-1]))
-    if signals and len({shape[0] for shape in shapes}) == 1 and min(shape[1] for shape in shapes) > 0:
+    signals = all(x.ndim == 2 and (axes in TIME or x.dtype != np.uint8) for x in (xs[0], xs[-1]))
+    steps = TIME.get(axes, TIME["NCT"]) - 1
+    if signals and len({shape[1 - steps] for shape in shapes}) == 1 and min(shape[steps] for shape in shapes) > 0:
         return xs
     mixed = len({shape[:2] for shape in shapes}) == 1 and {shape[2:] for shape in shapes} == {(), (3,)}
     if mixed and all(x.dtype == np.uint8 for x in xs):
         return [np.repeat(x[..., None], 3, -1) if x.ndim == 2 else x for x in xs]
     raise DataError(
         f"Items differ in shape: item 0 is {xs[0].shape}, item {i} is {xs[-1].shape}. Make them one shape "
-        "(pictures: --data.size 64, or size=64 in Python; sequences: (D, T) of numbers, with one D)."
+        "(pictures: --data.size 64, or size=64 in Python; sequences: (D, T) of numbers, with one D; say "
+        "axes=NCT if they are of bytes, axes=NTC if they are (T, D))."
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from reparam.data.prepare import UNKNOWN
+from reparam.data.beside import UNKNOWN
 from reparam.data.records import Split
 from reparam.errors import DataError
 from reparam.rng import generator

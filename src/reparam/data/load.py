@@ -123,7 +123,8 @@ def load_data(
         data = shared_out(made.whole(spec, extents(size)), validation, seed)
         data = data if name is None else renamed(data, name)
     else:
-        raw = joined_observations(read_whole(source, wanted(size, spec, names)).named(name), names, spec)
+        how = wanted(size, spec, names, declared.axes)
+        raw = joined_observations(read_whole(source, how).named(name), names, spec)
         require_size(raw, extents(size))
         data = divided(with_said(raw, declared), spec, extents(size), validation, seed)
         data = with_units(data) if spec is None and raw.observations else data
@@ -173,7 +174,7 @@ def load_items(
         require_nothing_said(declared, source)
         return made.whole(spec, extents(size))
     names = named_observations((), spec)
-    raw = joined_observations(read_whole(source, wanted(size, spec, names)), names, spec)
+    raw = joined_observations(read_whole(source, wanted(size, spec, names, declared.axes)), names, spec)
     return undivided(with_said(raw, declared), spec, extents(size))
 
 
@@ -339,15 +340,16 @@ def is_count(number: Any) -> bool:
     return hasattr(number, "__index__") and not isinstance(number, bool) and number >= 1
 
 
-def wanted(size: Size | None, spec: DataSpec | None, observations: tuple[str, ...] = ()) -> Wanted:
-    """How pictures should be decoded: in the size that is asked for, else in the model's; and what is read."""
+def wanted(size: Size | None, spec: DataSpec | None, observations: tuple[str, ...] = (), axes: Axes = "auto") -> Wanted:
+    """How a source should be read: pictures in the size that is asked for, else in the model's; axes likewise."""
+    how = Wanted(extents(size), observations=observations, axes=spec.axes if spec and axes == "auto" else axes)
     if spec is not None and spec.observations:
         sizes = {(one.shape[1], one.shape[2]) for one in spec.observations if len(one.shape) == 3}
-        return Wanted(extents(size) or (sizes.pop() if len(sizes) == 1 else None), observations=observations)
+        return replace(how, size=how.size or (sizes.pop() if len(sizes) == 1 else None))
     if spec is None or len(spec.shape) != 3:
-        return Wanted(extents(size), observations=observations)
+        return how
     channels, height, width = spec.shape
-    return Wanted(extents(size) or (height, width), channels if channels in (1, 3) else None)
+    return replace(how, size=how.size or (height, width), channels=channels if channels in (1, 3) else None)
 
 
 def renamed(data: Data, name: str) -> Data:

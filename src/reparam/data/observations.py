@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from reparam.data.beside import UNKNOWN, class_numbers
 from reparam.data.limits import some
-from reparam.data.prepare import UNKNOWN, class_numbers, moments
+from reparam.data.prepare import moments
 from reparam.data.raw import REAL, Array, Raw, Scale, require_numbers
 from reparam.data.records import Data, Observation, Split
 from reparam.data.values import arrange, measure, shaped

@@ -61,12 +61,14 @@ class Wanted:
         size: Height and width.
         channels: 1 or 3.
         observations: Names of those that are asked for.
+        axes: The meaning of each axis of an array, as it is said or as a model knows it.
         cut: Names of pictures that lost their edges on the way, to be filled.
     """
 
     size: tuple[int, int] | None = None
     channels: int | None = None
     observations: tuple[str, ...] = ()
+    axes: Axes = "auto"
     cut: list[str] = field(default_factory=list, compare=False)
 
 

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from reparam.data.numpy_files import npz_arrays
 from reparam.data.raw import BINARY, REAL, Array, Part, Raw, Wanted
-from reparam.data.records import DataSpec
 from reparam.errors import DataError
 
 KEYS = 88
-SEQUENCES = 3  # axes: examples, numbers, steps
 WORDS = {"train": "train", "validation": "valid", "test": "test"}
-
-
-def lengthened(raw: Raw, spec: DataSpec) -> Raw:
-    """Sequences (D, t) made as long as those that a model knows, with zeros behind their ends and their own lengths."""
-    if "lengths" not in spec.widths or raw.declared.axes not in ("auto", "NCT"):
-        return raw
-    parts = dict(raw.parts)
-    for split, part in raw.parts.items():
-        behind = spec.shape[-1] - part.x.shape[-1]
-        if part.x.ndim == SEQUENCES and part.x.shape[1] == spec.shape[0] and behind >= 0:
-            lengths = np.full(len(part.x), part.x.shape[-1]) if part.lengths is None else part.lengths
-            parts[split] = replace(part, x=np.pad(part.x, ((0, 0), (0, 0), (0, behind))), lengths=lengths)
-    return replace(raw, parts=parts)
 
 
 def read_music(name: str, files: Mapping[str, Path], wanted: Wanted) -> Raw:

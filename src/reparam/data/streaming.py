@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from reparam.data import images
+from reparam.data.beside import UNKNOWN, class_numbers
 from reparam.data.blocks import Chain, Stream
-from reparam.data.prepare import UNKNOWN, class_numbers, described, held_out, prepared, shares
+from reparam.data.prepare import described, held_out, prepared, shares
 from reparam.data.raw import BYTES, REAL, SPLITS, Array, Part, Raw, Scale, require_numbers
 from reparam.data.records import Data, DataSpec, Split
 from reparam.data.shards import together

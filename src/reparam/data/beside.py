@@ -1,0 +1,129 @@
+"""What stands beside x of each example: class numbers, factors, attributes and lengths."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from reparam.data.raw import Array, Raw
+from reparam.data.values import require_finite
+from reparam.errors import DataError
+from reparam.shapes import readable
+
+UNKNOWN = -1
+TABLES = {
+    "factors": ("biu", "whole numbers", np.int64),
+    "attributes": ("biuf", "numbers", np.float32),
+    "lengths": ("biu", "whole numbers", np.int64),
+}
+ONE_COLUMN = ("attributes", "lengths")
+
+
+def class_numbers(raw: Raw, known: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
+    """Labels of all examples as class numbers, -1 where there is none, and the names of the classes.
+
+    Args:
+        raw: The source.
+        known: Classes of a model, if it has some; labels that are not among them count as none. Whole numbers are
+            places among them, where none of them is a name there.
+
+    Raises:
+        DataError: if there are not as many labels as examples, some are empty, or they are neither whole numbers nor
+            names.
+    """
+    names = {split: label_names(raw, split) for split in raw.parts}
+    found = [name for values in names.values() if values is not None for name in values]
+    if not known and (empty := found.count("")):
+        raise DataError(
+            f"{raw.name}: {empty:,} of {len(found):,} labels are empty. Fill them in, or leave those rows out."
+        )
+    own = raw.classes if set(found) <= set(raw.classes) else tuple(sorted(set(found), key=natural))
+    classes = known or own
+    number = {name: i for i, name in enumerate(classes)}
+    places = {str(i): i for i in range(len(known))}
+    if not raw.classes and number.keys().isdisjoint(found) and places.keys() >= set(found):
+        number = places
+    numbers = []
+    for split, part in raw.parts.items():
+        values = names[split]
+        numbers += [UNKNOWN] * len(part.x) if values is None else [number.get(name, UNKNOWN) for name in values]
+    return np.array(numbers, dtype=np.int64), classes if found else known
+
+
+def natural(name: str) -> tuple[bool, int, str]:
+    """Sorts ``"2"`` before ``"10"``, and numbers before words."""
+    number = re.fullmatch(r"-?[0-9]{1,18}", name)
+    return number is None, int(name) if number else 0, name
+
+
+def label_names(raw: Raw, split: str) -> list[str] | None:
+    """The labels of one part as names, or None if it has none."""
+    part = raw.parts[split]
+    if part.labels is None:
+        return None
+    values = part.labels.ravel()
+    if len(values) != len(part.x):
+        raise DataError(
+            f"{raw.name} has {len(part.x)} examples but {len(values)} labels ({split}). Give one label each."
+        )
+    if values.dtype.kind == "f" and (np.abs(values) < 2**63).all() and (values == np.floor(values)).all():
+        values = values.astype(np.int64)
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8", "replace")
+    if values.dtype.kind not in "biuU":
+        raise DataError(
+            f"The labels of {raw.name} ({split}) are of type {values.dtype}; expected whole numbers or names."
+        )
+    if values.dtype.kind == "U" or not raw.classes:
+        return [str(value) for value in values.tolist()]
+    if values.min() < 0 or values.max() >= len(raw.classes):
+        raise DataError(
+            f"{raw.name} has labels from {values.min()} to {values.max()} for {len(raw.classes)} classes; expected "
+            f"0 to {len(raw.classes) - 1}."
+        )
+    return [raw.classes[value] for value in values.tolist()]
+
+
+def tables(raw: Raw) -> dict[str, Array]:
+    """Factors (N, F), int64, attributes (N, A), float32, and lengths (N, 1), int64, where the parts have them.
+
+    Raises:
+        DataError: if they are not numbers, the same for each part, and one row for each example.
+    """
+    found = {}
+    for role, (kinds, numbers, dtype) in TABLES.items():
+        parts = [getattr(part, role) for part in raw.parts.values()]
+        if any(table is None for table in parts):
+            there = [split for split, part in raw.parts.items() if getattr(part, role) is not None]
+            if there:
+                lacking = next(split for split in raw.parts if split not in there)
+                raise DataError(f"{raw.name} has {role} of {there[0]} but not of {lacking}. Give or leave out both.")
+            continue
+        if role in ONE_COLUMN:
+            parts = [table[:, None] if table.ndim == 1 else table for table in parts]
+        fitting = [
+            table.ndim == 2 and table.dtype.kind in kinds and table.shape == (len(part.x), *parts[0].shape[1:])
+            for table, part in zip(parts, raw.parts.values(), strict=True)
+        ]
+        if not all(fitting):
+            raise DataError(
+                f"The {role} of {raw.name} have shape {parts[0].shape}, type {parts[0].dtype}; expected {numbers}, "
+                f"(N, {role[0].upper()}), one row for each example."
+            )
+        require_finite(np.concatenate(parts), f"The {role} of {raw.name}")
+        found[role] = np.concatenate(parts).astype(dtype)
+    if "lengths" in found:
+        require_sequences(raw)
+    return found
+
+
+def require_sequences(raw: Raw) -> None:
+    """Checks that what has lengths are sequences.
+
+    Raises:
+        DataError: if they are not.
+    """
+    shape = next(iter(raw.parts.values())).x.shape[1:]
+    if len(shape) != 2:
+        raise DataError(f"{raw.name} has lengths, but examples of shape {readable(shape)}; expected sequences (D, T).")
