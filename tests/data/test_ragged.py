@@ -1,5 +1,6 @@
 """Sequences of several lengths: what their lengths may be, what lies behind their ends, and how they are given."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -109,3 +110,75 @@ def test_lists_of_one_length_beside_others() -> None:
         load_data({"x": tracks(), "lengths": LENGTHS})
     with pytest.raises(DataError, match="say axes=NCT if they are of bytes"):
         load_data(tracks(np.uint8))
+
+
+@pytest.mark.parametrize("axes", ["auto", "NTC"])
+def test_columns_of_lists_are_sequences(tmp_path: Path, axes: Any) -> None:
+    pd = pytest.importorskip("pandas")
+    own, first = tracks(), [one[:1] for one in tracks()]
+    sources = {
+        "steps": {"track": [one.T.tolist() for one in own]},
+        "numbers": {"track": [one[0].tolist() for one in own]},
+        "pair": {"a": [one[0].tolist() for one in own], "b": [one[1].tolist() for one in own]},
+        "long": {"track": whole().swapaxes(1, 2).tolist(), "Length": LENGTHS},
+    }
+    for name, columns in sources.items():
+        frame = pd.DataFrame(columns | {"label": ["u", "v"] * 4})
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+        for source in (frame, tmp_path / f"{name}.parquet"):
+            items = load_items(source, axes=axes)
+            require_tracks(items, first if name == "numbers" else own)
+            assert items.labels.tolist() == [0, 1] * 4
+            one = load_items(frame[:1], spec=items.spec)
+            assert torch.equal(one.stored, items.stored[:1])
+
+
+def test_lists_of_one_length_are_vectors(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+    pd.DataFrame({"code": x.tolist()}).to_parquet(tmp_path / "a.parquet")
+    assert np.array_equal(load_items(tmp_path / "a.parquet").stored.numpy(), x)
+    assert load_items(tmp_path / "a.parquet", axes="NCT").stored.shape == (8, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"t": [[1.5, 2.5], [], [3.5]]}, "column 't', row 1 is an empty list"),
+        ({"t": [[1.5, 2.5], None, [3.5]]}, "column 't', row 1 is None"),
+        ({"t": [[[1.5, 2.5], [1.5]], [[3.5, 1.0]]]}, "row 0 holds lists that differ in length"),
+        ({"t": [[[1.5, 2.5]], [[3.5]]]}, "rows of 1 and of 2 numbers at each step"),
+        ({"t": [[1.5], [2.5, 3.5]], "u": [[1.5], [2.5]]}, "row 1 has 2 steps in 't' and 1 in 'u'"),
+        ({"t": [[1.5], [2.5, 3.5]], "u": [1.5, 2.5]}, "columns 'u' stand beside columns of lists"),
+        ({"t": [[1.5], [2.5, 3.5]], "length": [1, 3]}, "row 1 has 2 steps and the length 3"),
+        ({"t": [["a"], ["b", "c"]]}, "expected numbers"),
+    ],
+)
+def test_bad_columns_of_lists(columns: Any, said: str) -> None:
+    pd = pytest.importorskip("pandas")
+    with pytest.raises(DataError, match=said):
+        load_data(pd.DataFrame(columns))
+
+
+def test_lengths_beside_no_sequences_are_a_feature(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("length,width\n1.5,2\n3,4\n2,2\n")
+    with pytest.warns(UserWarning, match=r"a\.csv: the column 'length' is taken as a feature"):
+        assert load_items(tmp_path / "a.csv").spec.columns == ("length", "width")
+
+
+@pytest.mark.parametrize("axes", ["auto", "NTC"])
+def test_a_folder_of_sequences(tmp_path: Path, axes: Any) -> None:
+    own = tracks()
+    for number, one in enumerate(own):
+        np.save(tmp_path / f"{number}.npy", one.T if axes == "NTC" else one)
+    items = load_items(tmp_path, axes=axes)
+    require_tracks(items, own)
+    require_tracks(load_items(f"{tmp_path}/*.npy", spec=items.spec), own)
+    for number in range(8):
+        (tmp_path / f"{number}.npy").rename(tmp_path / f"{'test' if number in (2, 4) else 'train'}-{number}.npy")
+    data = load_data(tmp_path, axes=axes)
+    assert data.test.named["lengths"].tolist() == [[1], [2]]
+    assert data.shape == (2, 5)
+    np.save(tmp_path / "train-9.npy", np.ones((7, 7)))
+    with pytest.raises(DataError, match=r"train-9\.npy has shape|put one sequence \(D, T\) in each file"):
+        load_data(tmp_path, axes=axes)

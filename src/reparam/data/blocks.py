@@ -158,6 +158,7 @@ def npy_shards(paths: Sequence[Path]) -> list[Blocks]:
         ):
             if first != other:
                 raise DataError(
-                    f"{link.name} has {what} {other}, {links[0].name} has {what} {first}. Make all shards alike."
+                    f"{link.name} has {what} {other}, {links[0].name} has {what} {first}. Make all shards alike, or "
+                    "put one sequence (D, T) in each file, with one D (data.axes NTC: T, D)."
                 )
     return list(links)

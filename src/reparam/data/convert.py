@@ -41,7 +41,7 @@ def from_object(source: Any, wanted: Wanted) -> Raw:
     if isinstance(source, Mapping):
         return from_dict(source, wanted)
     if hasattr(source, "iloc") and hasattr(source, "columns"):
-        return from_frame(source)
+        return from_frame(source, wanted)
     if isinstance(source, Tensor | np.ndarray | Image.Image):
         return whole(type(source).__name__.lower(), numeric(source, "The array", wanted))
     if isinstance(source, tuple) and len(source) == 2:

@@ -290,7 +290,7 @@ def read(source: Any, how: Wanted) -> Raw:
         return DATASETS[canonical(source)].read(how)
     source = located(source)
     if only_in_blocks(source):
-        return gathered(opened_stream(source, how))
+        return gathered(source, how)
     if not isinstance(source, str | os.PathLike):
         return from_object(source, how)
     text = os.fspath(source)

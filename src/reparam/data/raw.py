@@ -43,6 +43,7 @@ class Part:
         attributes: Numbers that describe each example, (N, A).
         lengths: How many steps of each sequence there are, (N,); what lies behind them is nothing.
         others: Further arrays by name, where they were asked for as observations.
+        groups: (N,), numbers or names of what examples belong to, beside their labels.
     """
 
     x: Array
@@ -51,6 +52,7 @@ class Part:
     attributes: Array | None = None
     lengths: Array | None = None
     others: Mapping[str, Array] = field(default_factory=dict)
+    groups: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,22 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from reparam.data.blocks import Blocks, Stream, npy_shards
 from reparam.data.columns import from_hub, has_pictures, is_hub, parquet_shards, readable
 from reparam.data.folders import alike, is_picture
-from reparam.data.raw import SPLITS, Array, Part, Raw, Wanted
+from reparam.data.limits import opened
+from reparam.data.numpy_files import read_header, read_npy
+from reparam.data.ragged import SEQUENCES, TIME, padded
+from reparam.data.raw import SPLITS, Array, Part, Raw, Wanted, require_numbers
 from reparam.data.roles import SPLIT_WORDS
 from reparam.data.tars import TarBlocks, has_labels
 from reparam.errors import DataError
+
+File = TypeVar("File")
 
 # About how many times its size a file takes in memory.
 WEIGHTS = {".npy": 1, ".parquet": 4, ".tar": 8}
@@ -86,7 +91,6 @@ def opened_stream(source: Any, wanted: Wanted) -> Stream:
     if is_hub(source):
         return from_hub(source, wanted)
     paths = shards_of(source)
-    name = paths[0].stem if len(paths) == 1 else paths[0].resolve().parent.name
     columns: tuple[str, ...] = ()
     files: Sequence[Blocks]
     if paths[0].suffix == ".npy":
@@ -96,10 +100,10 @@ def opened_stream(source: Any, wanted: Wanted) -> Stream:
     else:
         tables = parquet_shards(paths, wanted)
         files, columns = tables, tables[0].columns.of_table
-    return Stream(name, by_split(paths, files), columns)
+    return Stream(folder_of(paths), by_split(paths, files), columns)
 
 
-def by_split(paths: Sequence[Path], files: Sequence[Blocks]) -> dict[str, list[Blocks]]:
+def by_split(paths: Sequence[Path], files: Sequence[File]) -> dict[str, list[File]]:
     """Sorts files into splits if the name of each begins with one, as in ``train-0001.npy``."""
     words = [SPLIT_WORDS.get(re.split(r"[^a-z]", path.name.lower())[0], "") for path in paths]
     if "" in words and "train" in words and len({*words}) > 2:
@@ -111,10 +115,58 @@ def by_split(paths: Sequence[Path], files: Sequence[Blocks]) -> dict[str, list[B
     return {split: own for split, own in sorted_files.items() if own}
 
 
-def gathered(stream: Stream) -> Raw:
-    """Everything in a source, in memory."""
+def gathered(source: Any, wanted: Wanted) -> Raw:
+    """Everything in a source that is read block by block, in memory.
+
+    Raises:
+        DataError: as in :func:`opened_stream`.
+    """
+    paths = shards_of(source)
+    if paths and hold_sequences(paths, wanted):
+        found = by_split(paths, paths)
+        return Raw(folder_of(paths), {split: sequences_in(files, wanted) for split, files in found.items()})
+    stream = opened_stream(source, wanted)
     parts = {split: gathered_part(files) for split, files in stream.parts.items()}
     return Raw(stream.name, alike(parts), stream.columns, stream.classes)
+
+
+def hold_sequences(paths: Sequence[Path], wanted: Wanted) -> bool:
+    """True for .npy files of two axes that hold a sequence each: of several lengths (D, T_i), or as the axes say."""
+    if paths[0].suffix != ".npy":
+        return False
+    shapes = {announced(path) for path in paths}
+    if any(len(shape) != SEQUENCES - 1 for shape in shapes):
+        return False
+    return wanted.axes in TIME or (wanted.axes == "auto" and len(shapes) > len({shape[0] for shape in shapes}) == 1)
+
+
+def announced(path: Path) -> tuple[int, ...]:
+    """The shape in the header of an .npy file."""
+    with opened(path) as stream:
+        return read_header(stream, str(path))[0]
+
+
+def sequences_in(paths: Sequence[Path], wanted: Wanted) -> Part:
+    """One sequence of each file, as long as the longest.
+
+    Raises:
+        DataError: if they differ in more than their length.
+    """
+    found = [require_numbers(read_npy(path, wanted).parts["all"].x, str(path)) for path in paths]
+    numbers = SEQUENCES - TIME.get(wanted.axes, TIME["NCT"]) - 1
+    for path, one in zip(paths, found, strict=True):
+        if not one.size or one.shape[numbers] != found[0].shape[numbers]:
+            raise DataError(
+                f"{path} has shape {one.shape}, {paths[0]} has {found[0].shape}; expected sequences (D, T) with one D, "
+                "or axes=NTC for (T, D)."
+            )
+    x, lengths = padded(found, wanted.axes)
+    return Part(x, lengths=lengths)
+
+
+def folder_of(paths: Sequence[Path]) -> str:
+    """What a source of one file or several is called."""
+    return paths[0].stem if len(paths) == 1 else paths[0].resolve().parent.name
 
 
 def gathered_part(files: Sequence[Blocks]) -> Part:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reparam.data.limits import TEXT_SHARE, check_expansion, read_all, reason, require_name, some, text_array, truncated
+from reparam.data.nested import holds_lists, unnested
 from reparam.data.raw import Array, Part, Raw, Wanted
 from reparam.errors import DataError, MissingExtraError
 
-LABEL_COLUMNS = ("label", "class", "target", "y", "group")
+LABEL_COLUMNS = ("label", "class", "target", "y")
+GROUP_COLUMNS = ("group", "groups")
+LENGTH_COLUMNS = ("length", "lengths")
 COUNTED_HEADER = 5
 DECIMAL_COMMA = re.compile(r"^([+-]?\d*),(\d+)$")
 MOST_COLUMNS = 100_000
@@ -56,7 +61,7 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
             return True
     if any(is_value(cell) for cell in first):
         return False
-    called = any(cell.lower() in LABEL_COLUMNS for cell in first)
+    called = any(cell.lower() in LABEL_COLUMNS + GROUP_COLUMNS for cell in first)
     return called or not below or any(is_value(cell) for row in below for cell in row)
 
 
@@ -85,7 +90,7 @@ def read_csv(path: Path, wanted: Wanted) -> Raw:
     if not rows:
         raise DataError(f"{path} has a header but no rows.")
     columns = [list(column) for column in zip(*rows, strict=True)]
-    return table(path.name.split(".")[0], str(path), names, columns, gaps=bool(wanted.observations))
+    return table(path.name.split(".")[0], str(path), names, columns, wanted)
 
 
 def equal_rows(reader: Any, path: str) -> list[list[str]]:
@@ -128,22 +133,26 @@ def numbers(cells: Any, where: str, gaps: bool = False) -> Array | None:
     raise DataError(f"{where}, row {bad[0]} (counted from 0) has {found}; expected a number. Fill it in or drop it.")
 
 
-def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], gaps: bool = False) -> Raw:
+def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], wanted: Wanted) -> Raw:
     """Numeric columns become x (N, D); a column named as labels, or the only one of text, becomes the labels.
 
-    Columns of True and False are numeric, as in data frames. A column named as labels that holds numbers
-    which are not whole is an ordinary one.
+    A column named as groups becomes the groups, or the labels where there are no others. Columns of True and False are
+    numeric, as in data frames. A column named as labels or groups that holds numbers which are not whole is an ordinary
+    one. Columns of lists become x instead, as :func:`~reparam.data.nested.unnested` has them, and one named as lengths
+    says how long each is.
 
     Raises:
         DataError: if another column is not numeric, or none is.
     """
     shown = names or tuple(str(i) for i in range(len(columns)))
-    lowered = [column.lower() for column in names]
-    label = next((lowered.index(known) for known in LABEL_COLUMNS if known in lowered), None)
-    if label is not None and fractions(columns[label]):
-        label = None
+    gaps = bool(wanted.observations)
+    lists = [i for i, column in enumerate(columns) if holds_lists(column)]
+    label, group = (place_of(known, names, columns) for known in (LABEL_COLUMNS, GROUP_COLUMNS))
+    taken = {label, group, *lists}
     values = {
-        i: numbers(column, f"{path}: column {some([shown[i]])}", gaps) for i, column in enumerate(columns) if i != label
+        i: numbers(column, f"{path}: column {some([shown[i]])}", gaps)
+        for i, column in enumerate(columns)
+        if i not in taken
     }
     values |= {
         i: truths(columns[i], f"{path}: column {some([shown[i]])}", gaps)
@@ -153,17 +162,52 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
     texts = [i for i, column in values.items() if column is None]
     if label is None and len(texts) == 1:
         label = texts.pop()
+    if label is None:
+        label, group = group, None
     if texts:
         raise DataError(
             f"{path}: the columns {some(shown[i] for i in texts)} are text; expected numbers, and at most "
             "one column of labels. Encode them as numbers or leave them out."
         )
-    kept = [i for i, column in values.items() if column is not None and not counts_rows(names, i, column)]
+    kept = {i: column for i, column in values.items() if column is not None and not counts_rows(names, i, column)}
+    labels, groups = (None if place is None else label_array(columns[place], path) for place in (label, group))
+    if lists:
+        part = of_lists(path, {shown[i]: columns[i] for i in lists}, {shown[i]: x for i, x in kept.items()}, wanted)
+        return Raw(name, {"all": replace(part, labels=labels, groups=groups)})
     if not kept:
         raise DataError(f"{path} has no column of numbers.")
-    x = np.stack([np.asarray(values[i]) for i in kept], axis=1)
-    labels = None if label is None else label_array(columns[label], path)
-    return Raw(name, {"all": Part(x, labels)}, columns=tuple(names[i] for i in kept) if names else ())
+    lengthy = [shown[i] for i in kept if shown[i].lower() in LENGTH_COLUMNS]
+    if lengthy and not gaps:
+        warnings.warn(
+            f"{path}: the column {some(lengthy)} is taken as a feature: lengths are told beside sequences, which "
+            "are columns of lists.",
+            stacklevel=3,
+        )
+    x = np.stack([np.asarray(column) for column in kept.values()], axis=1)
+    part = Part(x, labels, groups=groups)
+    return Raw(name, {"all": part}, columns=tuple(names[i] for i in kept) if names else ())
+
+
+def place_of(known: Sequence[str], names: Sequence[str], columns: Sequence[Any]) -> int | None:
+    """The column of one of these names, if it holds names or whole numbers."""
+    lowered = [column.lower() for column in names]
+    place = next((lowered.index(name) for name in known if name in lowered), None)
+    return None if place is None or holds_lists(columns[place]) or fractions(columns[place]) else place
+
+
+def of_lists(path: str, lists: Mapping[str, Any], plain: Mapping[str, Array], wanted: Wanted) -> Part:
+    """Columns of lists, beside which there may be one of lengths.
+
+    Raises:
+        DataError: if there are other columns.
+    """
+    others = [column for column in plain if column.lower() not in LENGTH_COLUMNS]
+    if others or len(plain) > 1:
+        raise DataError(
+            f"{path}: the columns {some(others or plain)} stand beside columns of lists; expected labels, groups and "
+            "one column of lengths there. Leave them out."
+        )
+    return unnested(lists, next(iter(plain.values()), None), wanted, path)
 
 
 def truths(cells: Any, where: str, gaps: bool) -> Array | None:
@@ -218,7 +262,7 @@ def read_parquet(path: Path, wanted: Wanted) -> Raw:
         raise
     except Exception as error:  # pyarrow raises errors of many kinds, none of them common
         raise truncated(str(path), error) from None
-    return from_frame(frame, path.stem, str(path))
+    return from_frame(frame, wanted, path.stem, str(path))
 
 
 def values_in(about: Any) -> int:
@@ -238,11 +282,17 @@ def require_short(column: Any, where: str) -> None:
             require_name(len(str(text)), len(column), where)
 
 
-def from_frame(frame: Any, name: str = "frame", path: str = "The frame") -> Raw:
+def from_frame(frame: Any, wanted: Wanted, name: str = "frame", path: str = "The frame") -> Raw:
     """A table from a pandas data frame."""
     names = tuple(str(column) for column in frame.columns)
     if not len(frame):
         raise DataError(f"{path} has no rows.")
-    columns = [frame.iloc[:, i] for i in range(len(names))]
-    plain = [column.to_numpy() if column.dtype.kind in "biuf" else [str(v) for v in column] for column in columns]
-    return table(name, path, names, plain)
+    return table(name, path, names, [cells_of(frame.iloc[:, i]) for i in range(len(names))], wanted)
+
+
+def cells_of(column: Any) -> Any:
+    """A column of a data frame as numbers, lists or texts."""
+    if column.dtype.kind in "biuf":
+        return column.to_numpy()
+    cells = list(column)
+    return cells if holds_lists(cells) else [str(cell) for cell in cells]
