@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, astuple, is_dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -140,10 +140,10 @@ def _semi_supervised(config: SemiSupervisedConfig, spec: DataSpec) -> SemiSuperv
 
 
 def _grouped(config: GroupedConfig, spec: DataSpec) -> GroupedVAE:
-    if not spec.classes:
-        raise PartError(f"model: a grouped VAE takes the label for the group, and {spec.name} has no labels. Add them.")
-    vae = _flat(config, spec)
-    return GroupedVAE(vae, config.content_dim, config.evidence, config.style_dropout)
+    told: Literal["labels", "groups"] = "groups" if spec.groups else "labels"
+    if not (spec.groups or spec.classes):
+        raise PartError(f"model: a grouped VAE is told groups or labels, and {spec.name} has neither. Add them.")
+    return GroupedVAE(_flat(config, spec), config.content_dim, config.evidence, config.style_dropout, told)
 
 
 def _sequential(config: SequentialConfig, spec: DataSpec) -> SequentialVAE:

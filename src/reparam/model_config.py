@@ -178,7 +178,7 @@ class SemiSupervisedConfig(_FlatParts):
 
 
 class GroupedConfig(_FlatParts):
-    """A flat model whose first dimensions are one for all members of a group, which is the label.
+    """A flat model whose first dimensions are one for all members of a group: of ``groups``, else of a label.
 
     Attributes:
         content_dim: How many they are.

@@ -227,7 +227,7 @@ def test_a_vae_of_double_precision_may_be_grouped() -> None:
 
 
 def test_data_without_labels_are_refused() -> None:
-    with pytest.raises(PartError, match="takes the label for the group"):
+    with pytest.raises(PartError, match="is told groups or labels, and"):
         build("ml-vae", load_data(torch.rand(20, 4)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from reparam.data.raw import Array, Raw
 from reparam.data.values import require_finite
 from reparam.errors import DataError
 from reparam.shapes import readable
+
+Role = Literal["labels", "groups"]
 
 UNKNOWN = -1
 TABLES = {
@@ -20,29 +23,31 @@ TABLES = {
 ONE_COLUMN = ("attributes", "lengths")
 
 
-def class_numbers(raw: Raw, known: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
+def class_numbers(raw: Raw, known: tuple[str, ...], role: Role = "labels") -> tuple[Array, tuple[str, ...]]:
     """Labels of all examples as class numbers, -1 where there is none, and the names of the classes.
 
     Args:
         raw: The source.
         known: Classes of a model, if it has some; labels that are not among them count as none. Whole numbers are
             places among them, where none of them is a name there.
+        role: What numbers are given for: the labels, or the groups.
 
     Raises:
         DataError: if there are not as many labels as examples, some are empty, or they are neither whole numbers nor
             names.
     """
-    names = {split: label_names(raw, split) for split in raw.parts}
+    names = {split: label_names(raw, split, role) for split in raw.parts}
+    given = raw.classes if role == "labels" else ()
     found = [name for values in names.values() if values is not None for name in values]
     if not known and (empty := found.count("")):
         raise DataError(
-            f"{raw.name}: {empty:,} of {len(found):,} labels are empty. Fill them in, or leave those rows out."
+            f"{raw.name}: {empty:,} of {len(found):,} {role} are empty. Fill them in, or leave those rows out."
         )
-    own = raw.classes if set(found) <= set(raw.classes) else tuple(sorted(set(found), key=natural))
+    own = given if set(found) <= set(given) else tuple(sorted(set(found), key=natural))
     classes = known or own
     number = {name: i for i, name in enumerate(classes)}
     places = {str(i): i for i in range(len(known))}
-    if not raw.classes and number.keys().isdisjoint(found) and places.keys() >= set(found):
+    if not given and number.keys().isdisjoint(found) and places.keys() >= set(found):
         number = places
     numbers = []
     for split, part in raw.parts.items():
@@ -57,32 +62,31 @@ def natural(name: str) -> tuple[bool, int, str]:
     return number is None, int(name) if number else 0, name
 
 
-def label_names(raw: Raw, split: str) -> list[str] | None:
-    """The labels of one part as names, or None if it has none."""
+def label_names(raw: Raw, split: str, role: Role) -> list[str] | None:
+    """The labels or groups of one part as names, or None if it has none."""
     part = raw.parts[split]
-    if part.labels is None:
+    found = getattr(part, role)
+    if found is None:
         return None
-    values = part.labels.ravel()
+    classes, values = raw.classes if role == "labels" else (), found.ravel()
     if len(values) != len(part.x):
-        raise DataError(
-            f"{raw.name} has {len(part.x)} examples but {len(values)} labels ({split}). Give one label each."
-        )
+        raise DataError(f"{raw.name} has {len(part.x)} examples but {len(values)} {role} ({split}). Give one each.")
     if values.dtype.kind == "f" and (np.abs(values) < 2**63).all() and (values == np.floor(values)).all():
         values = values.astype(np.int64)
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")
     if values.dtype.kind not in "biuU":
         raise DataError(
-            f"The labels of {raw.name} ({split}) are of type {values.dtype}; expected whole numbers or names."
+            f"The {role} of {raw.name} ({split}) are of type {values.dtype}; expected whole numbers or names."
         )
-    if values.dtype.kind == "U" or not raw.classes:
+    if values.dtype.kind == "U" or not classes:
         return [str(value) for value in values.tolist()]
-    if values.min() < 0 or values.max() >= len(raw.classes):
+    if values.min() < 0 or values.max() >= len(classes):
         raise DataError(
-            f"{raw.name} has labels from {values.min()} to {values.max()} for {len(raw.classes)} classes; expected "
-            f"0 to {len(raw.classes) - 1}."
+            f"{raw.name} has labels from {values.min()} to {values.max()} for {len(classes)} classes; expected "
+            f"0 to {len(classes) - 1}."
         )
-    return [raw.classes[value] for value in values.tolist()]
+    return [classes[value] for value in values.tolist()]
 
 
 def tables(raw: Raw) -> dict[str, Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from reparam.data.images import decode, stack
 from reparam.data.limits import check_expansion, reason, require_regular, some, text_array, truncated
 from reparam.data.raw import SPLITS, Array, Part, Wanted
 from reparam.data.roles import SPLIT_WORDS
-from reparam.data.tables import LABEL_COLUMNS, fractions
+from reparam.data.tables import GROUP_COLUMNS, LABEL_COLUMNS, fractions
 from reparam.errors import DataError, MissingExtraError
 
 HUB = "hf:"
@@ -31,11 +32,13 @@ class Columns:
         names: Columns of numbers, or one of pictures.
         label: The column of labels, if there is one.
         pictures: True where x is a column of picture files.
+        left: The column of groups beside labels, which is left out.
     """
 
     names: tuple[str, ...]
     label: str | None
     pictures: bool = False
+    left: tuple[str, ...] = ()
 
     @property
     def all(self) -> list[str]:
@@ -69,12 +72,17 @@ def found_columns(schema: Any, name: str) -> Columns:
     kinds = {field.name: field.type for field in schema}
     if len(kinds) < len(schema):
         raise DataError(f"{name} has two columns of one name. Rename or drop one of them.")
-    labelled = next((own for known in LABEL_COLUMNS for own in kinds if own.lower() == known), None)
+    labelled, group = (
+        next((own for name in known for own in kinds if own.lower() == name), None)
+        for known in (LABEL_COLUMNS, GROUP_COLUMNS)
+    )
+    labelled, left = (labelled, (group,)) if labelled and group else (labelled or group, ())
+    kinds = {own: kind for own, kind in kinds.items() if own not in left}
     pictures = [own for own, kind in kinds.items() if own != labelled and holds_files(types, kind)]
     if len(pictures) > 1:
         raise DataError(f"{name} has several columns of pictures ({some(pictures)}). Keep one of them.")
     if pictures:
-        return Columns((pictures[0],), labelled, pictures=True)
+        return Columns((pictures[0],), labelled, pictures=True, left=left)
     rest = {own: kind for own, kind in kinds.items() if own != labelled}
     plain = [own for own, kind in rest.items() if is_number(types, kind)]
     texts = [own for own in rest if own not in plain]
@@ -87,7 +95,7 @@ def found_columns(schema: Any, name: str) -> Columns:
         )
     if not plain:
         raise DataError(f"{name} has no column of numbers or pictures.")
-    return Columns(tuple(plain), labelled)
+    return Columns(tuple(plain), labelled, left=left)
 
 
 def is_number(types: Any, kind: Any) -> bool:
@@ -215,6 +223,15 @@ def has_pictures(path: Path) -> bool:
         return False
 
 
+def say_left(columns: Columns, name: str) -> None:
+    """Says what is left out of data that are read block by block."""
+    if columns.left:
+        warnings.warn(
+            f"{name}: the groups {some(columns.left)} are left out; what is read block by block has labels alone.",
+            stacklevel=4,
+        )
+
+
 def parquet_shards(paths: Sequence[Path], wanted: Wanted) -> list[ParquetBlocks]:
     """The row groups of .parquet files with the same columns.
 
@@ -228,6 +245,7 @@ def parquet_shards(paths: Sequence[Path], wanted: Wanted) -> list[ParquetBlocks]
             raise DataError(
                 f"{link.name} has the columns {some(own)}, {links[0].name} has {some(first)}. Make all shards alike."
             )
+    say_left(links[0].columns, links[0].name)
     return links
 
 
@@ -302,6 +320,7 @@ def from_hub(source: Any, wanted: Wanted) -> Stream:
     """What ``datasets.load_dataset`` gives, to be read block by block."""
     parts = splits_of(source, wanted)
     first = next(iter(parts.values()))
+    say_left(first.columns, first.name)
     label = first.columns.label
     classes = getattr(first.dataset.features[label], "names", None) if label else None
     return Stream(

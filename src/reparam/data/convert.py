@@ -17,11 +17,13 @@ from reparam.data.limits import MEMORY_BYTES, readable_bytes
 from reparam.data.ragged import SEQUENCES, TIME, longer, padded
 from reparam.data.raw import SPLITS, Array, Part, Raw, Scale, Wanted, require_numbers, whole
 from reparam.data.records import Axes, Data, Split
-from reparam.data.roles import by_role, needed, role_of, roles
+from reparam.data.roles import by_role, grouped, needed, role_of, roles
 from reparam.data.streams import StreamedSplit
 from reparam.data.tables import from_frame
 from reparam.errors import DataError
 from reparam.shapes import numel
+
+TOLD = ("labels", "groups")  # what items tell of themselves
 
 
 def from_object(source: Any, wanted: Wanted) -> Raw:
@@ -106,6 +108,8 @@ def from_splits(splits: Mapping[str, Split | StreamedSplit]) -> Raw:
     for name, split in loaded.items():
         roles = [role for role in ("labels", "factors", "attributes", "lengths") if role in split.named]
         named: dict[str, Any] = {role: split.named[role].cpu().numpy() for role in roles}
+        if "groups" in split.named:
+            named["groups"] = np.array(spec.groups)[split.named["groups"].cpu().numpy()]
         parts[name] = Part(split.examples(slice(None)).cpu().numpy(), **named)
     scale = Scale(spec.kind, spec.levels, spec.divisor)
     raw = Raw(spec.name, parts, spec.columns, spec.classes, scale, conventional=spec.conventional_binarize)
@@ -185,17 +189,19 @@ def of_splits(found: Mapping[str, tuple[str, Raw]], wanted: Wanted) -> Raw:
 
 def from_batches(loader: Iterable[Any], wanted: Wanted) -> Raw:
     """The batches of a DataLoader, one after another."""
-    xs, labels = [], []
+    xs: list[Array] = []
+    told: dict[str, list[Array]] = {role: [] for role in TOLD}
     for batch in loader:
-        x, label = parted(batch)
+        x, beside = parted(batch)
         xs.append(numeric(x, "A batch of the DataLoader", wanted))
-        labels.append(None if label is None else values_of(label, wanted))
+        for role, values in beside.items():
+            told[role].append(values_of(values, wanted))
     if not xs:
         raise DataError("The DataLoader gave no batches.")
     if len({x.shape[1:] for x in xs}) > 1:
         raise DataError(f"The batches of the DataLoader differ in shape: {sorted({x.shape[1:] for x in xs})[:2]}.")
-    known = [label for label in labels if label is not None]
-    return whole("dataloader", np.concatenate(xs), np.concatenate(known) if len(known) == len(xs) else None)
+    known: dict[str, Any] = {role: np.concatenate(values) for role, values in told.items() if len(values) == len(xs)}
+    return Raw("dataloader", {"all": Part(np.concatenate(xs), **known)})
 
 
 def from_items(name: str, items: Iterator[Any], wanted: Wanted) -> Raw:
@@ -205,12 +211,13 @@ def from_items(name: str, items: Iterator[Any], wanted: Wanted) -> Raw:
         DataError: if there are none, they differ in shape and are no sequences (D, T_i), or they do not end.
     """
     xs: list[Array] = []
-    labels = []
+    told: dict[str, list[Any]] = {role: [] for role in TOLD}
     size = 0
     for i, item in enumerate(items):
-        x, label = parted(item)
+        x, beside = parted(item)
         xs.append(numeric(x, f"Item {i}", wanted))
-        labels.append(None if label is None else single_label(label, i, wanted))
+        for role, value in beside.items():
+            told[role].append(single_label(value, role, i, wanted))
         if xs[-1].shape != xs[0].shape:
             xs = alike(xs, i, wanted.axes)
         size += xs[-1].nbytes
@@ -218,11 +225,9 @@ def from_items(name: str, items: Iterator[Any], wanted: Wanted) -> Raw:
             raise DataError(f"The items take more than {readable_bytes(MEMORY_BYTES)}. Give fewer or smaller ones.")
     if not xs:
         raise DataError(f"The {name} has no items.")
-    found = None if any(label is None for label in labels) else np.array(labels)
-    if len({x.shape for x in xs}) > 1:
-        x, lengths = padded(xs, wanted.axes)
-        return Raw(name, {"all": Part(x, found, lengths=lengths)})
-    return whole(name, np.stack(xs), found)
+    known: dict[str, Any] = {role: np.array(values) for role, values in told.items() if len(values) == len(xs)}
+    x, lengths = padded(xs, wanted.axes) if len({x.shape for x in xs}) > 1 else (np.stack(xs), None)
+    return Raw(name, {"all": Part(x, lengths=lengths, **known)})
 
 
 def alike(xs: list[Array], i: int, axes: Axes) -> list[Array]:
@@ -248,23 +253,24 @@ def alike(xs: list[Array], i: int, axes: Axes) -> list[Array]:
     )
 
 
-def parted(item: Any) -> tuple[Any, Any]:
-    """The example and the label of an item or a batch; further members are left out."""
+def parted(item: Any) -> tuple[Any, dict[str, Any]]:
+    """The example of an item or a batch, and its label and group where there are some; the rest is left out."""
     if isinstance(item, Mapping):
-        named = {role: item[key] for key in item if (role := role_of(str(key))) is not None}
+        named = grouped({role: item[key] for key in item if (role := role_of(str(key))) is not None})
         if ("all", "x") not in named:
             raise DataError(f"An item has the keys {', '.join(map(repr, item))}; expected one called 'x' or 'image'.")
-        return named["all", "x"], named.get(("all", "labels"))
+        told = {role: named.get(("all", role)) for role in TOLD}
+        return named["all", "x"], {role: value for role, value in told.items() if value is not None}
     if isinstance(item, tuple) or (isinstance(item, list) and item and isinstance(item[0], Tensor)):
         if not item:
             raise DataError("An item is an empty tuple; expected x or (x, label).")
-        return item[0], item[1] if len(item) > 1 else None
-    return item, None
+        return item[0], {"labels": item[1]} if len(item) > 1 and item[1] is not None else {}
+    return item, {}
 
 
-def single_label(label: Any, i: int, wanted: Wanted) -> Any:
-    """The label of one item as a number or a name."""
+def single_label(label: Any, role: str, i: int, wanted: Wanted) -> Any:
+    """The label or the group of one item as a number or a name."""
     found = values_of(label, wanted)
     if found.size != 1:
-        raise DataError(f"The label of item {i} has shape {found.shape}; expected one number or name.")
+        raise DataError(f"The {role[:-1]} of item {i} has shape {found.shape}; expected one number or name.")
     return found.ravel()[0].item()

@@ -342,7 +342,8 @@ def is_count(number: Any) -> bool:
 
 def wanted(size: Size | None, spec: DataSpec | None, observations: tuple[str, ...] = (), axes: Axes = "auto") -> Wanted:
     """How a source should be read: pictures in the size that is asked for, else in the model's; axes likewise."""
-    how = Wanted(extents(size), observations=observations, axes=spec.axes if spec and axes == "auto" else axes)
+    axes, columns = (spec.axes if axes == "auto" else axes, spec.columns) if spec else (axes, ())
+    how = Wanted(extents(size), observations=observations, axes=axes, columns=columns)
     if spec is not None and spec.observations:
         sizes = {(one.shape[1], one.shape[2]) for one in spec.observations if len(one.shape) == 3}
         return replace(how, size=how.size or (sizes.pop() if len(sizes) == 1 else None))

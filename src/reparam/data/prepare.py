@@ -247,13 +247,8 @@ def divided(
     """
     x, raw = prepared(raw, spec, size)
     index = shares(raw, validation, seed)
-    numbers, classes = class_numbers(raw, spec.classes if spec else ())
-    if spec is None:
-        spec = described(raw, raw.scale or REAL, x, index["train"])
-    spec = replace(spec, name=raw.name, classes=classes)
-    beside = tables(raw)
-    spec = replace(spec, widths={role: table.shape[1] for role, table in beside.items()})
-    splits = {name: split_of(x, numbers, beside, index[name], spec) for name in SPLITS}
+    spec, beside = with_beside(raw, spec, spec or described(raw, raw.scale or REAL, x, index["train"]))
+    splits = {name: split_of(x, beside, index[name], spec) for name in SPLITS}
     return Data(splits["train"], splits["validation"], splits["test"])
 
 
@@ -265,16 +260,36 @@ def undivided(raw: Raw, spec: DataSpec | None, size: tuple[int, int] | None = No
     """
     x, raw = prepared(raw, spec, size)
     everything = np.arange(len(x))
-    numbers, classes = class_numbers(raw, spec.classes if spec else ())
-    spec = spec or described(raw, raw.scale or REAL, x, everything)
-    beside = tables(raw)
-    spec = replace(spec, name=raw.name, classes=classes, widths={role: t.shape[1] for role, t in beside.items()})
-    return split_of(x, numbers, beside, everything, spec)
+    spec, beside = with_beside(raw, spec, spec or described(raw, raw.scale or REAL, x, everything))
+    return split_of(x, beside, everything, spec)
 
 
-def split_of(x: Array, numbers: Array, beside: Mapping[str, Array], index: Array, spec: DataSpec) -> Split:
-    """The examples with these numbers; labels only where every one of them has a label."""
-    chosen = numbers[index]
-    named = {} if (chosen == UNKNOWN).any() else {"labels": torch.from_numpy(chosen)}
-    named |= {role: torch.from_numpy(table[index]) for role, table in beside.items()}
+def with_beside(raw: Raw, known: DataSpec | None, spec: DataSpec) -> tuple[DataSpec, dict[str, Array]]:
+    """What the data are with all that stands beside x, and that itself by name: class and group numbers, and tables.
+
+    Args:
+        raw: The source.
+        known: What a model knows of its data.
+        spec: What x is.
+
+    Raises:
+        DataError: if something does not fit to the examples.
+    """
+    labels, classes = class_numbers(raw, known.classes if known else ())
+    members, groups = class_numbers(raw, known.groups if known else (), "groups")
+    found = tables(raw)
+    widths = {role: table.shape[1] for role, table in found.items()}
+    spec = replace(spec, name=raw.name, classes=classes, groups=groups, widths=widths)
+    return spec, {"labels": labels, "groups": members, **found}
+
+
+def split_of(x: Array, beside: Mapping[str, Array], index: Array, spec: DataSpec) -> Split:
+    """The examples with these numbers; labels, and groups, only where every one of them has one."""
+    chosen = {name: values[index] for name, values in beside.items()}
+    numbered = ("labels", "groups")
+    named = {
+        name: torch.from_numpy(values)
+        for name, values in chosen.items()
+        if name not in numbered or not (values == UNKNOWN).any()
+    }
     return Split(torch.from_numpy(np.ascontiguousarray(x[index])), spec, named)

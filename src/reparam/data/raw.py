@@ -64,6 +64,7 @@ class Wanted:
         channels: 1 or 3.
         observations: Names of those that are asked for.
         axes: The meaning of each axis of an array, as it is said or as a model knows it.
+        columns: Names of the columns of a table that a model knows.
         cut: Names of pictures that lost their edges on the way, to be filled.
     """
 
@@ -71,6 +72,7 @@ class Wanted:
     channels: int | None = None
     observations: tuple[str, ...] = ()
     axes: Axes = "auto"
+    columns: tuple[str, ...] = ()
     cut: list[str] = field(default_factory=list, compare=False)
 
 

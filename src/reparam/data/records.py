@@ -64,6 +64,7 @@ class DataSpec:
         conventional_binarize: What the literature does with this data set, for models with binary outputs.
         classes: Names of the classes, empty where there are none.
         columns: Names of the columns of a table, empty where there are none.
+        groups: Names of the groups that examples belong to beside their classes, empty where there are none.
         widths: How many numbers each example has of what else travels with it by name (``attributes``, ``factors``).
         shift, scale: Mean and standard deviation of ``real`` data on the training split (one value per column of
             a table, one per channel of an image or a signal), empty otherwise. x itself stays in its own units.
@@ -86,6 +87,7 @@ class DataSpec:
     axes: Axes = "auto"
     values: Values = "auto"
     observations: tuple[Observation, ...] = ()
+    groups: tuple[str, ...] = ()
 
     @property
     def places(self) -> dict[str, slice]:
@@ -197,8 +199,9 @@ class Split:
     Attributes:
         stored: (N, *data_shape), uint8 or float32; where there is a ``render``, what that makes such examples of.
         spec: What the data are.
-        named: Values of length N by name; ``labels`` are class numbers (int64), ``factors`` (N, F) those of several
-            ground-truth factors, ``attributes`` (N, A) numbers that describe an example (float32).
+        named: Values of length N by name; ``labels`` and ``groups`` are class and group numbers (int64), ``factors``
+            (N, F) those of several ground-truth factors, ``attributes`` (N, A) numbers that describe an example
+            (float32).
         render: Makes examples of some entries of ``stored``, on their device, each time they are asked for.
     """
 

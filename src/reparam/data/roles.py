@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from reparam.data.limits import some
 from reparam.data.raw import SPLITS, Array, Part, Raw
@@ -23,7 +24,7 @@ SPLIT_WORDS = {
 }
 X_WORDS = {"x", "data", "image", "images", "img", "pixels", "pixel_values", "samples", "features"}
 LABEL_WORDS = {"y", "label", "labels", "class", "target", "targets"}
-GROUP_WORDS = {"group", "groups"}  # labels, where there are no others
+GROUP_WORDS = {"group", "groups"}
 FACTOR_WORDS = {"factor", "factors"}
 ATTRIBUTE_WORDS = {"attribute", "attributes", "attrs", "condition", "conditions"}
 LENGTH_WORDS = {"length", "lengths"}
@@ -42,8 +43,10 @@ def role_of(key: str) -> Role | None:
     split = SPLIT_WORDS[named[0]] if named else "all"
     if rest in X_WORDS or (named and not rest):
         return split, "x"
-    if rest in LABEL_WORDS | GROUP_WORDS:
+    if rest in LABEL_WORDS:
         return split, "labels"
+    if rest in GROUP_WORDS:
+        return split, "groups"
     if rest in FACTOR_WORDS:
         return split, "factors"
     if rest in ATTRIBUTE_WORDS:
@@ -53,9 +56,10 @@ def role_of(key: str) -> Role | None:
     return ("all", "classes") if rest in CLASS_WORDS and not named else None
 
 
-def of_groups(key: str) -> bool:
-    """True for a key that names groups, which are labels where there are no others."""
-    return bool(GROUP_WORDS & set(re.split(r"[^a-z0-9]+", key.lower())))
+def grouped(found: Mapping[Role, Any]) -> dict[Role, Any]:
+    """The same, with groups as labels where there are no others."""
+    labelled = any(role == "labels" for _, role in found)
+    return {(split, "labels" if role == "groups" and not labelled else role): v for (split, role), v in found.items()}
 
 
 def roles(name: str, keys: Iterable[str]) -> dict[Role, str]:
@@ -66,10 +70,8 @@ def roles(name: str, keys: Iterable[str]) -> dict[Role, str]:
     """
     keys = list(keys)
     found: dict[Role, str] = {}
-    for key in sorted(keys, key=of_groups):
+    for key in keys:
         role = role_of(key)
-        if role is not None and role in found and of_groups(key):
-            continue
         if role is not None and role in found:
             raise DataError(
                 f"{name} has both {some([found[role]])} and {some([key])}, which mean the same. Remove one of them."
@@ -83,14 +85,14 @@ def roles(name: str, keys: Iterable[str]) -> dict[Role, str]:
                 "'x_validation', 'x_test' (and 'y_train', ...). Rename the arrays."
             )
         found = {("all", "x"): keys[0]}
-    return found
+    return grouped(found)
 
 
 def parts_of(name: str, found: Mapping[Role, Array]) -> dict[str, Part]:
     """The parts that the roles describe.
 
     Raises:
-        DataError: if there are splits and a whole, or labels, factors, attributes or lengths without examples.
+        DataError: if there are splits and a whole, or labels, groups, factors, attributes or lengths without examples.
     """
     splits = [split for split, role in found if role == "x"]
     if "all" in splits and len(splits) > 1:
@@ -108,6 +110,7 @@ def parts_of(name: str, found: Mapping[Role, Array]) -> dict[str, Part]:
             found.get((split, "factors")),
             found.get((split, "attributes")),
             found.get((split, "lengths")),
+            groups=found.get((split, "groups")),
         )
         for split in ("all", *SPLITS)
         if split in splits
@@ -154,7 +157,7 @@ def needed(name: str, keys: Iterable[str], wanted: tuple[str, ...] = ()) -> tupl
     if unused and not wanted:  # who asks for observations has chosen
         warnings.warn(
             f"{name}: {some(unused)} {'is' if len(unused) == 1 else 'are'} left out. What is read is called x, labels, "
-            "attributes, factors or lengths, or is an observation that is asked for.",
+            "groups, attributes, factors or lengths, or is an observation that is asked for.",
             stacklevel=3,
         )
     return found
@@ -170,7 +173,7 @@ def by_role(name: str, arrays: Mapping[str, Array], wanted: tuple[str, ...] = ()
     """
     own = observed(name, arrays, wanted)
     called = "x"
-    played = {role: key for key in arrays if (role := role_of(key)) is not None}
+    played = grouped({role: key for key in arrays if (role := role_of(key)) is not None})
     if wanted and not any(role == "x" for _, role in played):
         called = next((one for one in wanted if any(role == one for _, role in own)), "x")
         found = {role: arrays[key] for role, key in played.items()}

@@ -147,7 +147,7 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
     shown = names or tuple(str(i) for i in range(len(columns)))
     gaps = bool(wanted.observations)
     lists = [i for i, column in enumerate(columns) if holds_lists(column)]
-    label, group = (place_of(known, names, columns) for known in (LABEL_COLUMNS, GROUP_COLUMNS))
+    label, group = (place_of(known, names, columns, wanted) for known in (LABEL_COLUMNS, GROUP_COLUMNS))
     taken = {label, group, *lists}
     values = {
         i: numbers(column, f"{path}: column {some([shown[i]])}", gaps)
@@ -188,9 +188,9 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
     return Raw(name, {"all": part}, columns=tuple(names[i] for i in kept) if names else ())
 
 
-def place_of(known: Sequence[str], names: Sequence[str], columns: Sequence[Any]) -> int | None:
-    """The column of one of these names, if it holds names or whole numbers."""
-    lowered = [column.lower() for column in names]
+def place_of(known: Sequence[str], names: Sequence[str], columns: Sequence[Any], wanted: Wanted) -> int | None:
+    """The column of one of these names, if it holds names or whole numbers and is not a model's own feature."""
+    lowered = ["" if column in wanted.columns else column.lower() for column in names]
     place = next((lowered.index(name) for name in known if name in lowered), None)
     return None if place is None or holds_lists(columns[place]) or fractions(columns[place]) else place
 

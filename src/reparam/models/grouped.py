@@ -1,6 +1,6 @@
 """The grouped graphical model: what the members of a group have in common, and what each has for itself."""
 
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -45,6 +45,7 @@ class GroupedVAE(WrappedVAE):
         content_dim: Dimensions of the content; the others are the style.
         evidence: ``product`` of the members' posteriors (ML-VAE), or their ``mean`` (GVAE).
         style_dropout: Share of training examples whose style is drawn from the prior.
+        told: What tells the group of each example in a batch: ``labels``, or ``groups`` beside them.
     Raises:
         PartError: if the parts or the numbers make no sense.
     Source:
@@ -53,16 +54,17 @@ class GroupedVAE(WrappedVAE):
         The dropout of styles is ours.
     """
 
-    observes = ("labels",)
-
     def __init__(
         self,
         vae: VAE,
         content_dim: int,
         evidence: Evidence = "product",
         style_dropout: float = 0.25,
+        told: Literal["labels", "groups"] = "labels",
     ) -> None:
         super().__init__(vae.kl)
+        self.told = told
+        self.observes = (told,)
         dims = factors(vae.p_z()) if vae.prior is not None and not vae.conditions else None
         probe = factors(vae.posterior(next(vae.posterior.parameters()).new_zeros(1, vae.posterior.in_dim)))
         if type(dims) is not Normal or type(probe) is not Normal or vae.posterior.refines:
@@ -84,13 +86,14 @@ class GroupedVAE(WrappedVAE):
         self.style_dropout = style_dropout
         self.corruption = vae.corruption
 
-    def infer(self, x: Float[Tensor, "..."], labels: Tensor | None = None, **named: Any) -> Distribution:
+    def infer(self, x: Float[Tensor, "..."], **named: Any) -> Distribution:
         """q(c, s|x) of each example by itself, or, where the group of each is told, with the evidence of all of it.
 
         Raises:
-            ShapeError: if there are not as many labels as examples.
+            ShapeError: if there are not as many labels, or groups, as examples.
         """
         self.require_taken(named)
+        labels = named.get(self.told)
         q = self.vae.infer(x)
         if labels is None or x.ndim == len(self.data_shape):  # one single item is a group of its own
             return q
@@ -98,7 +101,9 @@ class GroupedVAE(WrappedVAE):
         assert isinstance(dims, Normal)
         labels = torch.as_tensor(labels).to(dims.loc.device).reshape(-1)
         if len(labels) != len(dims.loc):
-            raise ShapeError(f"GroupedVAE: got {len(labels)} labels for {len(dims.loc)} examples, expected one each.")
+            raise ShapeError(
+                f"GroupedVAE: got {len(labels)} {self.told} for {len(dims.loc)} examples, expected one each."
+            )
         if labels.is_floating_point():
             raise ShapeError(f"GroupedVAE: got groups as {labels.dtype}, expected whole numbers. Give labels.long().")
         members = Members(labels, current() if self.training else Processes())

@@ -8,7 +8,7 @@ GROUP_SIZE = 8
 
 
 def ml_vae(spec: DataSpec) -> Values:
-    """Multi-level VAE: content of a group (the label), from all its members, and style of each example.
+    """Multi-level VAE: content of a group (``groups``, else labels), from all its members, and style of each example.
 
     Source:
         Multi-level variational autoencoder (Bouchacourt et al., 2018), arXiv:1705.08841; with ten dimensions of each.

@@ -1,0 +1,90 @@
+"""Groups travel beside the labels, and models of groups are told them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import reparam
+from reparam.data import load_data, load_items
+from reparam.errors import DataError
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 4))
+KINDS = np.array(["cat", "dog"])[np.arange(40) % 2]
+HOMES = np.array(["north", "south", "east", "west", "hill"])[np.arange(40) // 8]
+NAMES = ("east", "hill", "north", "south", "west")
+
+
+def sources(folder: Path) -> dict[str, Any]:
+    """The same data in every form that can hold groups."""
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({f"x{i}": X[:, i] for i in range(4)} | {"label": KINDS, "group": HOMES})
+    frame.to_csv(folder / "a.csv", index=False)
+    frame.rename(columns={"label": "kind"}).to_parquet(folder / "a.parquet")  # the only text beside the groups
+    np.savez(folder / "a.npz", x=X, labels=KINDS, groups=HOMES)
+    items = [{"x": x, "label": str(k), "group": str(h)} for x, k, h in zip(X, KINDS, HOMES, strict=True)]
+    given = {"x": X, "y": KINDS, "group": HOMES}
+    return {"csv": folder / "a.csv", "parquet": folder / "a.parquet", "npz": folder / "a.npz"} | {
+        "frame": frame, "items": items, "dict": given, "again": load_data(given).train,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "npz", "frame", "items", "dict", "again"])
+def test_groups_stand_beside_labels(tmp_path: Path, kind: str) -> None:
+    items = load_items(sources(tmp_path)[kind])
+    assert (items.spec.shape, items.spec.classes, items.spec.groups) == ((4,), ("cat", "dog"), NAMES)
+    for x, label, group in zip(items.stored, items.labels, items.named["groups"], strict=True):
+        row = int(np.abs(X - x.numpy()).sum(1).argmin())
+        assert (items.spec.classes[label], items.spec.groups[group]) == (KINDS[row], HOMES[row])
+
+
+def test_without_labels_groups_are_the_labels(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,group\n1.5,u\n2.5,v\n")
+    for source in (tmp_path / "a.csv", {"x": X[:2], "group": ["u", "v"]}):
+        items = load_items(source)
+        assert (items.spec.classes, items.spec.groups, items.labels.tolist()) == (("u", "v"), (), [0, 1])
+
+
+def test_groups_of_a_model() -> None:
+    """Numbers are those that the model knows; where one is not known, none is told."""
+    spec = load_data({"x": X, "y": KINDS, "group": HOMES}).spec
+    few = {"x": X[:2], "y": KINDS[:2], "groups": np.array(["west", "east"])}
+    assert load_items(few, spec=spec).named["groups"].tolist() == [4, 0]
+    other = load_items(few | {"groups": np.array(["west", "moon"])}, spec=spec)
+    assert ("groups" in other.named, other.spec.groups) == (False, NAMES)
+    with pytest.raises(DataError, match=r"40 examples but 3 groups \(all\)"):
+        load_data({"x": X, "y": KINDS, "group": HOMES[:3]})
+
+
+def test_a_column_that_a_model_knows_as_a_feature_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,group\n1.5,0.5\n2.5,1\n")
+    spec = load_data(tmp_path / "a.csv").spec
+    (tmp_path / "b.csv").write_text("a,group,label\n1.5,0,u\n2.5,1,v\n")
+    assert load_items(tmp_path / "b.csv", spec=spec).stored.tolist() == [[1.5, 0.0], [2.5, 1.0]]
+
+
+def test_streamed_data_leave_groups_out(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    frame = sources(tmp_path)["frame"]
+    for name in "abc":
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+    with pytest.warns(UserWarning, match="the groups 'group' are left out"):
+        data = load_data(f"{tmp_path}/*.parquet", stream=True)
+    assert (data.shape, data.spec.classes, data.spec.groups) == ((4,), ("cat", "dog"), ())
+
+
+@pytest.mark.parametrize("recipe", ["ml-vae", "group-vae"])
+def test_models_of_groups_are_told_groups(tmp_path: Path, recipe: str) -> None:
+    data = load_data({"x": X, "y": KINDS, "group": HOMES})
+    reparam.save(reparam.build(recipe, data), tmp_path / "model", data.spec)
+    model = reparam.load(tmp_path / "model")
+    assert model.observes == ("groups",)
+    x, groups = data.train.batch(slice(None)).x, data.train.named["groups"]
+    contents = model.infer(x, groups=groups).mean[:, : model.content_dim]
+    for group in groups.unique():
+        assert len(contents[groups == group].unique(dim=0)) == 1
+    assert len(torch.unique(contents, dim=0)) == len(groups.unique())
+    assert reparam.build(recipe, load_data((X, KINDS))).observes == ("labels",)
