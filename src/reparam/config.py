@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from reparam.data.records import Axes, Values
+from reparam.data.records import Axes, SplitBy, Values
 from reparam.errors import ConfigError, nearest
 from reparam.model_config import (
     MODELS,
     NO_SUCH_MODEL,
     ModelConfig,
+    Names,
     Part,
     Strict,
     checked_part,
@@ -35,6 +36,7 @@ class DataConfig(Strict):
         values: What the numbers are; ``auto`` finds it out.
         binarize: ``dynamic`` draws Bernoulli(x) afresh each epoch, ``threshold`` cuts at 0.5.
         validation: Share (below 1) or number of training examples cut off for validation, where the source has none.
+        split_by: Whether random splits take single examples or whole groups (of labels, where there are no groups).
         limit: Seeded random subset of each split.
         labelled: How many training examples keep their labels.
         observations: What x is made of, where several things are seen of each example.
@@ -50,19 +52,14 @@ class DataConfig(Strict):
     values: Values = "auto"
     binarize: Literal["none", "dynamic", "threshold"] = "none"
     validation: Annotated[float, Field(gt=0)] | None = None
+    split_by: SplitBy = "examples"
     limit: Annotated[int, Field(ge=1)] | None = None
     labelled: Annotated[int, Field(ge=1)] | None = None
-    observations: tuple[str, ...] = ()
+    observations: Names = ()
     hidden: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = None
     pieces: Annotated[int, Field(ge=1)] | None = None
     seed: int = 0
     stream: Literal["auto", "on", "off"] = "auto"
-
-    @field_validator("observations", mode="before")
-    @classmethod
-    def _words(cls, value: Any) -> Any:
-        """One word is a list of one, which the data refuse in their own words."""
-        return (value,) if isinstance(value, str) else value
 
     @field_validator("stream", mode="before")
     @classmethod

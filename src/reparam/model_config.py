@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -107,6 +108,14 @@ def build_part(section: str, part: Part, context: Mapping[str, Any]) -> Any:
     return constructor(section, part.kind)(**(known | part.settings))
 
 
+def one_word(value: Any) -> Any:
+    """A single name as a tuple of one, for pydantic."""
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(one_word)]
+
+
 class Strict(BaseModel):
     """Unknown keys are errors."""
 
@@ -148,7 +157,11 @@ class _FlatParts(Strict):
     kl: KLMethod = "auto"
     corruption: Part | None = None
     condition: Part | None = None
-    condition_into: tuple[Literal["encoder", "decoder", "prior"], ...] = ("encoder", "decoder", "prior")
+    condition_into: Annotated[tuple[Literal["encoder", "decoder", "prior"], ...], BeforeValidator(one_word)] = (
+        "encoder",
+        "decoder",
+        "prior",
+    )
 
     _parts = field_validator("*", mode="before")(_checked)
 
@@ -302,7 +315,7 @@ class HybridConfig(_ObservedParts):
     """
 
     kind: Literal["hybrid"] = "hybrid"
-    imputed: tuple[str, ...] = ()
+    imputed: Names = ()
     imputers: dict[str, Part] | None = None
     alpha: Annotated[float, Field(ge=0)] = 1.0
 

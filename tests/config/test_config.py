@@ -56,6 +56,12 @@ def test_a_name_stands_for_a_kind() -> None:
     assert parse_config(whole(objective={"kind": "elbo"})) == parse_config(whole())
 
 
+def test_a_name_stands_for_a_tuple_of_one() -> None:
+    model = parse_config(whole(model=MODEL | {"condition_into": "decoder"})).model
+    assert model.condition_into == ("decoder",)  # type: ignore[union-attr]
+    assert parse_config(whole(data={"source": "digits", "observations": "x"})).data.observations == ("x",)
+
+
 def test_every_setting_of_every_part_is_kept() -> None:
     decoder = parse_config(whole()).model.decoder  # type: ignore[union-attr]
     assert (decoder.kind, decoder.settings) == ("mlp", {"hidden_dims": [5, 6], "layer": "gated"})

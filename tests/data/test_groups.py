@@ -88,3 +88,44 @@ def test_models_of_groups_are_told_groups(tmp_path: Path, recipe: str) -> None:
         assert len(contents[groups == group].unique(dim=0)) == 1
     assert len(torch.unique(contents, dim=0)) == len(groups.unique())
     assert reparam.build(recipe, load_data((X, KINDS))).observes == ("labels",)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_splits_of_whole_groups(seed: int) -> None:
+    given = {"x": X, "y": KINDS, "group": HOMES}
+    data = load_data(given, split_by="groups", seed=seed)
+    splits = [set(split.named["groups"].tolist()) for split in (data.train, data.validation, data.test)]
+    assert [len(own) for own in splits] == [3, 1, 1]
+    assert len(set.union(*splits)) == 5
+    assert torch.equal(load_data(given, **data.origin).test.stored, data.test.stored)
+    labelled = load_data((X, HOMES), split_by="groups", seed=seed)  # labels, where there are no groups
+    assert torch.equal(labelled.test.stored, data.test.stored)
+
+
+def test_splits_of_groups_come_near_their_share() -> None:
+    groups = np.repeat(np.arange(50), np.arange(50) % 5 + 1)
+    data = load_data({"x": np.arange(150.0)[:, None] / 7, "y": np.arange(150) % 2, "group": groups}, split_by="groups")
+    assert len(data.train) + len(data.validation) + len(data.test) == 150
+    assert all(abs(len(split) - 15) <= 2 for split in (data.validation, data.test))
+
+
+@pytest.mark.parametrize(
+    ("source", "more", "said"),
+    [
+        ({"x": X, "y": KINDS}, {}, "has 2 groups for 3 splits"),
+        ({"x": X}, {}, "has neither groups nor labels"),
+        ({"x_train": X, "x_val": X, "x_test": X} | {f"y_{s}": KINDS for s in ("train", "val", "test")}, {}, "its own"),
+        ("sprites", {}, "sprites has no groups"),
+        (load_data(X), {}, "divided already"),
+        ({"x": X, "y": KINDS}, {"split_by": "people"}, "expected examples or groups"),
+    ],
+)
+def test_what_cannot_be_divided_by_groups(source: Any, more: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        load_data(source, **({"split_by": "groups"} | more))
+
+
+def test_data_of_a_model_are_divided_by_groups_where_they_have_some() -> None:
+    spec = load_data({"x": X, "y": KINDS, "group": HOMES}).spec
+    for source in (X, load_data({"x": X, "y": KINDS, "group": HOMES})):
+        assert len(load_data(source, spec=spec, split_by="groups").train) == 32

@@ -279,7 +279,7 @@ def test_what_makes_no_sense_is_refused() -> None:
         build("hybrid-vae", data, imputed=["nothing"])
     assert data.spec.observations[0].kind == "unit"
     with pytest.raises(PartError, match="likelihood within 0 and 1"):
-        build("hybrid-vae", data, imputed=["picture"], likelihoods={"picture": {"kind": "continuous-bernoulli"}})
+        build("hybrid-vae", data, imputed="picture", likelihoods={"picture": {"kind": "continuous-bernoulli"}})
     with pytest.raises(PartError, match="one for each of"):
         build_model(_without_one(data), data.spec)
     with pytest.raises(PartError, match="subsets"):

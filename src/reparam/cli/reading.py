@@ -66,8 +66,9 @@ def values(spec: DataSpec) -> str:
 
 
 def classes(spec: DataSpec) -> str:
-    """How many classes there are, and the first of them."""
+    """How many classes there are, and the first of them; and how many groups."""
+    groups = f", {len(spec.groups):,} groups" if spec.groups else ""
     if not spec.classes:
-        return ""
+        return groups
     first = ", ".join(name[:LONGEST_NAME] for name in spec.classes[:FIRST])
-    return f", {len(spec.classes):,} classes ({first}{', ...' if len(spec.classes) > FIRST else ''})"
+    return f", {len(spec.classes):,} classes ({first}{', ...' if len(spec.classes) > FIRST else ''}){groups}"

@@ -14,6 +14,7 @@ from reparam.shapes import readable
 
 Role = Literal["labels", "groups"]
 
+ROLES: tuple[Role, ...] = ("groups", "labels")  # what is numbered
 UNKNOWN = -1
 TABLES = {
     "factors": ("biu", "whole numbers", np.int64),

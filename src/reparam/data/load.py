@@ -12,14 +12,15 @@ from typing import Any, get_args
 from reparam.data.catalogue import DATASETS, canonical, is_named
 from reparam.data.columns import located
 from reparam.data.convert import from_object
+from reparam.data.declared import require_nothing_said, said, with_said
 from reparam.data.formats import read_path
 from reparam.data.generated import GENERATED, Generated, generated, shared_out
 from reparam.data.labels import few_labels
 from reparam.data.observations import forget, hide, side_by_side, with_units
 from reparam.data.pieces import cut
 from reparam.data.prepare import divided, undivided
-from reparam.data.raw import FOUND_OUT, Declared, Raw, Wanted
-from reparam.data.records import Axes, Binarize, Data, DataSpec, Split, Values
+from reparam.data.raw import FOUND_OUT, Raw, Wanted
+from reparam.data.records import Axes, Binarize, Data, DataSpec, Split, SplitBy, Values
 from reparam.data.shards import gathered, is_streamable, only_in_blocks, opened_stream, weight
 from reparam.data.streaming import streamed
 from reparam.errors import DataError, DataNotFoundError, nearest
@@ -41,6 +42,7 @@ def load_data(
     axes: Axes = "auto",
     values: Values = "auto",
     validation: float | int | None = None,
+    split_by: SplitBy = "examples",
     seed: int = 0,
     binarize: Binarize = "none",
     limit: int | None = None,
@@ -74,6 +76,8 @@ def load_data(
         values: What the numbers are: ``binary``, ``levels`` (whole, 0..255), ``unit`` (in [0, 1] or in [0, 255]) or
             ``real``. ``auto`` finds it out as above.
         validation: How much of train becomes the validation split: a share below 1, or a number of examples.
+        split_by: What random splits are made of: single ``examples``, or whole ``groups`` (labels, where there are no
+            groups), so that none of those in validation and test is in train.
         seed: Decides the random splits and subsets.
         binarize: How x is made binary when batches are drawn. A model's spec brings its own.
         limit: Keeps a random subset of at most so many examples of each split, before any are cut into pieces.
@@ -105,6 +109,7 @@ def load_data(
     declared = said(axes, values)
     given, source = source, located(source)
     on_disk = streams(source, stream)
+    require_split_by(split_by, source, on_disk, strict=spec is None)
     names = named_observations(observations, spec)
     if on_disk and (names or hidden):
         option = f"observations={', '.join(names)}" if names else f"hidden={dict(hidden or {})}"
@@ -126,12 +131,12 @@ def load_data(
         how = wanted(size, spec, names, declared.axes)
         raw = joined_observations(read_whole(source, how).named(name), names, spec)
         require_size(raw, extents(size))
-        data = divided(with_said(raw, declared), spec, extents(size), validation, seed)
+        data = divided(with_said(raw, declared), spec, extents(size), validation, seed, split_by)
         data = with_units(data) if spec is None and raw.observations else data
     data = binarized(data, binarize, fixed=spec is not None)
     if not isinstance(source, Data):
         origin: dict[str, Any] = {"size": size, "axes": axes, "values": values, "seed": seed}
-        origin |= {"validation": validation, "limit": limit, "labelled": labelled}
+        origin |= {"validation": validation, "split_by": split_by, "limit": limit, "labelled": labelled}
         origin |= {"observations": tuple(observations), "hidden": hidden, "pieces": pieces}
         if isinstance(given, str | os.PathLike):
             path = os.path.realpath(os.path.expanduser(given))  # found again from any folder
@@ -176,6 +181,23 @@ def load_items(
     names = named_observations((), spec)
     raw = joined_observations(read_whole(source, wanted(size, spec, names, declared.axes)), names, spec)
     return undivided(with_said(raw, declared), spec, extents(size))
+
+
+def require_split_by(split_by: SplitBy, source: Any, on_disk: bool, strict: bool) -> None:
+    """Checks that a source can be divided by what the user says.
+
+    Raises:
+        DataError: if it cannot and must, or there is no such word.
+    """
+    if split_by not in get_args(SplitBy):
+        raise DataError(f"split_by={split_by!r}; expected {' or '.join(get_args(SplitBy))}.")
+    if split_by == "examples" or not strict:
+        return
+    if isinstance(source, Data):
+        raise DataError(f"split_by={split_by}: these data are divided already. Leave split_by out.")
+    if on_disk or generated_row(source):
+        what = "streamed data are divided by blocks. Set stream to off" if on_disk else f"{source} has no groups"
+        raise DataError(f"split_by={split_by}: {what}.")
 
 
 def require_named(source: Any) -> None:
@@ -228,39 +250,6 @@ def joined_observations(raw: Raw, names: tuple[str, ...], spec: DataSpec | None)
             raise DataError(f"{raw.name} has other observations than the model knows: {', '.join(n for n, _ in own)}.")
         return raw
     return side_by_side(raw, names, spec.observations if spec else ()) if names else raw
-
-
-def said(axes: Axes, values: Values) -> Declared:
-    """What the user says of a source.
-
-    Raises:
-        DataError: if it is no word we know.
-    """
-    for name, given, known in (("axes", axes, get_args(Axes)), ("values", values, get_args(Values))):
-        if not isinstance(given, str) or given not in known:
-            raise DataError(f"{name}={given!r}; expected {', '.join(known)}.")
-    return Declared(axes, values)
-
-
-def with_said(raw: Raw, declared: Declared) -> Raw:
-    """A source with what the user says of it.
-
-    Raises:
-        DataError: if it says itself what it is.
-    """
-    if raw.scale is not None:
-        require_nothing_said(declared, raw.name)
-    return replace(raw, declared=declared)
-
-
-def require_nothing_said(declared: Declared, source: Any) -> None:
-    """Checks that data which say themselves what they are are taken as they are.
-
-    Raises:
-        DataError: if the user says what they are.
-    """
-    if declared != FOUND_OUT:
-        raise DataError(f"{source} says itself what its axes and values are. Leave axes and values at auto.")
 
 
 def generated_row(source: Any) -> Generated | None:

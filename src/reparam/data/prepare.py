@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from reparam.data import images
-from reparam.data.beside import UNKNOWN, class_numbers, tables
+from reparam.data.beside import ROLES, UNKNOWN, class_numbers, tables
 from reparam.data.ragged import ended, lengthened, single
 from reparam.data.raw import BYTES, REAL, SPLITS, Array, Raw, Scale, require_numbers
-from reparam.data.records import Data, DataSpec, Split
+from reparam.data.records import Data, DataSpec, Split, SplitBy
 from reparam.data.values import arrange, as_stored, conform, hinted, in_order, measure, require_finite, shaped
 from reparam.errors import DataError, ShapeError
 from reparam.rng import generator
@@ -110,14 +110,15 @@ def conformed(raw: Raw, spec: DataSpec) -> Raw:
     return with_values(raw, conform(joined(raw), raw.scale, spec, raw.name, raw.declared.values), scale)
 
 
-def shares(raw: Raw, validation: float | int | None, seed: int) -> dict[str, Array]:
+def shares(raw: Raw, validation: float | int | None, seed: int, members: Array | None = None) -> dict[str, Array]:
     """Numbers of the examples of each split.
 
     A source with one part is divided at random 80/10/10; one without validation (or test) gives a tenth of train, or
-    by convention its tail; fewer than three examples serve in all splits.
+    by convention its tail; fewer than three examples serve in all splits. Where the groups of all examples are given,
+    ``members``, a split takes whole groups: as many as come nearest to its number of examples, and one at least.
 
     Raises:
-        DataError: if ``validation`` takes what is not there.
+        DataError: if ``validation`` takes what is not there, or there are fewer groups than splits.
     """
     ends = np.cumsum([len(part.x) for part in raw.parts.values()])
     ranges = {
@@ -134,17 +135,59 @@ def shares(raw: Raw, validation: float | int | None, seed: int) -> dict[str, Arr
     if len(train) < len(missing) + 1:
         return {split: ranges.get(split, train) for split in SPLITS}
     tenth = max(1, round(len(train) / 10))
-    if raw.tail and validation is None and len(train) > raw.tail:
+    if raw.tail and validation is None and len(train) > raw.tail and members is None:
         return {**ranges, "train": train[: -raw.tail], "validation": train[-raw.tail :]}
-    order = train[torch.randperm(len(train), generator=generator("split", seed)).numpy()]
-    for split in reversed(missing):
+    whole = np.arange(ends[-1]) if members is None else members
+    order, ends = shuffled(train, whole[train], raw.name, seed)
+    for left, split in enumerate(reversed(missing), -len(missing)):
         take = tenth if split == "test" or validation is None else held_out(validation, len(train))
         if take >= len(order):
             raise DataError(
                 f"validation={validation} leaves nothing to train on: {raw.name} has {len(train)} examples."
             )
-        ranges[split], order = np.sort(order[:take]), order[take:]
+        if len(ends) + left < 1:
+            raise DataError(f"{raw.name} has {len(np.unique(whole[train]))} groups for {len(missing) + 1} splits.")
+        count = min(int(np.abs(ends - take).argmin()) + 1, len(ends) + left)
+        cut = ends[count - 1]
+        ranges[split], order, ends = np.sort(order[:cut]), order[cut:], ends[count:] - cut
     return {**ranges, "train": np.sort(order)}
+
+
+def shuffled(numbers: Array, members: Array, name: str, seed: int) -> tuple[Array, Array]:
+    """Examples in a random order in which those of a group follow each other, and where each group ends.
+
+    Raises:
+        DataError: if the group of one is not known.
+    """
+    if members.min() < 0:
+        raise DataError(f"split_by=groups: some examples of {name} have no group. Tell it, or leave split_by unset.")
+    _, own, sizes = np.unique(members, return_inverse=True, return_counts=True)
+    groups = torch.randperm(len(sizes), generator=generator("split", seed)).numpy()
+    return numbers[np.argsort(np.argsort(groups)[own.ravel()], kind="stable")], np.cumsum(sizes[groups])
+
+
+def members_of(raw: Raw, split_by: SplitBy, strict: bool) -> Array | None:
+    """What each example belongs to, where splits are to be made of that: its group, or its class; -1 where unknown.
+
+    Args:
+        raw: The source.
+        split_by: What splits are made of.
+        strict: Refuses a source that cannot be divided so.
+
+    Raises:
+        DataError: if it has neither, or has all splits already, and must not.
+    """
+    if split_by == "examples":
+        return None
+    for role in ROLES:
+        numbers, names = class_numbers(raw, (), role)
+        if names:
+            if strict and len(raw.parts) == len(SPLITS):
+                raise DataError(f"split_by={split_by}: {raw.name} has splits of its own. Leave split_by unset.")
+            return numbers
+    if strict:
+        raise DataError(f"split_by={split_by}: {raw.name} has neither groups nor labels. Add them.")
+    return None
 
 
 def held_out(validation: float | int, count: int) -> int:
@@ -232,6 +275,7 @@ def divided(
     size: tuple[int, int] | None = None,
     validation: float | int | None = None,
     seed: int = 0,
+    split_by: SplitBy = "examples",
 ) -> Data:
     """Makes train, validation and test of a source.
 
@@ -241,12 +285,13 @@ def divided(
         size: Height and width of pictures.
         validation: Share or number of the training examples for validation.
         seed: Decides the random splits.
+        split_by: What they are made of; a source for a model is divided by examples where it has no groups.
 
     Raises:
         DataError: if the source is bad, or does not fit the model.
     """
     x, raw = prepared(raw, spec, size)
-    index = shares(raw, validation, seed)
+    index = shares(raw, validation, seed, members_of(raw, split_by, strict=spec is None))
     spec, beside = with_beside(raw, spec, spec or described(raw, raw.scale or REAL, x, index["train"]))
     splits = {name: split_of(x, beside, index[name], spec) for name in SPLITS}
     return Data(splits["train"], splits["validation"], splits["test"])
@@ -286,10 +331,9 @@ def with_beside(raw: Raw, known: DataSpec | None, spec: DataSpec) -> tuple[DataS
 def split_of(x: Array, beside: Mapping[str, Array], index: Array, spec: DataSpec) -> Split:
     """The examples with these numbers; labels, and groups, only where every one of them has one."""
     chosen = {name: values[index] for name, values in beside.items()}
-    numbered = ("labels", "groups")
     named = {
         name: torch.from_numpy(values)
         for name, values in chosen.items()
-        if name not in numbered or not (values == UNKNOWN).any()
+        if name not in ROLES or not (values == UNKNOWN).any()
     }
     return Split(torch.from_numpy(np.ascontiguousarray(x[index])), spec, named)

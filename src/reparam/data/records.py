@@ -18,6 +18,7 @@ Kind = Literal["binary", "levels", "unit", "real"]
 Binarize = Literal["none", "dynamic", "threshold"]
 Axes = Literal["auto", "ND", "NCT", "NTC", "NHW", "NCHW", "NHWC"]
 Values = Literal["auto", "binary", "levels", "unit", "real"]
+SplitBy = Literal["examples", "groups"]
 
 
 @dataclass(frozen=True)

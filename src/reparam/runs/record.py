@@ -79,7 +79,8 @@ class Run:
         chosen = self.config.data
         device = next(self.model.parameters()).device
         if source is not None:  # divided by the run's seed: the same file, named again or moved, keeps its test items
-            return load_data(source, spec=self.spec, size=chosen.size, seed=chosen.seed).to(device)
+            data = load_data(source, spec=self.spec, size=chosen.size, split_by=chosen.split_by, seed=chosen.seed)
+            return data.to(device)
         return own_data(self.config, self.spec).to(device)
 
     def load_items(self, source: Any) -> Split:
