@@ -203,6 +203,75 @@ def test_folders_with_matching_names(tmp_path: Path) -> None:
         load_data(tmp_path, observations=("grey", "depth"))
 
 
+def scans(folder: Path, joints: str) -> np.ndarray:
+    """Six pictures, where the joints are (but of one), in arrays or a table, and the class of five."""
+    rng = np.random.default_rng(0)
+    places = rng.normal(size=(6, 3))
+    for name in ("depth", "joints")[: 2 if joints == "arrays" else 1]:
+        (folder / name).mkdir(parents=True)
+    for number in range(6):
+        Image.fromarray(rng.integers(0, 256, (4, 5), np.uint8)).save(folder / "depth" / f"{number}.png")
+        if joints == "arrays" and number != 4:
+            np.save(folder / "joints" / f"{number}.npy", places[number])
+    if joints == "table":
+        rows = [f"{i}.png,{','.join(map(str, row))}" for i, row in enumerate(places.tolist()) if i != 4]
+        (folder / "joints.csv").write_text("\n".join(["file,x,y,z", *rows]))
+    classes = [f"{i},{'ab'[i % 2]}" for i in range(5)]
+    (folder / "labels.csv").write_text("\n".join(["name,label", *classes]))
+    return places
+
+
+@pytest.mark.parametrize("joints", ["arrays", "table"])
+@pytest.mark.parametrize("split", ["", "train"])
+def test_pictures_joints_and_class_in_a_folder(tmp_path: Path, joints: str, split: str) -> None:
+    places = scans(tmp_path / split, joints)
+    if split:
+        scans(tmp_path / "test", joints)
+    names = ("depth", "joints", "labels")
+    data = load_data(tmp_path, observations=names)
+    assert [(one.name, one.shape, one.kind) for one in data.spec.observations] == [
+        ("depth", (1, 4, 5), "unit"),
+        ("joints", (3,), "real"),
+        ("labels", (2,), "classes"),
+    ]
+    x = load_items(tmp_path / split, spec=data.spec).batch(slice(None)).x.numpy()
+    assert np.allclose(x[[0, 1, 2, 3, 5], 20:23], places[[0, 1, 2, 3, 5]], atol=1e-6)
+    assert np.isnan(x[4, 20:23]).all()
+    assert x[:5, 23:].argmax(1).tolist() == [0, 1, 0, 1, 0]
+    assert np.isnan(x[5, 23:]).all()
+    (tmp_path / split / "labels.csv").unlink()
+    assert load_items(tmp_path / split, spec=data.spec).batch(slice(None)).x[:, 23:].isnan().all()
+
+
+def test_folders_must_share_names(tmp_path: Path) -> None:
+    for name, number in (("a", 0), ("b", 1)):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.full((4, 4), 9, np.uint8)).save(tmp_path / name / f"{number}.png")
+    with pytest.raises(DataError, match=r"no file name is in two observations \('0' and '1'\)"):
+        load_data(tmp_path, observations=("a", "b"))
+    for number in (2, 3):
+        Image.fromarray(np.full((4, 4), 9, np.uint8)).save(tmp_path / "a" / f"{number}.png")
+    Image.fromarray(np.full((4, 4), 7, np.uint8)).save(tmp_path / "b" / "0.png")
+    with pytest.warns(UserWarning, match="3 of 4 items lack one of the observations"):
+        load_data(tmp_path, observations=("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("file,x\n0.png,1\n0.jpg,2\n", r"names '0\.jpg' twice"),
+        ("0.png\n1.png\n", "has one column; expected the name of a file"),
+        ("0.png,up\n1.png,down\n", r"holds texts; expected numbers. Classes are told in labels\.csv"),
+    ],
+)
+def test_bad_tables_beside_folders(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "depth").mkdir()
+    Image.fromarray(np.full((4, 4), 9, np.uint8)).save(tmp_path / "depth" / "0.png")
+    (tmp_path / "joints.csv").write_text(content)
+    with pytest.raises(DataError, match=said):
+        load_data(tmp_path, observations=("depth", "joints"))
+
+
 def test_observations_are_not_binarised() -> None:
     with pytest.raises(DataError, match="observations keep their values"):
         load_data("digits", observations=("x", "labels"), binarize="threshold", limit=20)
@@ -230,7 +299,7 @@ def test_splits_with_gaps_have_one_scale(tmp_path: Path) -> None:
         assert x.nan_to_num(1.0).min() > 0.7
         assert x.nan_to_num(0.0).max() > 0.9
     (tmp_path / "test" / "grey" / "0.jpg").write_bytes((tmp_path / "test" / "grey" / "1.png").read_bytes())
-    with pytest.raises(DataError, match="two pictures grey/0"):
+    with pytest.raises(DataError, match="two files grey/0"):
         load_data(tmp_path, observations=("grey", "other"))
 
 

@@ -7,15 +7,15 @@ import os
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 import numpy as np
 
-from reparam.data.images import ENDINGS, decode, stack
+from reparam.data.images import ENDINGS, decode
 from reparam.data.limits import (
     BROKEN_ZIP,
     CONTROL,
@@ -31,7 +31,9 @@ from reparam.data.limits import (
     text_array,
     truncated,
 )
-from reparam.data.raw import Array, Part, Raw, Wanted, whole
+from reparam.data.observed import first_of, is_told, observed_part
+from reparam.data.placed import Picture, below, is_picture, stacked
+from reparam.data.raw import Part, Raw, Wanted, whole
 from reparam.data.roles import SPLIT_WORDS
 from reparam.errors import DataError
 
@@ -40,25 +42,6 @@ MODEST_MEMBERS = 1000
 MODEST_EXTENSIONS = 64 << 10
 LONGEST_EXTENSION = 8 << 10
 EXTENDING = (b"x", b"X", b"g", b"L", b"K")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A file not yet decoded: where it lies below the root, and how to open it."""
-
-    place: PurePosixPath
-    open: Callable[[], IO[bytes]]
-
-    @property
-    def label(self) -> str:
-        """The folders it lies in, ``greek/alpha``."""
-        return str(self.place.parent)
-
-
-def is_picture(place: PurePosixPath) -> bool:
-    """True for the endings we read, not for hidden files."""
-    hidden = any((step.startswith(".") and step != "..") or step == "__MACOSX" for step in place.parts)
-    return place.suffix.lower() in ENDINGS and not hidden
 
 
 def read_folder(path: Path, wanted: Wanted) -> Raw:
@@ -75,7 +58,7 @@ def read_folder(path: Path, wanted: Wanted) -> Raw:
                     place = PurePosixPath(Path(entry.path).relative_to(path).as_posix())
                     if entry.is_dir(follow_symlinks=False):
                         left.append(Path(entry.path))
-                    elif is_picture(place) and not entry.is_dir():
+                    elif (is_picture(place) or is_told(place, wanted)) and not entry.is_dir():
                         pictures.append(Picture(place, partial(opened_plain, Path(entry.path))))
                         stored += entry.stat().st_size
         except OSError as error:
@@ -247,13 +230,8 @@ def arranged(path: str, name: str, pictures: Sequence[Picture], wanted: Wanted, 
         by_split = {split: [below(picture) for picture in members] for split, members in by_split.items()}
     if wanted.observations:
         found = {split: observed_part(path, members, wanted, stored) for split, members in by_split.items()}
-        return Raw(name, found, called=wanted.observations[0])
+        return Raw(name, found, called=first_of(wanted))
     return Raw(name, alike({split: part(path, members, wanted, stored) for split, members in by_split.items()}))
-
-
-def below(picture: Picture) -> Picture:
-    """The same picture, seen from inside the first folder of its place."""
-    return replace(picture, place=PurePosixPath(*picture.place.parts[1:]))
 
 
 def unwrapped(pictures: Sequence[Picture]) -> list[Picture]:
@@ -278,55 +256,6 @@ def part(path: str, pictures: Sequence[Picture], wanted: Wanted, stored: int) ->
         )
 
     return Part(stacked(path, pictures, wanted, stored), None if "." in labels else text_array(labels, path))
-
-
-def stacked(path: str, pictures: Sequence[Picture], wanted: Wanted, stored: int) -> Array:
-    """Decodes pictures into one array."""
-
-    def decoded(picture: Picture) -> tuple[str, Array]:
-        with picture.open() as stream:
-            name = f"{path}/{picture.place}"
-            return name, decode(name, stream, wanted)
-
-    return stack(map(decoded, pictures), len(pictures), stored)
-
-
-def observed_part(path: str, pictures: Sequence[Picture], wanted: Wanted, stored: int) -> Part:
-    """Decodes the pictures of each observation, which lie in folders with its name: files of one name are one example.
-
-    Raises:
-        DataError: if there are no pictures of an observation.
-    """
-    groups: dict[str, dict[str, Picture]] = {name: {} for name in wanted.observations}
-    for picture in pictures:
-        if picture.place.parts[0] in groups and len(picture.place.parts) > 1:
-            own = below(picture).place.with_suffix("")
-            if str(own) in groups[picture.place.parts[0]]:
-                raise DataError(f"{path} holds two pictures {picture.place.parts[0]}/{own}. Keep one of them.")
-            if own.parts[0].lower() in SPLIT_WORDS and len(own.parts) > 1:
-                raise DataError(f"{path}: put splits above observations: {own.parts[0]}/{picture.place.parts[0]}/.")
-            groups[picture.place.parts[0]][str(own)] = picture
-    empty = [name for name, own in groups.items() if not own]
-    if empty:
-        raise DataError(
-            f"{path} has no pictures of {some(empty)}; expected a folder of each observation, with matching names."
-        )
-    names = sorted(set().union(*groups.values()))
-    found = {
-        name: with_gaps(stacked(path, list(own.values()), wanted, stored), own, names) for name, own in groups.items()
-    }
-    first, *others = wanted.observations
-    return Part(found[first], others={name: found[name] for name in others})
-
-
-def with_gaps(x: Array, own: Sequence[str] | dict[str, Picture], names: Sequence[str]) -> Array:
-    """Pictures in [0, 1] in the order of all names, and NaN where one is missing."""
-    places = {name: number for number, name in enumerate(own)}
-    found = np.full((len(names), *x.shape[1:]), np.nan, np.float32)
-    for row, name in zip(found, names, strict=True):
-        if name in places:
-            row[:] = x[places[name]] / np.float32(255)
-    return found
 
 
 def alike(parts: dict[str, Part]) -> dict[str, Part]:

@@ -13,9 +13,10 @@ import numpy as np
 
 from reparam.data.blocks import Blocks, Stream, npy_shards
 from reparam.data.columns import from_hub, has_pictures, is_hub, parquet_shards, readable
-from reparam.data.folders import alike, is_picture
+from reparam.data.folders import alike
 from reparam.data.limits import opened
 from reparam.data.numpy_files import read_header, read_npy
+from reparam.data.placed import is_picture
 from reparam.data.ragged import SEQUENCES, TIME, padded
 from reparam.data.raw import SPLITS, Array, Part, Raw, Wanted, require_numbers
 from reparam.data.roles import SPLIT_WORDS

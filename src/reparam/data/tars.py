@@ -14,9 +14,10 @@ from typing import IO
 import numpy as np
 
 from reparam.data.blocks import cut
-from reparam.data.folders import MOST_FOLDERS, ends_with_zeros, header_class, is_picture, linked
+from reparam.data.folders import MOST_FOLDERS, ends_with_zeros, header_class, linked
 from reparam.data.images import decode, stack
 from reparam.data.limits import BROKEN, LONG_TEXT, read_exactly, require_regular, some, truncated
+from reparam.data.placed import is_picture
 from reparam.data.raw import Array, Part, Wanted
 from reparam.errors import DataError
 
