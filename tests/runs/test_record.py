@@ -35,6 +35,14 @@ def test_fewer_draws_do_not_take_the_place_of_more() -> None:
     assert done.evaluate(metrics="nll", samples=9).items() <= done.evaluation.items()
 
 
+def test_fewer_particles_do_not_take_the_place_of_more() -> None:
+    kept = {"n": 8, "seed": 0, "filtered_nll": 5.0, "filtered_nll_samples": 9}
+    few = {"n": 8, "seed": 0, "mse": 0.5, "filtered_nll": 5.2, "filtered_nll_samples": 3}
+    assert with_numbers(kept, few, ["filtered", "reconstruction"]) == kept | {"mse": 0.5}
+    many = few | {"filtered_nll_samples": 10}
+    assert with_numbers(kept, many, ["filtered", "reconstruction"]) == many
+
+
 def test_a_refusal_takes_the_place_of_the_number() -> None:
     kept = {"n": 8, "seed": 0, "nll": 5.0, "nll_samples": 9, "bits_per_dim": 1.0, "mse": 0.5}
     found = with_numbers(kept, {"n": 8, "seed": 0, "nll_refused": "no density"}, ["nll"])

@@ -29,7 +29,8 @@ def evaluate(
         metrics: Names from 'reparam list metrics', with commas between them; when left out elbo,reconstruction,nll, of
             models without a density fid,precision-recall, of those whose likelihood was not trained (vae-gan, cvae-gan)
             fid,precision-recall,reconstruction.
-        samples: Importance samples for each item; log p(x) is estimated from below, and rises with them.
+        samples: Importance samples for each item, or particles of each sequence for filtered; log p(x) is estimated
+            from below, and rises with them.
         sampler: What new items come from, for metrics of them such as fid: prior, or a sampler as in 'reparam sample'.
         limit: Judge on a seeded random subset of so many items.
     """

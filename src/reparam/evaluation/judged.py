@@ -43,7 +43,7 @@ class Judged:
         split: What it is judged on.
         train: The training split, for metrics that learn from it or compare with it.
         features: Examples -> (B, F), for metrics that compare sets of examples; trained on ``train`` when None.
-        samples: Importance samples per example for ``nll``.
+        samples: Importance samples per example for ``nll``, particles per sequence for ``filtered``.
         sampler: (n, draw=..., and what the model is told) -> n new examples; the model's own ``sample`` when None.
         seed: Seed of every draw.
         progress: Called with a metric's name, examples done, and examples in all.
@@ -64,6 +64,12 @@ class Judged:
         self.make = sampler or model.sample
         self.model, self.split, self.train, self.given = model, split, train, features
         self.samples, self.seed, self.progress = samples, seed, progress
+
+    @property
+    def steps(self) -> float:
+        """Mean length of the judged sequences, in steps."""
+        lengths = self.split.named.get("lengths")
+        return float(self.split.spec.shape[-1]) if lengths is None else lengths.double().mean().item()
 
     def batches(self, split: Split | None = None) -> Iterator[Batch]:
         """All examples of a split (the judged one when None), with the named values that the model asks for."""

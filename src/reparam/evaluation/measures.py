@@ -152,9 +152,8 @@ def nll(judged: Judged) -> dict[str, Any]:
     result |= {"nll_samples": found.draws, "nll_n": len(values), "nll_ess": found.ess.mean().item()}
     size: float = numel(split.spec.shape)
     if "lengths" in split.named:
-        steps = split.named["lengths"].double().mean().item()
-        result["nll_per_step"] = result["nll"] / steps  # over all steps of all sequences
-        size *= steps / split.spec.shape[-1]
+        result["nll_per_step"] = result["nll"] / judged.steps  # over all steps of all sequences
+        size *= judged.steps / split.spec.shape[-1]
     if split.spec.kind in ("binary", "levels") and is_discrete(judged.example_p_x):
         result["bits_per_dim"] = result["nll"] / (math.log(2) * size)
     return result

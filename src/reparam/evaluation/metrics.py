@@ -15,6 +15,7 @@ from reparam.evaluation import (
     classifying,
     decoding,
     fidelity,
+    filtering,
     fixing,
     imputing,
     information,
@@ -60,6 +61,10 @@ METRICS = {
         "-log p(x), importance-weighted, nats per example (with nll_stderr, nll_samples, nll_ess; bits_per_dim)",
         measures.nll,
         keys=("noiseless", "bits_per_dim"),
+    ),
+    "filtered": Metric(
+        "-log p(x) of sequences by a particle filter of --samples particles, nats per example and per step",
+        filtering.filtered,
     ),
     "collapse": Metric(
         "mutual information of x and z, KL(q(z) || p(z)): is the code used, does the prior fit",
@@ -219,7 +224,7 @@ def evaluate(
         features: Examples -> (B, F), in which samples and data are compared; its ``name`` is put into the result, and
             its ``head`` (features -> class logits), where it has one, serves the inception score. When None, a small
             classifier is trained on the labels of ``train``, once; without labels it is a random network.
-        samples: Importance samples per example for ``nll``.
+        samples: Importance samples per example for ``nll``, particles per sequence for ``filtered``.
         sampler: (n, draw=..., and what the model is told) -> n new examples, for metrics of samples; the model's own
             ``sample`` when None.
         limit: Judge on a seeded random subset of this many examples, never the first ones.

@@ -33,6 +33,7 @@ class Autoencoder(nn.Module, ABC):
         conditions: Names of what it must be told of each example beside x.
         observes: Names of what it takes note of in training, where the data have it.
         content_dim: How many of its first dimensions are what a group has in common; 0 where there are no groups.
+        steps: T of a model of sequences, which has a latent for each step; 0 elsewhere.
         prior: -> p(z), read as ``prior(infer=model.infer)``; None where there is none.
         likelihood: -> p(x|z).
         corruption: Damage done to what q sees in a trace, or None.
@@ -43,6 +44,7 @@ class Autoencoder(nn.Module, ABC):
 
     amortized = True
     content_dim = 0
+    steps = 0
     judged_by: tuple[str, ...] = ("elbo", "reconstruction", "nll")
     built: Any = None
 

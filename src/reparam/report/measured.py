@@ -6,6 +6,16 @@ MEASURED: dict[str, tuple[str, str, str]] = {
         "nats per step",
         "What is left to guess at each step of a sequence, all sequences together. Lower is better.",
     ),
+    "filtered_nll": (
+        "\N{MINUS SIGN}log p(x) by a particle filter",
+        "nats per example",
+        "An estimate that stays tight for long sequences, where few whole trajectories count. Lower is better.",
+    ),
+    "filtered_nll_per_step": (
+        "\N{MINUS SIGN}log p(x) of a step by a particle filter",
+        "nats per step",
+        "The same, shared by all steps of all sequences.",
+    ),
     "mutual_information": (
         "Mutual information of x and z",
         "nats",
@@ -166,4 +176,5 @@ BESIDE = {
     "collapse_n",
     "mutual_information_most",
 } | {f"{name}_stderr" for name in ("mutual_information", "aggregate_kl", "class_accuracy")}
+BESIDE |= {f"filtered_nll_{part}" for part in ("stderr", "samples", "n")}
 BESIDE |= {"ppc_n"} | {f"ppc_{name}{which}" for name in ("mean", "variance", "ink") for which in ("", "_model")}

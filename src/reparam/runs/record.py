@@ -26,6 +26,7 @@ from reparam.training import read_metrics
 from reparam.training.log import Row
 from reparam.trust import trusting
 
+LIKELIHOODS = {"nll": "nll_samples", "filtered": "filtered_nll_samples"}  # metrics that more draws make tighter
 ALL, LOG = "all", "log.txt"
 SAME_ITEMS = ("n", "seed", "binarize")
 SAMPLERS, SUBSETS = "samplers", "subsets"  # numbers of another source of new items, and of other choices of test items
@@ -106,7 +107,7 @@ class Run:
             split: train, validation or test; ``all`` is every item of a source, beside which there is nothing to train
                 on: metrics that train something refuse.
             metrics: Names from :data:`~reparam.evaluation.METRICS`, or one of them; None for :attr:`judged_by`.
-            samples: Importance samples per example for ``nll``.
+            samples: Importance samples per example for ``nll``, particles per sequence for ``filtered``.
             sampler: What makes new examples instead of the model's prior, and its name, under which evaluation.json
                 keeps the numbers; from :func:`~reparam.samplers.sampler_of`.
             limit: Seeded random subset of this many examples.
@@ -171,7 +172,7 @@ def with_numbers(kept: Mapping[str, Any], found: Mapping[str, Any], metrics: Ite
     """What evaluation.json holds after a judgement: numbers of the same items side by side.
 
     - The new numbers of a metric take the place of all its older ones, also where it is refused now; only log p(x) by
-      fewer draws never takes the place of that by more.
+      fewer draws or particles never takes the place of that by more.
     - Numbers of fewer items never take the place of those of more: they stand by themselves under ``subsets``, by their
       number and seed. So do older numbers of as many items by another seed; those of fewer give way to those of more.
     - Those of another source of new items stand under ``samplers``, by its name.
@@ -215,10 +216,11 @@ def _merged(kept: Mapping[str, Any], found: Mapping[str, Any], metrics: set[str]
     """Numbers of the same items: what was measured now, and what was not as it was, where it still compares."""
     if "samples" in found and found["samples"] != kept.get("samples", "means"):
         metrics = metrics | (OF_SAMPLES - {"ppc"})
-    fewer = found.get("nll_samples", math.inf) < kept.get("nll_samples", 0)
-    if fewer and not found.get("noiseless"):
-        found = {key: value for key, value in found.items() if not is_of(key, ["nll"])}
-        metrics = metrics - {"nll"}
+    for metric, key in LIKELIHOODS.items():
+        fewer = found.get(key, math.inf) < kept.get(key, 0)
+        if fewer and not found.get("noiseless"):
+            found = {key: value for key, value in found.items() if not is_of(key, [metric])}
+            metrics = metrics - {metric}
     return {**{key: value for key, value in kept.items() if not is_of(key, metrics)}, **found}
 
 
