@@ -30,7 +30,8 @@ def encode(
     Args:
         run: A run folder, or a model folder.
         source: A data name, or a path.
-        out: F.npz with arrays index, mean, stddev, label; or F.parquet or F.csv with a column for each dimension.
+        out: F.npz with arrays index, mean, stddev, label, lengths (of sequences); or F.parquet or F.csv with a column
+            for each dimension.
     """
     from reparam.cli.files import require_ending, write_columns
     from reparam.cli.items import posteriors, read_split
@@ -51,9 +52,11 @@ def encode(
 
 def _beside(items: Split) -> dict[str, Any]:
     from reparam.cli.items import class_names
+    from reparam.cli.sequences import lengths_of
 
-    labels = class_names(items)
-    return {"index": list(range(len(items))), **({"label": labels} if labels else {})}
+    labels, lengths = class_names(items), lengths_of(items)
+    beside = {"label": labels} if labels else {}
+    return {"index": list(range(len(items)))} | beside | ({} if lengths is None else {"lengths": lengths.tolist()})
 
 
 def _by_dimension(codes: dict[str, NDArray[Any]]) -> dict[str, Any]:

@@ -77,6 +77,11 @@ def item_arrays(x: Tensor, spec: DataSpec, suffix: str = "") -> dict[str, NDArra
     return found
 
 
+def length_arrays(lengths: Tensor | None) -> dict[str, NDArray[Any]]:
+    """``lengths`` as data name them, (N,); nothing where sequences are all as long."""
+    return {} if lengths is None else {"lengths": lengths.numpy()}
+
+
 def names_of(probabilities: NDArray[Any], classes: Sequence[str]) -> NDArray[Any]:
     """The most probable class by name, empty where nothing is there: what is written can be read again."""
     missing = np.isnan(probabilities).all(-1)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from reparam.cli.console import say
 from reparam.cli.files import item_arrays
+from reparam.cli.sequences import lengths_of
 from reparam.data import Batch, Split, load_data, load_items
 from reparam.data.catalogue import canonical, is_named
 from reparam.distributions import is_density
@@ -151,16 +152,16 @@ def class_number(run: Run, label: str) -> int:
     return run.spec.classes.index(label)
 
 
-def told_of(run: Run, n: int, seed: int) -> dict[str, Tensor]:
-    """What the model is told of n new items: each class in turn, or what is told of random test items."""
-    names = run.model.conditions
+def told_of(run: Run, n: int, seed: int, given: Mapping[str, int]) -> dict[str, Any]:
+    """What the model is told of n new items: what the user gives, each class in turn, and else of random test items."""
+    names = tuple(name for name in run.model.conditions if name not in given)
     if not names:
-        return {}
+        return dict(given)
     if names == ("labels",) and run.spec.classes:
-        return {"labels": torch.arange(n) % len(run.spec.classes)}
+        return {**given, "labels": torch.arange(n) % len(run.spec.classes)}
     test = _test(run, seed)
     chosen = torch.randint(len(test), (n,), generator=generator(seed, "told"))
-    return test.batch(chosen.to(test.device)).pick(names)
+    return {**given, **test.batch(chosen.to(test.device)).pick(names)}
 
 
 def names_told(run: Run, n: int, named: Mapping[str, Any]) -> list[str]:
@@ -203,7 +204,7 @@ def posteriors(model: Autoencoder, items: Split) -> dict[str, NDArray[Any]]:
 
 @torch.no_grad()
 def reconstructions(model: Autoencoder, items: Split, overlap: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
-    """All items, their mean reconstructions, and the mean squared error of each, on the CPU.
+    """All items, their mean reconstructions, and the mean squared error of each over its own steps, on the CPU.
 
     Pictures larger than the model's are put together from tiles with this overlap.
     """
@@ -219,7 +220,7 @@ def reconstructions(model: Autoencoder, items: Split, overlap: float = 0.0) -> t
                 own = model.given(**{name: value[number] for name, value in named.items()})
                 x_hat.append(reconstruct_by_tiles(own, picture, overlap).cpu().unsqueeze(0))
     original, output = torch.cat(x), torch.cat(x_hat)
-    return original, output, squared_error(original, output)
+    return original, output, squared_error(original, output, lengths_of(items))
 
 
 def hidden(items: Split, names: Sequence[str]) -> Split:

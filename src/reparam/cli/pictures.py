@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from reparam.cli.files import item_arrays, item_columns, write_arrays, write_bytes, write_table
+from reparam.cli.files import item_arrays, item_columns, length_arrays, write_arrays, write_bytes, write_table
 from reparam.data import DataSpec
 from reparam.errors import ConfigError
 from reparam.evaluation.measures import squared_error
@@ -25,16 +25,20 @@ from reparam.shapes import is_image
 _WIDEST = 16
 
 
-def write_items(out: Path, x: Tensor, spec: DataSpec, labels: Sequence[str] = ()) -> None:
+def write_items(
+    out: Path, x: Tensor, spec: DataSpec, labels: Sequence[str] = (), lengths: Tensor | None = None
+) -> None:
     """Items as a grid (.png), music (.mid), an array ``x`` (.npz), rows of a table (.csv), or pictures in a folder.
 
     The name of each item's class, where it has one, stands beside it as ``label``; in a folder each class has its own.
+    How many steps sequences have, where they differ, stands beside the array as ``lengths``.
     """
     match out.suffix.lower():
         case ".png":
             write_bytes(out, grid([("", x)], spec, max(1, round(len(x) ** 0.5))))
         case ".npz":
-            write_arrays(out, item_arrays(x, spec) | ({"label": np.array(labels)} if labels else {}))
+            beside = {"label": np.array(labels)} if labels else {}
+            write_arrays(out, item_arrays(x, spec) | beside | length_arrays(lengths))
         case ".mid":
             write_bytes(out, midi(x))
         case ".csv":
@@ -75,11 +79,13 @@ def grid(rows: Sequence[tuple[str, Tensor]], spec: DataSpec, columns: int) -> by
     return image_grid(blocks.flatten(0, 1), Labels(rows=names), low=low, high=high).light
 
 
-def write_pairs(out: Path, x: Tensor, x_hat: Tensor, spec: DataSpec, most: int, seed: int) -> None:
+def write_pairs(
+    out: Path, x: Tensor, x_hat: Tensor, spec: DataSpec, most: int, seed: int, lengths: Tensor | None = None
+) -> None:
     """Originals and reconstructions: some of them over each other (.png), or all (.npz, .csv)."""
     if out.suffix.lower() == ".npz":
-        mse = squared_error(x, x_hat)
-        write_arrays(out, item_arrays(x, spec) | item_arrays(x_hat, spec, "_hat") | {"mse": mse.numpy()})
+        beside = {"mse": squared_error(x, x_hat, lengths).numpy()} | length_arrays(lengths)
+        write_arrays(out, item_arrays(x, spec) | item_arrays(x_hat, spec, "_hat") | beside)
     elif out.suffix.lower() == ".csv":
         write_table(out, item_columns(x_hat, spec))
     else:

@@ -34,12 +34,13 @@ def reconstruct(
         tiles: Keep pictures, all of one size, in that size, and put large
             ones together from tiles of the model's.
         overlap: Least share of a tile's side that its neighbour covers too, 0.25 where nothing is given.
-        out: F.png, F.npz (x, x_hat, mse) or F.csv; without it,
+        out: F.png, F.npz (x, x_hat, mse, and the lengths of sequences) or F.csv; without it,
             reconstructions.png or .npz in the run folder.
     """
     from reparam.cli.files import item_file
     from reparam.cli.items import read_large, read_split, reconstructions
     from reparam.cli.pictures import write_pairs
+    from reparam.cli.sequences import lengths_of
     from reparam.runs import open_run
 
     require_positive("-n", n)
@@ -56,7 +57,7 @@ def reconstruct(
     if path.suffix.lower() == ".png" and not opened.model.amortized:  # each code is searched for
         items = items.subset(n, common.draws, "pairs")
     x, x_hat, mse = reconstructions(opened.model, items, overlap)
-    write_pairs(path, x, x_hat, items.spec, n, common.draws)
+    write_pairs(path, x, x_hat, items.spec, n, common.draws, lengths_of(items))
     mean = mse.mean().item()
     if common.json:
         print_json({"run": run, "source": source, "split": split, "n": len(x), "mse": mean, "out": path})

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from reparam.cli.console import print_json, print_line
-from reparam.cli.options import REPORTING, OutPath, OwnData, Reports, RunPath, Whole, require_positive
+from reparam.cli.options import REPORTING, MaybeWhole, OutPath, OwnData, Reports, RunPath, Whole, require_positive
 
 
 def sample(
@@ -16,6 +16,7 @@ def sample(
     *,
     n: Annotated[Whole, Parameter(name="-n")] = 64,
     label: str | None = None,
+    length: MaybeWhole = None,
     sampler: str = "prior",
     temperature: float = 1.0,
     draw: Annotated[bool, Parameter(negative="")] = False,
@@ -25,13 +26,16 @@ def sample(
 ) -> None:
     """Makes new items: z is drawn from the prior p(z), or from a sampler, and decoded.
 
-    A model that is told classes writes them beside the items: what it makes can be loaded as data with labels.
+    A model that is told classes or lengths writes them beside the items: what it makes can be loaded as data with
+    labels, and sequences as long as they are.
 
     Args:
         run: A run folder, or a model folder.
         n: How many.
         label: The class to make, by name, for a model that is told classes or draws them. Where nothing is given the
             first makes each class in turn, the other those it draws.
+        length: How many steps new sequences have, for a model of sequences of several lengths. Where nothing is given
+            they are as long as random test items.
         sampler: prior, or what is fitted to the codes of the training data when it is first used: gmm, two-stage, maf,
             iaf, flow-matching, riemannian; autoregressive where z is made of codes.
         temperature: The prior's noise is multiplied by this; over codes and classes, log odds are divided by it.
@@ -42,6 +46,7 @@ def sample(
     from reparam.cli.files import item_file
     from reparam.cli.items import class_number, names_told, told_of
     from reparam.cli.pictures import write_items
+    from reparam.cli.sequences import length_given, lengths_told
     from reparam.runs import open_run
     from reparam.samplers import draw as drawn
 
@@ -51,11 +56,14 @@ def sample(
     if temperature != 0:
         require_positive("--temperature", temperature)
     exact = draw or path.suffix.lower() in (".csv", ".mid")
-    named = told_of(opened, n, common.draws) if label is None else {"labels": class_number(opened, label)}
+    given = {} if label is None else {"labels": class_number(opened, label)}
+    given |= {} if length is None else {"lengths": length_given(opened, length)}
+    named = told_of(opened, n, common.draws, given)
     x = drawn(opened, sampler, n, temperature=temperature, draw_x=exact, seed=common.draws, **named)
-    write_items(path, x, opened.spec, names_told(opened, n, named))
+    write_items(path, x, opened.spec, names_told(opened, n, named), lengths_told(n, named))
     if common.json:
         about = {"run": run, "n": n, "sampler": sampler, "temperature": temperature, "draw": exact, "out": path}
-        print_json(about | ({} if label is None else {"label": label}))
+        asked = {"label": label, "length": length}
+        print_json(about | {name: value for name, value in asked.items() if value is not None})
     else:
         print_line(f"{n:,} samples: {path}")

@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reparam.data import Batch
 from reparam.distributions import is_density, is_discrete, ssim
 from reparam.evaluation.code_use import CodeUse
 from reparam.evaluation.judged import Judged
@@ -101,11 +100,12 @@ def reconstruction(judged: Judged) -> dict[str, Any]:
             x = batch.x
             given = model.corrupt(x)
             x_hat = model.decode(model.infer(given, **batch.named).mean, **batch.named).mean
-            clean["mse"].append(_mse(x, x_hat, batch))
+            lengths = batch.named.get("lengths")
+            clean["mse"].append(squared_error(x, x_hat, lengths))
             if pictures:
                 clean["ssim"].append(ssim(x, x_hat))
             if model.denoising:
-                damaged.append(_mse(x, given, batch))
+                damaged.append(squared_error(x, given, lengths))
     mse = torch.cat(clean["mse"]).mean().item()
     result = {"mse": mse}
     if pictures:
@@ -115,17 +115,14 @@ def reconstruction(judged: Judged) -> dict[str, Any]:
     return result
 
 
-def squared_error(x: Float[Tensor, "B ..."], x_hat: Float[Tensor, "B ..."]) -> Float[Tensor, " B"]:
-    """Mean squared error of each example, over the values that are there and not NaN."""
+def squared_error(
+    x: Float[Tensor, "B ..."], x_hat: Float[Tensor, "B ..."], lengths: Tensor | None = None
+) -> Float[Tensor, " B"]:
+    """Mean squared error of each example, over the values that are there: not NaN, nor behind the end of a sequence."""
     there = ~x.isnan()
+    if lengths is not None:
+        there &= torch.arange(x.shape[-1], device=x.device) < lengths.reshape(-1, 1, 1)
     return torch.where(there, x - x_hat, 0.0).square().flatten(1).sum(1) / there.flatten(1).sum(1)
-
-
-def _mse(x: Tensor, x_hat: Tensor, batch: Batch) -> Tensor:
-    """Mean squared error of each example, over the steps that there are."""
-    mean = squared_error(x, x_hat)
-    lengths = batch.named.get("lengths")
-    return mean if lengths is None else mean * x.shape[-1] / lengths.flatten()
 
 
 def nll(judged: Judged) -> dict[str, Any]:
