@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import reparam
 from reparam.data import load_items
@@ -88,3 +89,69 @@ def test_errors_and_codes_are_of_the_steps_that_there_are(
     assert np.load(tmp_path / "codes.npz")["lengths"].tolist() == given["lengths"].tolist()
     head, first = (tmp_path / "codes.csv").read_text().splitlines()[:2]
     assert (head.split(",")[:2], first.split(",")[:2]) == (["index", "lengths"], ["0", "3"])
+
+
+def test_restore_goes_on_after_the_steps_that_are_given(
+    invoke: Invoke, player: Path, pieces: Path, tmp_path: Path
+) -> None:
+    given, out = np.load(pieces), tmp_path / "on.npz"
+    words = ("restore", player, pieces, "--seen", 6, "--out", out)
+    long = given["lengths"] > 6
+    assert invoke(*words, "--draws", 4, "--json").json["missing"] == {"x": long.sum()}
+    made = np.load(out)
+    assert made["x_draws"].shape == (N, 4, D, T)
+    assert made["lengths"].tolist() == given["lengths"].tolist()
+    assert made["x"] == pytest.approx(made["x_draws"].mean(1))
+    assert made["x_std"] == pytest.approx(made["x_draws"].std(1), abs=1e-6)
+    for x, draws, length in zip(given["x"], made["x_draws"], given["lengths"], strict=True):
+        kept = min(6, length)
+        assert (draws[..., :kept] == x[:, :kept]).all()
+        assert (draws[..., length:] == 0).all()
+    assert (made["x_std"][long][..., 6:] > 0).any()
+    assert not made["x_std"][~long].any()
+    assert invoke(*words, "--length", 12).code == 0
+    longer = np.load(out)
+    assert longer["x_draws"].shape == (N, 5, D, T)
+    reached = np.where(given["lengths"] >= 6, 12, given["lengths"])  # what ends before has nothing to go on from
+    assert longer["lengths"].tolist() == reached.tolist()
+
+
+def test_restore_draws_and_plays_some_of_them(invoke: Invoke, player: Path, pieces: Path, tmp_path: Path) -> None:
+    for name in ("on.png", "on.mid"):
+        answer = invoke("restore", player, pieces, "--seen", 6, "--draws", 2, "-n", 2, "--out", tmp_path / name)
+        assert answer.code == 0
+    with Image.open(tmp_path / "on.png") as picture:
+        assert picture.height > 3 * D  # the original over two continuations
+    assert (tmp_path / "on.mid").read_bytes()[:4] == b"MThd"
+    assert invoke("reconstruct", player, pieces, "-n", 3, "--out", tmp_path / "r.mid").code == 0
+    assert (tmp_path / "r.mid").read_bytes()[:4] == b"MThd"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "or one of sequences and how many steps are given: --seen 20"),
+        (("--seen", 12), "--seen 12: expected 1 to 11 steps"),
+        (("--seen", 5, "--length", 4), "5 steps are given, so nothing is left"),
+        (("--seen", 5, "--length", 13), "--length 13: expected 1 to 12 steps"),
+        (("--seen", 5, "--hide", "x"), "Leave one out"),
+        (("--length", 5), "Say how many steps are given"),
+        (("--seen", 5, "--draws", 0), "--draws 0: expected a number above 0"),
+        (("--seen", 5, "--out", "x.csv"), "ends in .npz or .png or .mid"),
+    ],
+)
+def test_restore_refuses(invoke: Invoke, player: Path, pieces: Path, words: tuple[object, ...], said: str) -> None:
+    answer = invoke("restore", player, pieces, *words)
+    assert answer.code in (1, 2)
+    assert said in answer.err
+    assert answer.err.count("reparam: ") == 1
+
+
+def test_there_must_be_something_to_go_on_from(invoke: Invoke, ae: Path, player: Path, tmp_path: Path) -> None:
+    assert "this one has no steps" in invoke("restore", ae, "digits", "--seen", 2).err
+    np.savez(tmp_path / "one.npz", x=np.zeros((1, D, 4), np.uint8))
+    words = ("restore", player, tmp_path / "one.npz", "--seen", 4, "--out", tmp_path / "on.npz")
+    answer = invoke(*words)
+    assert "none of the 1 sequences has so many steps and more to come" in answer.err
+    assert invoke(*words, "--length", 9).code == 0
+    assert np.load(tmp_path / "on.npz")["lengths"].tolist() == [9]

@@ -67,3 +67,13 @@ def test_waits_of_any_length(ticks: int) -> None:
     roll = torch.zeros(1, 88, ticks // TICKS + 1)
     roll[0, 0, -1] = 1
     assert read(midi(roll))[0][0] == ticks // TICKS * TICKS
+
+
+def test_what_lies_behind_the_end_is_not_played() -> None:
+    rolls = torch.ones(2, 1, 4)
+    assert read(midi(rolls, torch.tensor([2, 1]))) == [
+        (0, 0, True),
+        (2 * TICKS, 0, False),
+        (7 * TICKS, 0, True),
+        (8 * TICKS, 0, False),
+    ]

@@ -64,7 +64,7 @@ VERBS = (
     ),
     (
         "restore",
-        "Tell what is missing of items from what is there, with a model of several observations.",
+        "Tell what is missing of items from what is there, with a model of several observations or of sequences.",
         "reparam restore runs/views mfeat --hide pix --out restored.npz",
     ),
     ("report", "Write the report of a run again.", "reparam report runs/first"),

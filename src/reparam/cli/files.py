@@ -39,17 +39,24 @@ def item_file(
     *,
     endings: Sequence[str] = (".png", ".npz", ".csv"),
     folder: bool = False,
+    heard: bool = False,
 ) -> Path:
     """Where items go: as the user says, or into the run folder as a picture where they are pictures.
 
-    New sequences of up to 88 values that are on or off may also go into a MIDI file.
-
+    Args:
+        out: What the user says.
+        run: The run folder.
+        stem: Name of the file there.
+        spec: What the items are.
+        endings: Of file names.
+        folder: They may also go into a folder of pictures.
+        heard: Sequences of up to 88 values that are on or off may also go into a MIDI file.
     Raises:
         ConfigError: if items like these cannot be written so.
     """
     if out is None:
         return run / f"{stem}{'.png' if is_image(spec.shape) else '.npz'}"
-    music = folder and len(spec.shape) == 2 and spec.effective_kind == "binary" and spec.shape[0] <= KEYS
+    music = heard and len(spec.shape) == 2 and spec.effective_kind == "binary" and spec.shape[0] <= KEYS
     require_ending(out, [*endings, *([".mid"] if music else []), *([""] if folder else [])])
     if folder and not is_image(spec.shape) and out.suffix.lower() in (".png", ""):
         raise ConfigError(f"--out {out}: items of shape {spec.shape} are no pictures. Write .npz or .csv.")

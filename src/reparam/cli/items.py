@@ -231,7 +231,8 @@ def hidden(items: Split, names: Sequence[str]) -> Split:
     """
     if not items.spec.observations:
         raise DataError(
-            f"{items.spec.name} has items of one observation. Restoring takes a model of several: 'mvae', 'hybrid-vae'."
+            f"{items.spec.name} has items of one observation. Restoring takes a model of several, such as 'mvae', or "
+            "one of sequences and how many steps are given: --seen 20."
         )
     places = items.spec.places
     for name in names:

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from reparam.cli.files import item_arrays, item_columns, length_arrays, write_arrays, write_bytes, write_table
+from reparam.cli.sequences import Continued
 from reparam.data import DataSpec
 from reparam.errors import ConfigError
 from reparam.evaluation.measures import squared_error
@@ -40,7 +41,7 @@ def write_items(
             beside = {"label": np.array(labels)} if labels else {}
             write_arrays(out, item_arrays(x, spec) | beside | length_arrays(lengths))
         case ".mid":
-            write_bytes(out, midi(x))
+            write_bytes(out, midi(x, lengths))
         case ".csv":
             write_table(out, item_columns(x, spec) | ({"label": labels} if labels else {}))
         case _:
@@ -82,7 +83,7 @@ def grid(rows: Sequence[tuple[str, Tensor]], spec: DataSpec, columns: int) -> by
 def write_pairs(
     out: Path, x: Tensor, x_hat: Tensor, spec: DataSpec, most: int, seed: int, lengths: Tensor | None = None
 ) -> None:
-    """Originals and reconstructions: some of them over each other (.png), or all (.npz, .csv)."""
+    """Originals and reconstructions: some of them (.png, and .mid one after the other), or all (.npz, .csv)."""
     if out.suffix.lower() == ".npz":
         beside = {"mse": squared_error(x, x_hat, lengths).numpy()} | length_arrays(lengths)
         write_arrays(out, item_arrays(x, spec) | item_arrays(x_hat, spec, "_hat") | beside)
@@ -90,10 +91,30 @@ def write_pairs(
         write_table(out, item_columns(x_hat, spec))
     else:
         chosen = torch.randperm(len(x), generator=generator(seed, "pairs"))[:most].sort().values
+        if out.suffix.lower() == ".mid":
+            both = torch.stack([x[chosen], x_hat[chosen]], 1).flatten(0, 1)
+            write_items(out, both, spec, lengths=None if lengths is None else lengths[chosen].repeat_interleave(2))
+            return
         rows = [("original", x[chosen]), ("reconstruction", x_hat[chosen])]
         picture = is_image(spec.shape)
         content = grid(rows, spec, len(chosen)) if picture else view_for(spec, x).copies(rows)[0].picture.light
         write_bytes(out, content)
+
+
+def write_continuations(out: Path, found: Continued, spec: DataSpec) -> None:
+    """Originals over their continuations (.png), the continuations (.mid), or all with mean and deviation (.npz)."""
+    draws, lengths = found.draws, found.lengths
+    match out.suffix.lower():
+        case ".npz":
+            parts = {"x": draws.mean(1), "x_std": draws.std(1, correction=0), "x_draws": draws}
+            write_arrays(out, {name: values.numpy() for name, values in parts.items()} | length_arrays(lengths))
+        case ".mid":
+            each = None if lengths is None else lengths.repeat_interleave(draws.shape[1])
+            write_items(out, draws.flatten(0, 1), spec, lengths=each)
+        case _:
+            rows = [("original", found.x)]
+            rows += [(f"continued {number + 1}", way) for number, way in enumerate(draws.unbind(1))]
+            write_bytes(out, view_for(spec, found.x).copies(rows)[0].picture.light)
 
 
 def write_path(out: Path, start: Tensor, x: Tensor, end: Tensor, spec: DataSpec) -> None:

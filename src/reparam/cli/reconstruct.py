@@ -30,12 +30,13 @@ def reconstruct(
     Args:
         run: A run folder, or a model folder.
         source: A data name, or a path.
-        n: How many items a picture shows, chosen at random; files of numbers hold all of them.
+        n: How many items a picture or music has, chosen at random; files of numbers hold all of them.
         tiles: Keep pictures, all of one size, in that size, and put large
             ones together from tiles of the model's.
         overlap: Least share of a tile's side that its neighbour covers too, 0.25 where nothing is given.
-        out: F.png, F.npz (x, x_hat, mse, and the lengths of sequences) or F.csv; without it,
-            reconstructions.png or .npz in the run folder.
+        out: F.png, F.npz (x, x_hat, mse, and the lengths of sequences), F.csv or
+            music F.mid with each original before its reconstruction; without it, reconstructions.png or .npz in the run
+            folder.
     """
     from reparam.cli.files import item_file
     from reparam.cli.items import read_large, read_split, reconstructions
@@ -52,7 +53,7 @@ def reconstruct(
     if not 0 <= overlap <= 0.5:
         raise ConfigError(f"--overlap {overlap}: expected a share from 0 to 0.5.")
     opened = open_run(run, common.device)
-    path = item_file(out, run, "reconstructions", opened.spec)
+    path = item_file(out, run, "reconstructions", opened.spec, heard=True)
     items = read_large(opened, source, common.draws) if tiles else read_split(opened, source, common.draws, split)
     if path.suffix.lower() == ".png" and not opened.model.amortized:  # each code is searched for
         items = items.subset(n, common.draws, "pairs")

@@ -51,7 +51,7 @@ def sample(
     from reparam.samplers import draw as drawn
 
     opened = open_run(run, common.device, data)
-    path = item_file(out, run, "samples", opened.spec, folder=True)
+    path = item_file(out, run, "samples", opened.spec, folder=True, heard=True)
     require_positive("-n", n)
     if temperature != 0:
         require_positive("--temperature", temperature)
