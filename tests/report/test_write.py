@@ -20,6 +20,7 @@ from reparam.errors import DataError
 from reparam.report import write_page
 from reparam.report.curves import training_curves
 from reparam.report.figures import _samples, draw_sections
+from reparam.report.midi import midi
 from reparam.report.observed import view_for
 from reparam.report.story import Story
 from reparam.report.subject import look_at
@@ -98,6 +99,24 @@ def test_the_page_asks_nothing_of_the_outside(tmp_path: Path) -> None:
     assert "prefers-color-scheme: dark" in page.text
     for tag in page.all("img"):
         Image.open(io.BytesIO(base64.b64decode((tag["src"] or "").partition("base64,")[2]))).verify()
+
+
+@pytest.mark.usefixtures("without_matplotlib")
+def test_music_is_heard_from_the_page_and_from_the_folder(tmp_path: Path) -> None:
+    page = report(tmp_path, TinyModel((88, 6)), tiny_data((88, 6), kind="binary"))
+    heard = {path.name: path.read_bytes() for path in (tmp_path / "figures").glob("*.mid")}
+    assert {"samples.mid", "reconstructions.mid"} == heard.keys()
+    links = {tag["download"]: tag["href"] or "" for tag in page.all("a") if "download" in tag}
+    assert {
+        name: base64.b64decode(link.removeprefix("data:audio/midi;base64,")) for name, link in links.items()
+    } == heard
+    view = view_for(tiny_data((88, 6), kind="binary").spec, torch.ones(1, 88, 6))
+    rows = torch.rand(2, 4, 88, 6, generator=torch.Generator().manual_seed(0))
+    (drawing,) = view.copies([("original", rows[0]), ("copy", rows[1])])
+    # three items, each before its copy
+    assert drawing.music == midi(torch.stack([rows[0, 0], rows[1, 0], rows[0, 1], rows[1, 1], rows[0, 2], rows[1, 2]]))
+    report(tmp_path, TinyModel((4, 6)), tiny_data((4, 6), kind="binary"))  # fewer values than a piano has keys
+    assert not list((tmp_path / "figures").glob("*.mid"))
 
 
 def test_the_page_can_be_read_by_everyone(tmp_path: Path) -> None:

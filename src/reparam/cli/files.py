@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reparam.data import DataSpec
+from reparam.data.sequences import KEYS
 from reparam.errors import ConfigError, MissingExtraError
 from reparam.files import replacing
 from reparam.shapes import is_image
 
-KEYS = 88
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
-LOWEST = 21  # the number of the lowest of the 88 keys, A0
+LOWEST = 21  # the number of the lowest key, A0
 TICKS = 24  # of a step, which is a quarter note
 VELOCITY = 80
 PAUSE = 4

@@ -103,7 +103,7 @@ def _figure(figure: Figure) -> str:
         (
             f'<figure id="figure-{escape(figure.name)}"><h3>{title}</h3>',
             f'<div class="scroll" tabindex="0" role="group" aria-label="{title}">{_shown(figure)}</div>',
-            f"<figcaption>{escape(figure.caption)}</figcaption></figure>",
+            f"<figcaption>{escape(figure.caption)}{_music(figure)}</figcaption></figure>",
         )
     )
 
@@ -119,6 +119,14 @@ def _shown(figure: Figure) -> str:
     wide = ' class="wide"' if picture.width > _WIDE else ""
     size = f'width="{picture.width}" height="{picture.height}"'
     return f'<picture>{dark}<img{wide} src="{inlined(picture.light)}" alt="{escape(figure.alt)}" {size}></picture>'
+
+
+def _music(figure: Figure) -> str:
+    """A link to the MIDI file, which is in the page itself."""
+    if not figure.music:
+        return ""
+    name, content = escape(figure.name), base64.b64encode(figure.music).decode()
+    return f' <a download="{name}.mid" href="data:audio/midi;base64,{content}">Listen: {name}.mid</a>'
 
 
 def _as_png(png: bytes) -> str:

@@ -15,13 +15,14 @@ from reparam.report.views import Drawing, View
 
 @dataclass(frozen=True)
 class Figure:
-    """One picture of a report: ``name`` is its file name without ending."""
+    """One picture of a report, and its music where it has some: ``name`` is its file name without ending."""
 
     name: str
     title: str
     caption: str
     alt: str
     picture: Picture
+    music: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -57,5 +58,5 @@ def figures_of(name: str, title: str, caption: str, drawings: Sequence[Drawing])
         full = f"{name}-{drawing.suffix}" if drawing.suffix else name
         heading = drawing.title or title
         text = drawing.reading if drawing.title and number else f"{caption} {drawing.reading}"
-        figures.append(Figure(full, heading, text, f"{heading}. {drawing.reading}", drawing.picture))
+        figures.append(Figure(full, heading, text, f"{heading}. {drawing.reading}", drawing.picture, drawing.music))
     return figures

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reparam.data.records import DataSpec
+from reparam.data.sequences import KEYS
 from reparam.report.images import Labels, image_grid
+from reparam.report.midi import midi
 from reparam.report.plots import Line, Panel, agreement, histograms, line_panels
 from reparam.report.theme import Picture
 from reparam.shapes import is_image
@@ -29,12 +31,16 @@ _ROLLS, _WIDE = 3, 900
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture and how to read it; a second drawing also has a suffix for its file name and a title of its own."""
+    """A picture and how to read it; a second drawing also has a suffix for its file name and a title of its own.
+
+    Of music, ``music`` is a MIDI file of what the picture shows.
+    """
 
     picture: Picture
     reading: str
     suffix: str = ""
     title: str = ""
+    music: bytes = b""
 
 
 class View(Protocol):
@@ -126,7 +132,8 @@ class RollView:
     """Shows sequences (D, T) of values that are on or off as rolls: time to the right, the last channel on top.
 
     Args:
-        items: Some of the data; channels that are always off in all of them are left out.
+        items: Some of the data; channels that are always off in all of them are left out. Those of 88 channels, the
+            keys of a piano, can be heard too.
     """
 
     noisy = True
@@ -140,17 +147,30 @@ class RollView:
         rolls = 1 - x[..., self.used, :].flip(-2).unsqueeze(-3)
         return image_grid(rolls, Labels(rows=rows, columns=columns), tile=_WIDE // x.shape[1])
 
+    def _heard(self, drawing: Drawing, x: Tensor, what: str) -> Drawing:
+        """The drawing with its music: sequences (N, D, T) one after the other, where D are the keys of a piano."""
+        if x.shape[-2] != KEYS:
+            return drawing
+        return replace(drawing, music=midi(x), reading=f"{drawing.reading} The music plays {what}.")
+
     def copies(self, rows: Sequence[tuple[str, Tensor]]) -> list[Drawing]:
         names = [name for name, _ in rows]
-        picture = self._grid(torch.stack([x[:_ROLLS] for _, x in rows]), names)
-        return [Drawing(picture, f"Rows from top to bottom: {', '.join(names)}. Each column is one item.")]
+        shown = torch.stack([x[:_ROLLS] for _, x in rows])
+        reading = f"Rows from top to bottom: {', '.join(names)}. Each column is one item."
+        return [
+            self._heard(
+                Drawing(self._grid(shown, names), reading), shown.transpose(0, 1).flatten(0, 1), "column by column"
+            )
+        ]
 
     def samples(self, new: Tensor, data: Tensor) -> list[Drawing]:
         count = min(2 * _ROLLS, len(new) // _ROLLS * _ROLLS, len(data) // _ROLLS * _ROLLS) or min(len(new), len(data))
         both = torch.stack([new[:count], data[:count]]).unflatten(1, (-1, min(_ROLLS, count)))  # (2, R, C, D, T)
         rows = both.transpose(0, 1).flatten(0, 1)
         picture = self._grid(rows, ["sample", "original"] * (len(rows) // 2))
-        return [Drawing(picture, "Samples over originals of the same lengths.")]
+        return [
+            self._heard(Drawing(picture, "Samples over originals of the same lengths."), new[:count], "the samples")
+        ]
 
     def walks(self, names: Sequence[str], pictures: Tensor, marks: Sequence[str], of: str = DIM) -> list[Drawing]:
         every = max(1, (pictures.shape[1] - 1) // 2)

@@ -109,16 +109,17 @@ def write_page(
 
 
 def _write_figures(folder: Path, sections: Sequence[Section]) -> None:
-    """Writes the pictures and removes those of an earlier report."""
+    """Writes pictures and music, and removes those of an earlier report."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = [figure for section in sections for figure in section.figures]
-    pictures = {f"{figure.name}.{figure.picture.kind}": figure.picture.light for figure in drawn}
-    for old in (*folder.glob("*.png"), *folder.glob("*.gif")):
-        if old.name not in pictures:
+    figures = [figure for section in sections for figure in section.figures]
+    files = {f"{figure.name}.{figure.picture.kind}": figure.picture.light for figure in figures}
+    files |= {f"{figure.name}.mid": figure.music for figure in figures if figure.music}
+    for old in (path for ending in ("png", "gif", "mid") for path in folder.glob(f"*.{ending}")):
+        if old.name not in files:
             old.unlink()
-    for name, picture in pictures.items():
+    for name, content in files.items():
         with replacing(folder / name) as aside:
-            aside.write_bytes(picture)
+            aside.write_bytes(content)
 
 
 def _notice() -> str:
