@@ -94,6 +94,8 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
             {"step_dim": 2, "hidden_dim": 5},
             {"step_dim": 3, "hidden_dim": 4, "memory": ("x",), "markov": True, "smoothing": True},
             {"step_dim": 2, "hidden_dim": 6, "memory": (), "markov": True},
+            {"step_dim": 2, "hidden_dim": 5, "unit": "lstm"},
+            {"step_dim": 3, "hidden_dim": 4, "memory": ("x",), "markov": True, "smoothing": True, "unit": "lstm"},
         ),
     },
     "posterior": {

@@ -1,11 +1,12 @@
 """The sequential model: ends of sequences, codes, continuations, and what it refuses."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import reparam
 from reparam.data import Batch, load_data
@@ -131,6 +132,34 @@ class TestEverySequentialModel:
             found.continued(x, 6)
 
 
+def test_an_lstm_carries_its_cell() -> None:
+    reseed(9)
+    dynamics, own = Dynamics(3, 2, hidden_dim=4, memory=("x",), markov=True, unit="lstm"), nn.LSTMCell(3, 4)
+    assert dynamics.cell is not None
+    own.load_state_dict(dynamics.cell.state_dict())
+    phi, z = torch.randn(3, 5, 3), torch.randn(3, 5, 2)
+    state, by_hand = dynamics.begin(5, phi), (torch.zeros(5, 4), torch.zeros(5, 4))
+    for step in range(3):
+        state, by_hand = dynamics.advance(state, phi[step], z[step]), own(phi[step], by_hand)
+    assert torch.equal(state.h, by_hand[0])
+    assert torch.equal(state.c, by_hand[1])
+    rows = torch.tensor([3, 3, 0])
+    assert all(torch.equal(taken, whole[rows]) for taken, whole in zip(state.take(rows), state, strict=True))
+
+
+def test_a_model_saved_before_units_were_chosen_is_one_of_grus(tmp_path: Path) -> None:
+    found = model(KINDS[0])
+    reparam.save(found, tmp_path)
+    described = json.loads((tmp_path / "config.json").read_text())
+    assert described["model"]["dynamics"].pop("unit") == "gru"
+    (tmp_path / "config.json").write_text(json.dumps(described))
+    again = reparam.load(tmp_path)
+    assert torch.equal(again.encode(sequences(), lengths=LENGTHS), found.encode(sequences(), lengths=LENGTHS))
+    assert {name for name in again.state_dict() if ".cell." in name} == {
+        f"dynamics.cell.{kind}_{of}" for kind in ("weight", "bias") for of in ("ih", "hh")
+    }
+
+
 def data(ragged: bool = True) -> reparam.Data:
     reseed(5)
     arrays: dict[str, Any] = {}
@@ -225,5 +254,7 @@ def test_says_what_is_missing_or_wrong() -> None:
         Dynamics(3, 2, memory=())
     with pytest.raises(PartError, match="memory reads 'y'"):
         Dynamics(3, 2, memory=("y",))  # type: ignore[arg-type]
+    with pytest.raises(PartError, match=r"unit is 'lst'\. Did you mean 'lstm'"):
+        Dynamics(3, 2, unit="lst")  # type: ignore[arg-type]
     with pytest.raises(DataError, match="needs 'lengths' with each example"):
         Batch(sequences()).pick(found.conditions)
