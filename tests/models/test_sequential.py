@@ -1,6 +1,7 @@
 """The sequential model: ends of sequences, codes, continuations, and what it refuses."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,24 @@ def test_a_list_of_sequences_has_lengths_and_moments_of_its_own() -> None:
     assert given.spec.scale == pytest.approx(steps.std(1, correction=0).tolist(), rel=1e-5)
     with pytest.raises(DataError, match="Items differ in shape"):
         load_data([torch.zeros(2, 3), torch.zeros(3, 4)])
+
+
+def test_real_values_have_a_scale_for_each_step() -> None:
+    """Also of steps a thousand times as large as others, and of a channel that never changes, it stays finite."""
+    reseed(10)
+    x = torch.randn(40, 2, 8) * torch.tensor([1.0, 1000.0]).repeat(4)
+    x[:, 1] = 4.0
+    given = load_data(x.numpy(), axes="NCT")
+    for recipe in ("vrnn", "srnn", "dmm"):
+        assert reparam.build(recipe, given).likelihood.out_shape == (4,)  # two means and two scales
+    settings: dict[str, Any] = {"train": {"epochs": 3, "validations": 1, "tensorboard": False, "learning_rate": 1e-2}}
+    settings["model"] = {"dynamics": {"hidden_dim": 16, "step_dim": 2}}
+    run = reparam.train("vrnn", settings, data=given, device="cpu")
+    assert all(math.isfinite(row["elbo"]) for row in run.metrics)
+    chosen = run.config.model
+    assert chosen is not None
+    assert (chosen.likelihood.kind, chosen.likelihood.settings) == ("normal", {"scale": "predicted"})
+    assert run.model.sample(9, draw=True).isfinite().all()
 
 
 @pytest.mark.parametrize(

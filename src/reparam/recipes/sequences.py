@@ -9,6 +9,9 @@ from reparam.recipes.building import Recipe, Values, noise
 def vrnn(spec: DataSpec) -> Values:
     """Variational RNN: a memory of values and codes, and a code for each step.
 
+    Of real values it predicts mean and scale of a Normal at each step, as eq. 6 of the paper does; the scale is bounded
+    from below, by exp(-6) standard deviations of the data. So do ``srnn`` and ``dmm``.
+
     Source:
         A recurrent latent variable model for sequential data (Chung et al., 2015), arXiv:1506.02216.
     """
@@ -40,10 +43,17 @@ def _sequential(spec: DataSpec, **dynamics: Any) -> Values:
         "encoder": network,
         "dynamics": {"kind": "recurrent", "step_dim": 16, "hidden_dim": 128} | dynamics,
         "decoder": network,
-        "likelihood": {"kind": "mixture", "components": 20, "pen": True} if spec.drawn else noise(spec),
+        "likelihood": _values(spec),
     }
     train = {"batch_size": 16, "learning_rate": 1e-3, "clip": 1.0}
     return {"model": model, "objective": {"kind": "elbo", "warmup": 0.2}, "train": train}
+
+
+def _values(spec: DataSpec) -> Values:
+    """p of one value: of a drawing a mixture, of real numbers a Normal whose mean and scale are both predicted."""
+    if spec.drawn:
+        return {"kind": "mixture", "components": 20, "pen": True}
+    return {"kind": "normal", "scale": "predicted"} if spec.kind == "real" else noise(spec)
 
 
 SEQUENCES: dict[str, Recipe] = {"vrnn": vrnn, "srnn": srnn, "dmm": dmm}
