@@ -64,5 +64,5 @@ def test_streamed_groups_stand_together_within_a_pool(tmp_path: Path) -> None:
 def test_groups_need_labels() -> None:
     data = load_data(np.random.default_rng(0).random((30, 3)))
     settings = {"train": {"epochs": 1, "group_size": 4, "tensorboard": False}}
-    with pytest.raises(DataError, match="has no labels"):
+    with pytest.raises(DataError, match="has neither groups nor labels"):
         train("vae", settings, data=data, device="cpu")

@@ -183,7 +183,9 @@ def known_groups(groups: Tensor | None, spec: DataSpec) -> Tensor:
         DataError: if the data have none.
     """
     if groups is None:
-        raise DataError(f"train.group_size puts members of a group side by side, and {spec.name} has no labels.")
+        raise DataError(
+            f"train.group_size puts members of a group side by side, and {spec.name} has neither groups nor labels."
+        )
     return groups
 
 
@@ -230,8 +232,8 @@ class Split:
 
     @property
     def groups(self) -> Tensor | None:
-        """The group of each example, (N,), which is its label; None without labels."""
-        return self.labels
+        """The group of each example, (N,), or else its label; None without either."""
+        return self.named.get("groups", self.labels)
 
     def order(self, seed: int, epoch: int, group_size: int = 1) -> Order:
         """The numbers of all examples, shuffled for this epoch: slices of it make batches.

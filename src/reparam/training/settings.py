@@ -17,7 +17,7 @@ class TrainSettings:
 
     Attributes:
         batch_size: Examples per step.
-        group_size: Members of a group (the label) that stand side by side in batches, where there are so many; 1
+        group_size: Members of a group (or of a class) that stand side by side in batches, where there are so many; 1
             shuffles the examples alone.
         epochs: Passes over the training split; None leaves it to ``max_minutes`` or to the recipe.
         max_minutes: Wall-clock budget. The number of steps that fit is measured once, before the first step, and fixed
