@@ -351,4 +351,6 @@ def _rebuilt(described: Mapping[str, Any], section: str) -> Any:
         elif isinstance(value, list) and value and all(isinstance(one, Mapping) and "kind" in one for one in value):
             value = [_rebuilt(one, _seam(name, section)) for one in value]
         arguments[name] = tuple(value) if isinstance(value, list) else value
-    return constructor(section, arguments.pop("kind"))(**arguments)
+    part = constructor(section, arguments.pop("kind"))
+    retired = getattr(part, "retired", ())  # what earlier versions saved and nobody needs any more
+    return part(**{name: value for name, value in arguments.items() if name not in retired})

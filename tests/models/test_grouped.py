@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
+from reparam.composing import describe, rebuild
 from reparam.data import Batch, load_data
 from reparam.distributions import Grouped, Members, kl_groups
 from reparam.errors import PartError, RefusedError, ShapeError
@@ -127,6 +128,12 @@ def test_dropped_styles_are_those_of_the_prior() -> None:
     assert 0 < dropped.sum() < len(x)
     assert torch.equal(q.stddev[dropped, CONTENT:], torch.ones_like(q.stddev[dropped, CONTENT:]))
     assert torch.equal(grouped.eval().trace(x, 1, labels=LABELS).q.mean, grouped.infer(x, labels=LABELS).mean)
+
+
+def test_saved_with_a_number_of_groups_it_is_rebuilt() -> None:
+    """As earlier versions wrote it."""
+    described = describe(model(), "model") | {"groups": 3}
+    assert describe(rebuild(described, "model"), "model") == describe(model(), "model")
 
 
 def test_unknown_members_are_alone() -> None:

@@ -109,7 +109,7 @@ def from_splits(splits: Mapping[str, Split | StreamedSplit]) -> Raw:
         roles = [role for role in ("labels", "factors", "attributes", "lengths") if role in split.named]
         named: dict[str, Any] = {role: split.named[role].cpu().numpy() for role in roles}
         if "groups" in split.named:
-            named["groups"] = np.array(spec.groups)[split.named["groups"].cpu().numpy()]
+            named["groups"] = np.array((*spec.groups, ""))[split.named["groups"].cpu().numpy()]  # -1: of no known group
         parts[name] = Part(split.examples(slice(None)).cpu().numpy(), **named)
     scale = Scale(spec.kind, spec.levels, spec.divisor)
     raw = Raw(spec.name, parts, spec.columns, spec.classes, scale, conventional=spec.conventional_binarize)

@@ -54,6 +54,8 @@ class GroupedVAE(WrappedVAE):
         The dropout of styles is ours.
     """
 
+    retired = ("groups",)  # how many there are, which the membership needed once
+
     def __init__(
         self,
         vae: VAE,
