@@ -21,6 +21,7 @@ from reparam.model_config import (
 )
 from reparam.reading import parse_yaml, read_text, shown
 from reparam.training import TrainSettings
+from reparam.training.settings import Switch
 
 MOST_YAML = 50_000
 MOST_FAULTS = 20
@@ -59,13 +60,8 @@ class DataConfig(Strict):
     hidden: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = None
     pieces: Annotated[int, Field(ge=1)] | None = None
     seed: int = 0
-    stream: Literal["auto", "on", "off"] = "auto"
+    stream: Switch = "auto"
 
-    @field_validator("stream", mode="before")
-    @classmethod
-    def _switch(cls, value: Any) -> Any:
-        """YAML reads on and off as true and false."""
-        return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
 class Config(Strict):

@@ -61,6 +61,11 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(f"it is not YAML: {reason[:300]}") from None
 
 
+def switched(value: Any) -> Any:
+    """``on`` and ``off``, which YAML reads as true and false, as the words again; any other value as it is."""
+    return ("off", "on")[value] if isinstance(value, bool) else value
+
+
 def _require_plain(text: str) -> None:
     """Refuses a few words that stand for more than any memory holds, and depth, which takes the scanner quadratic time.
 

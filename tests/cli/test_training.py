@@ -123,6 +123,16 @@ def test_every_fault_of_the_settings_at_once(invoke: Invoke, tmp_path: Path) -> 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("words", [["--train.compile", "off"], ["--config", "c.yaml"]], ids=["flag", "file"])
+def test_a_switch_is_on_or_off(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text("train: {compile: off}\n")
+    assert invoke("train", *words, "--epochs", 1, "--out", "run", "--no-report", *SMALL).code == 0
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["train"]["compile"] == "off"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -1,18 +1,19 @@
 """Typed settings: YAML and back, and every fault in one clear line."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 import yaml
 
 from reparam.composing import build_model, build_part, describe
-from reparam.config import merged, parse_config, read_yaml
+from reparam.config import DataConfig, merged, parse_config, read_yaml
 from reparam.errors import ConfigError, PartError, UnknownNameError
 from reparam.model_config import FlatConfig, HierarchicalConfig, Part
 from reparam.models import HierarchicalVAE
 from reparam.networks import Encoder
 from reparam.parts import PARTS, WRAPPER, constructor, settings_of
+from reparam.training import TrainSettings
 from tests.contracts.members import tiny_spec
 
 MODEL: dict[str, Any] = {
@@ -49,6 +50,22 @@ def test_yaml_and_back() -> None:
     assert again == config
     assert again.to_yaml() == text
     assert list(yaml.safe_load(text)) == ["recipe", "data", "model", "objective", "train", "seed"]
+
+
+WORDS = [
+    (section, name, word)
+    for section, owner in (("data", DataConfig), ("train", TrainSettings))
+    for name, hint in get_type_hints(owner).items()
+    if get_origin(hint) is Literal
+    for word in get_args(hint)
+]
+
+
+@pytest.mark.parametrize(("section", "name", "word"), WORDS)
+def test_every_word_of_a_choice_may_be_written_bare(section: str, name: str, word: str) -> None:
+    """Also ``on`` and ``off``, which YAML reads as true and false."""
+    given = yaml.safe_load(f"{section}: {{{name}: {word}}}")
+    assert getattr(getattr(parse_config(whole(**given)), section), name) == word
 
 
 def test_a_name_stands_for_a_kind() -> None:

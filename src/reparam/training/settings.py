@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+
+from reparam.reading import switched
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
+Switch = Annotated[Literal["auto", "on", "off"], BeforeValidator(switched)]
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,6 @@ class TrainSettings:
     skip_nonfinite: Annotated[int, Field(ge=0)] = 0
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    compile: Literal["auto", "on", "off"] = "auto"
+    compile: Switch = "auto"
     shard: bool = False
     tensorboard: bool = True
