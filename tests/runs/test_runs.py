@@ -201,6 +201,53 @@ class TestResume:
         assert timeless(again.metrics) == timeless(whole.metrics)
         assert equal(weights(again.model), weights(whole.model))
 
+    def test_a_run_that_diverged_goes_on_with_other_settings(self, tmp_path: Path) -> None:
+        """The message says with which, and nothing but those is changed."""
+        data, folder = tiny_data("real", (4,)), tmp_path / "run"
+        steep = {"learning_rate": 1e30, "learning_rate_warmup": 0.0, "clip": None}
+        with pytest.raises(NotFiniteError, match=rf"reparam resume {folder} --train.learning_rate 5e\+29 or "):
+            run(folder, data=data, train=steep)
+        with pytest.raises(NotFiniteError, match="Step 1"):
+            resume(folder, data=data, device="cpu")
+        before = open_run_config(folder)
+        done = resume(folder, {"train": {"learning_rate": 1e-3, "clip": 5.0}}, data=data, device="cpu")
+        assert done.metrics[-1]["step"] == 6
+        before["train"] |= {"learning_rate": 1e-3, "clip": 5.0}
+        assert open_run_config(folder) == before
+
+    def test_a_change_goes_on_exactly_too(self, tmp_path: Path) -> None:
+        """From the checkpoint on, the run is a function of it, the seed and the new settings."""
+        data = tiny_data("real", (4,))
+        over = {"train": {"learning_rate": 1e-2, "weight_decay": 0.1}}
+        for name in ("whole", "cut"):
+            run(tmp_path / name, data=data, train={"schedule": "constant"}, objective={"warmup": 0.0})
+        whole = resume(tmp_path / "whole", over, epochs=4, data=data, device="cpu")
+        resume(tmp_path / "cut", over, epochs=3, data=data, device="cpu")
+        again = resume(tmp_path / "cut", epochs=4, data=data, device="cpu")
+        steps = [[row for row in timeless(one.metrics) if row["split"] == "train"] for one in (whole, again)]
+        assert steps[0] == steps[1]
+        assert [row["learning_rate"] for row in steps[0]] == [2e-3] * 6 + [1e-2] * 6
+
+    @pytest.mark.parametrize(
+        ("over", "sentence"),
+        [
+            (
+                {"train": {"batch_size": 4}},
+                r"resume: train.batch_size: the run keeps the value .* may change: learning_",
+            ),
+            ({"model": {"latent_dim": 3}}, r"resume: model.latent_dim: the run keeps"),
+            ({"seed": 1}, r"resume: seed: the run keeps"),
+            ({"train": {"clipp": 1}}, r"resume: train.clipp: there is no such key. Did you mean 'clip'"),
+            ({"train": {"clip": -1}}, r"resume: train.clip: input should be greater than 0"),
+        ],
+    )
+    def test_what_may_not_change_changes_nothing(self, tmp_path: Path, over: dict[str, Any], sentence: str) -> None:
+        run(tmp_path / "run")
+        before = (tmp_path / "run" / "config.yaml").read_text()
+        with pytest.raises(ConfigError, match=sentence):
+            resume(tmp_path / "run", over, data=tiny_data("real", (4,)), device="cpu")
+        assert (tmp_path / "run" / "config.yaml").read_text() == before
+
     def test_convolutions_go_on_exactly(self, tmp_path: Path) -> None:
         """Their weights lie channels last; the optimiser's moments must come back in the same order."""
         data = tiny_data("unit", (1, 16, 16))
@@ -238,6 +285,12 @@ class TestResume:
         path.write_text(path.read_text().replace("batch_size", "batchsize"))
         with pytest.raises(ConfigError, match=r"config.yaml: train.batchsize: there is no such key"):
             resume(tmp_path / "run", device="cpu")
+
+
+def open_run_config(folder: Path) -> dict[str, Any]:
+    """What config.yaml says."""
+    found: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text())
+    return found
 
 
 def by_hand() -> VAE:

@@ -12,6 +12,7 @@ from reparam.errors import ConfigError, nearest
 from reparam.reading import parse_yaml
 
 SECTIONS = ("data", "model", "objective", "train")
+VERBS = ("train", "resume")
 CARRIER = "--SECTION.KEY"
 ORIGIN = "settings"
 _DOTTED = re.compile(r"--([^=.]*\.[^=]*)(?:=(.*))?", re.DOTALL)
@@ -24,7 +25,7 @@ _OWN_FLAGS = {
 
 
 def gathered(argv: Sequence[str]) -> list[str]:
-    """The words of ``train`` with each dotted option carried by one that the parser knows.
+    """The words of a verb that takes settings, with each dotted option carried by one that the parser knows.
 
     ``--model.latent_dim 8`` and ``--model.latent_dim=8`` both become ``--SECTION.KEY=model.latent_dim=8``.
 
@@ -32,7 +33,7 @@ def gathered(argv: Sequence[str]) -> list[str]:
         ConfigError: if a value is missing.
     """
     tokens = list(argv)
-    if tokens[:1] != ["train"]:
+    if not tokens or tokens[0] not in VERBS:
         return tokens
     result: list[str] = []
     while tokens:
@@ -50,7 +51,7 @@ def gathered(argv: Sequence[str]) -> list[str]:
     return result
 
 
-def nested(given: Iterable[str]) -> dict[str, Any]:
+def nested(given: Iterable[str], verb: str = "train") -> dict[str, Any]:
     """``["model.latent-dim=8"]`` as settings by section.
 
     Raises:
@@ -59,18 +60,18 @@ def nested(given: Iterable[str]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for text in given:
         name, _, value = text.partition("=")
-        put(result, name.replace("-", "_").split("."), value_of(value), name)
+        put(result, name.replace("-", "_").split("."), value_of(value), name, verb)
     return result
 
 
-def put(settings: dict[str, Any], keys: Sequence[str], value: Any, name: str) -> None:
+def put(settings: dict[str, Any], keys: Sequence[str], value: Any, name: str, verb: str) -> None:
     """Sets one value; a part that was named before becomes the kind of its settings.
 
     Raises:
         ConfigError: if the first key is no section, or a key is empty.
     """
     if keys[0] not in SECTIONS:
-        raise ConfigError(f"train has no option '--{name}'. {_other_section(keys)}")
+        raise ConfigError(f"{verb} has no option '--{name}'. {_other_section(keys)}")
     if not all(keys):
         raise ConfigError(f"--{name}: expected a name on each side of every dot, as in --model.latent_dim 8.")
     place = settings

@@ -27,6 +27,7 @@ from reparam.objectives import AnyObjective
 from reparam.parts import FROM_CONTEXT
 from reparam.processes import take_own_gpu
 from reparam.recipes import BY_HAND, parts_of, require_recipe, resolve
+from reparam.training.settings import CHANGEABLE
 from reparam.trust import is_path, trusting
 
 FROM_PYTHON = ""
@@ -120,6 +121,26 @@ def read_config(folder: Path) -> Config:
     if not path.exists():
         raise RunNotFoundError(f"{folder} is no run folder (there is no config.yaml in it).")
     return parse_config(read_yaml(path), str(path))
+
+
+def changed(config: Config, over: Mapping[str, Any], origin: str) -> Config:
+    """The configuration of a run that goes on with other settings.
+
+    Raises:
+        ConfigError: if a setting has a wrong value, or may not change because of what the checkpoint holds.
+    """
+    if not over:
+        return config
+    found = parse_config(merged(config.model_dump(mode="json"), over), origin)
+    others = {section: given for section, given in over.items() if section != "train"}
+    fixed = [".".join((name, *given)[:2]) if isinstance(given, Mapping) else name for name, given in others.items()]
+    fixed += [f"train.{name}" for name in over.get("train", ()) if name not in CHANGEABLE]
+    if fixed:
+        raise ConfigError(
+            f"{origin}: {fixed[0]}: the run keeps the value that its checkpoint was made with. Beside epochs and "
+            f"minutes these of train may change: {', '.join(CHANGEABLE)}."
+        )
+    return found
 
 
 def prepare(recipe: str, over: Mapping[str, Any], data: Any = None, origin: str = "settings") -> tuple[Config, Data]:

@@ -24,6 +24,7 @@ from reparam.rng import seeded
 from reparam.runs.film import Film
 from reparam.runs.record import Run
 from reparam.runs.settings import (
+    changed,
     choose_device,
     config_of,
     described,
@@ -282,6 +283,7 @@ def _finish(trainer: Trainer, outcome: Outcome, data: Data, config: Config) -> R
 
 def resume(
     folder: Path | str,
+    over: Mapping[str, Any] | None = None,
     *,
     epochs: int | None = None,
     max_minutes: float | None = None,
@@ -290,12 +292,17 @@ def resume(
     model: Autoencoder | None = None,
     device: str | torch.device = "auto",
     progress: Progressed | None = None,
+    origin: str = "resume",
     trust_code: bool = False,
 ) -> Run:
-    """Goes on with a run that was killed, ran out of time, or shall have more epochs.
+    """Goes on with a run that was killed, ran out of time, met a number that is not finite, or shall have more epochs.
 
     Args:
         folder: The run folder.
+        over: Settings to go on with, by section: ``{"train": {"learning_rate": 1e-3}}``. The weights that come of them
+            are no longer those of the settings that the run began with. Only what leaves the meaning of a checkpoint
+            alone may change: of ``train`` learning_rate, clip, weight_decay, skip_nonfinite, patience,
+            checkpoint_seconds, precision, compile, shard and tensorboard.
         epochs: A new total number of epochs.
         max_minutes: More minutes from here on.
         data: Where the run's data are now, where they were moved or given from Python; anything that ``load_data``
@@ -304,16 +311,18 @@ def resume(
         model: The run's model, where it cannot be built from the folder; it is trained in place.
         device: auto, cpu, cuda or mps.
         progress: Called with each row of metrics and the total number of steps.
+        origin: Where the settings came from, for error messages.
         trust_code: Whether classes that do not come with reparam may be imported, see :func:`reparam.load`.
     Raises:
         RunNotFoundError: if there is no run.
         RunError: if it has no checkpoint that can be read, or needs code that is not trusted.
-        ConfigError: if the objective is another one than the run's.
+        ConfigError: if the objective is another one than the run's, or a setting is wrong or may not change.
         DataError: if the data are not there, or others than the run's.
     """
     folder, chosen = Path(folder), choose_device(device)
     with trusting(trust_code):
         config = read_config(folder)
+        config = changed(config, over or {}, origin)
         if epochs is not None or max_minutes is not None:
             longer = {"train": {"epochs": epochs, "max_minutes": max_minutes}}
             config = parse_config(merged(config.model_dump(mode="json"), longer), "resume")

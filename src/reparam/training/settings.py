@@ -13,6 +13,21 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Switch = Annotated[Literal["auto", "on", "off"], BeforeValidator(switched)]
 
+# What a run may change where it goes on, because a checkpoint means the same under any value. The order of its data,
+# its moments and averages and the ELBO to beat were made with the others.
+CHANGEABLE = (
+    "learning_rate",
+    "clip",
+    "weight_decay",
+    "skip_nonfinite",
+    "patience",
+    "checkpoint_seconds",
+    "precision",
+    "compile",
+    "shard",
+    "tensorboard",
+)
+
 
 @dataclass(frozen=True)
 class TrainSettings:
