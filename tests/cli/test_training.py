@@ -179,6 +179,22 @@ def test_resume(invoke: Invoke, tmp_path: Path) -> None:
     assert command.startswith("reparam train ae --epochs 1")
 
 
+def test_resume_with_other_settings(invoke: Invoke, tmp_path: Path) -> None:
+    """The way on from a run that met a number that is not finite, as its message says it."""
+    folder = tmp_path / "run"
+    steep = ["--train.learning_rate=1e30", "--train.learning_rate_warmup=0"]
+    answer = invoke("train", "ae", "--epochs", 3, "--out", folder, "--no-report", *SMALL, *steep)
+    assert answer.code == 1
+    assert f"go on with: reparam resume {folder} --train.learning_rate 5e+29" in answer.err
+    refused = invoke("resume", folder, "--train.batch_size", 3)
+    assert (refused.code, refused.err.startswith("reparam: --train.batch_size: the run keeps")) == (2, True)
+    other = invoke("resume", folder, "--mode.x", 3)
+    assert (other.code, "resume has no option '--mode.x'. Did you mean '--model.x'?" in other.err) == (2, True)
+    assert invoke("resume", folder, "--train.learning-rate", "1e-3", "--train.clip=20", "--no-report").code == 0
+    written = yaml.safe_load((folder / "config.yaml").read_text())["train"]
+    assert (written["learning_rate"], written["clip"], written["epochs"]) == (1e-3, 20.0, 3)
+
+
 def test_resume_refuses_fewer_epochs(invoke: Invoke, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert invoke("train", "ae", "--epochs", 3, "--out", folder, "--no-report", *SMALL).code == 0
@@ -261,3 +277,4 @@ def test_a_run_that_was_not_judged_is_judged_on_resume(invoke: Invoke, tmp_path:
 
 def test_rows_without_a_finite_step() -> None:
     assert terms({"step": 3, "split": "train", "skipped": 3}) == "no step was finite"
+    assert terms({"step": 3, "split": "train", "skipped": 1, "rate": 2.0, "distortion": 3.0}) == "distortion 3.00"

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from reparam.data import Data, Split
-from reparam.errors import NotFiniteError, RunError
+from reparam.errors import RunError
 from reparam.objectives import (
     ELBO,
     DoublyReparameterizedBound,
@@ -23,7 +23,7 @@ from reparam.objectives import (
 )
 from reparam.rng import reseed
 from reparam.trace import Bound, Player, Progress, Trace
-from reparam.training import Trainer, newest_checkpoint, read_metrics
+from reparam.training import Trainer, read_metrics
 from reparam.training.optim import rate_factor
 from reparam.training.state import State
 from tests.contracts.members import tiny_data, tiny_split
@@ -71,42 +71,6 @@ class TestRepeatable:
         first, validated, second, again = seen
         assert not torch.equal(first, second)
         assert torch.equal(validated, again)
-
-
-class NotANumber(ELBO):
-    """Breaks the rate from some step on."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__()
-        self.step = step
-
-    def bound(self, trace: Trace, progress: Progress) -> Bound:
-        found = super().bound(trace, progress)
-        if progress.total_steps and progress.step >= self.step:
-            rate = found.terms["rate"] * float("nan")
-            return Bound(found.value + rate, found.terms | {"rate": rate})
-        return found
-
-
-class TestNotFinite:
-    def test_names_the_step_and_the_term_and_keeps_the_checkpoint(self, tmp_path: Path) -> None:
-        one = trainer(tmp_path, objective=NotANumber(7), checkpoint_seconds=0)
-        sentence = r"Step 7: the loss of player 'model' is nan \(rate\)\. The KL overflowed"
-        with pytest.raises(NotFiniteError, match=sentence):
-            one.run()
-        kept = newest_checkpoint(tmp_path)
-        assert kept is not None
-        assert kept.state["step"] == 7
-        assert all(tensor.isfinite().all() for group in kept.tensors.values() for tensor in group.values())
-        assert all(tensor.isfinite().all() for tensor in weights(one.model).values())
-        assert {row["step"] for row in read_metrics(tmp_path)} == set(range(1, 8))
-
-    def test_validation_is_watched_too(self) -> None:
-        data = tiny_data("unit", (4,))
-        broken = Split(torch.full_like(data.validation.stored, float("nan")), data.validation.spec)
-        one = trainer(data=Data(data.train, broken, data.test))
-        with pytest.raises(NotFiniteError, match="Step 3: the validation ELBO is nan"):
-            one.run()
 
 
 class Scripted(Objective):

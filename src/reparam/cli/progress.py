@@ -104,7 +104,7 @@ def terms(row: Mapping[str, Any]) -> str:
         return f"loss {row['loss']:,.3g} ({', '.join(there)})"
     if "distortion" not in row:
         return "no step was finite"
-    if not row.get("rate"):
+    if "elbo" not in row or not row.get("rate"):
         return f"distortion {row['distortion']:,.2f}"
     return f"ELBO {row['elbo']:,.2f} (distortion {row['distortion']:,.2f}, rate {row['rate']:,.2f}) nats"
 

@@ -1,6 +1,7 @@
 """metrics.jsonl, and TensorBoard where it is installed."""
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ Row = dict[str, Any]
 
 def read_metrics(folder: Path) -> list[Row]:
     """All rows of a run's metrics.jsonl up to the first that is none; a last line that was cut off is left out.
+
+    NaN and infinity, which earlier versions wrote, are left out of their rows.
 
     Raises:
         RunError: if it cannot be read.
@@ -33,7 +36,7 @@ def read_metrics(folder: Path) -> list[Row]:
             break
         if not is_row(row):
             break
-        rows.append(row)
+        rows.append({name: value for name, value in row.items() if isinstance(value, str) or abs(value) < math.inf})
     return rows
 
 
@@ -41,7 +44,12 @@ def is_row(value: Any) -> bool:
     """True for a step and a split, and numbers beside them."""
     if not isinstance(value, dict) or not isinstance(value.get("split"), str) or "step" not in value:
         return False
-    return all(isinstance(number, int | float) for name, number in value.items() if name != "split")
+    numbers = {name: number for name, number in value.items() if name != "split"}
+    return all(isinstance(number, int | float) for number in numbers.values()) and abs(numbers["step"]) < math.inf
+
+
+def _line(row: Row) -> str:
+    return json.dumps(row, allow_nan=False) + "\n"
 
 
 class MetricsLog:
@@ -61,7 +69,7 @@ class MetricsLog:
         self._writer: Any = None
         if folder:
             with self._writing(folder), replacing(folder / "metrics.jsonl") as aside:
-                aside.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+                aside.write_text("".join(map(_line, self.rows)))
 
     @contextmanager
     def _writing(self, folder: Path) -> Iterator[None]:
@@ -80,7 +88,7 @@ class MetricsLog:
             return
         with self._writing(self.folder):
             with (self.folder / "metrics.jsonl").open("a") as file:
-                file.write(json.dumps(row) + "\n")
+                file.write(_line(row))
             self._show(self.folder, row)
 
     def _show(self, folder: Path, row: Row) -> None:

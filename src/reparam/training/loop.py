@@ -13,7 +13,7 @@ from torch import nn
 
 from reparam import processes
 from reparam.data import Batch, Data, Order, Split
-from reparam.errors import NotFiniteError, RunError
+from reparam.errors import RunError
 from reparam.memory import keep_freed_memory
 from reparam.networks import channels_last
 from reparam.rng import counted_seed, part_of_batch, reseed, seeded
@@ -104,7 +104,7 @@ class Trainer:
         pairs = enumerate(zip(self.players, self.updates, strict=True))
         self.turns = [(number, *pair) for number, pair in pairs for _ in range(pair[0].steps)]
         self.sums = Sums()
-        self.faults = Faults(self.settings.skip_nonfinite, self.device, self.state.skipped)
+        self.faults = Faults(self.settings, self.device, self.state.skipped, self.folder)
 
     def run(self, resume: bool = False, replan: bool = False) -> Outcome:
         """Trains to the end, from the start or from the newest checkpoint.
@@ -215,9 +215,9 @@ class Trainer:
 
     def _means(self) -> dict[str, float]:
         """Means of the terms since the last row."""
-        self.faults.read(self.state.step)
+        self.faults.read()
+        means = self.faults.shown(self.state.step, self.sums.means(self.processes))
         self.state.skipped = self.faults.count
-        means = self.sums.means(self.processes)
         self.sums = Sums()
         return means | ({"skipped": self.state.skipped} if self.state.skipped else {})
 
@@ -291,12 +291,7 @@ class Trainer:
         means = sums.means()
         name = self.judged_by or "loss"
         means[name] = self.processes.agreed(means[name])  # what follows from it, all must do alike
-        if not math.isfinite(means[name]):
-            called = "ELBO" if name == "elbo" else name.replace("_", " ")
-            raise NotFiniteError(
-                f"Step {self.state.step}: the validation {called} is {means[name]}. Lower train.learning_rate."
-            )
-        return means
+        return self.faults.shown(self.state.step, means, name)
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
@@ -362,7 +357,9 @@ class Trainer:
     def _save(self, log: MetricsLog) -> None:
         if not self.folder:
             return
-        self.faults.read(self.state.step)
+        self.faults.read()
+        if not self.faults.allowed:  # a sum that is not finite would stop every training that goes on from it
+            self.faults.shown(self.state.step, self.sums.means(self.processes))
         self.state.skipped = self.faults.count
         checkpoint = self._checkpoint()  # all processes gather their sums
         if self.processes.writes:
