@@ -41,6 +41,25 @@ def replacing(path: Path) -> Iterator[Path]:
             aside.unlink(missing_ok=True)
 
 
+def not_written(what: str, folder: Path, error: Exception) -> RunError:
+    """What to say of a part of a run that could not be written: how to go on, where something is left to go on with.
+
+    Args:
+        what: The part.
+        folder: The run folder.
+        error: Why.
+    """
+    if not folder.is_dir():
+        return RunError(
+            f"{what} cannot be written: the run folder {folder} is no longer there, nor anything that it held. Train "
+            "again, and leave the folder where it is meanwhile."
+        )
+    return RunError(
+        f"{what} cannot be written: {getattr(error, 'strerror', None) or error}. What was saved before stays; mend "
+        f"that and go on with: reparam resume {folder}"
+    )
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keeps others from training in a folder for a block; the lock of a process that was killed is gone with it.

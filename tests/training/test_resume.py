@@ -15,6 +15,7 @@ import torch
 from reparam.errors import RunError
 from reparam.rng import reseed
 from reparam.training import Trainer, about, has_checkpoints, newest_checkpoint, read_metrics
+from reparam.training.checkpoint import Checkpoint, save_checkpoint
 from tests.contracts.members import tiny_data
 from tests.training.trained import TwoPlayers, equal, timeless, trainer, weights
 
@@ -290,14 +291,19 @@ class TestFaults:
     """Nothing that was saved is lost, and one sentence says what to do."""
 
     def test_the_folder_is_deleted(self, tmp_path: Path) -> None:
+        """Nothing is left to go on with, and no command that would is named."""
         run = tmp_path / "run"
 
         def delete(row: dict[str, Any], total: int) -> None:
             if row["step"] == 5:
                 shutil.rmtree(run)
 
-        with pytest.raises(RunError, match=r"metrics.jsonl cannot be written: No such file"):
+        gone = "cannot be written: the run folder .* is no longer there"
+        with pytest.raises(RunError, match=rf"metrics.jsonl {gone}") as log:
             make(run, progress=delete).run()
+        with pytest.raises(RunError, match=rf"The checkpoint of step 5 in .*checkpoints {gone}") as checkpoint:
+            save_checkpoint(run, 5, Checkpoint({}, {}))
+        assert not any("resume" in str(raised.value) for raised in (log, checkpoint))
         assert not run.exists()
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -17,8 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from reparam.errors import RunError
-from reparam.files import synced
+from reparam.files import not_written, synced
 from reparam.reading import parse_json, read_text
 
 KEEP = 2
@@ -46,8 +45,6 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     final = _free(folder / "checkpoints" / name)
     aside = final.with_name(f".{final.name}.{os.getpid()}")
     try:
-        if not folder.is_dir():
-            raise FileNotFoundError(0, "the run folder is no longer there")
         aside.parent.mkdir(exist_ok=True)
         _remove_leftovers(aside.parent)
         aside.mkdir()
@@ -61,11 +58,7 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
         synced(final.parent)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(aside, ignore_errors=True)
-        reason = getattr(error, "strerror", None) or error
-        raise RunError(
-            f"The checkpoint of step {step} could not be written to {final.parent}: {reason}. "
-            f"What was saved before stays; mend that and go on with: reparam resume {folder}"
-        ) from None
+        raise not_written(f"The checkpoint of step {step} in {final.parent}", folder, error) from None
     earlier = [path for path in _checkpoints(folder) if path.name < name]
     for path in set(_checkpoints(folder)) - {final, *earlier[1 - KEEP :]}:
         shutil.rmtree(path, ignore_errors=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reparam.errors import RunError
-from reparam.files import replacing
+from reparam.files import not_written, replacing
 from reparam.reading import parse_json, read_text
 
 Row = dict[str, Any]
@@ -76,10 +76,7 @@ class MetricsLog:
         try:
             yield
         except OSError as error:
-            raise RunError(
-                f"{folder / 'metrics.jsonl'} cannot be written: {error.strerror or error}. "
-                f"What was saved stays; mend that and go on with: reparam resume {folder}"
-            ) from None
+            raise not_written(str(folder / "metrics.jsonl"), folder, error) from None
 
     def write(self, row: Row) -> None:
         """Adds one row."""
