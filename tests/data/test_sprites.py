@@ -156,6 +156,10 @@ def test_other_sizes_and_names_are_refused() -> None:
         load_data("sprite")
     with pytest.raises(DataError, match="cannot be streamed"):
         load_data("sprites", stream=True)
+    with pytest.raises(
+        DataError, match=r"'sprites:32': expected sprites, .* by --data.size \(64 or 32\), .*--data.limit"
+    ):
+        load_data("sprites:32")
 
 
 def test_it_is_listed() -> None:

@@ -120,9 +120,11 @@ def generated(name: str) -> Generated | None:
     if row is None or not colon:
         return row
     if row.counted is None or not number.isdecimal() or not 1 <= int(number) <= MOST_ROWS:
+        form = f":N with a number from 1 to {MOST_ROWS:,}." if row.counted else ", of which there is one set."
+        sides = " or ".join(map(str, row.sizes))
         raise DataError(
-            f"{name!r}: expected {base}"
-            + (f":N with a number from 1 to {MOST_ROWS:,}." if row.counted else ", of which there is one set.")
+            f"{name!r}: expected {base}{form} Pictures of another size come by --data.size ({sides}), fewer of them by "
+            "--data.limit (size= and limit= in Python)."
         )
     counted, count = row.counted, int(number)
     return replace(row, make=lambda size: counted(size, count))
