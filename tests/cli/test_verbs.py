@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reparam.samplers import PRIOR, SAMPLERS
 from tests.cli.conftest import SMALL, Invoke, trained
 
 
@@ -429,9 +430,15 @@ def test_list(invoke: Invoke) -> None:
     assert parts["model.likelihood", "normal"] == {"scale": 0.1}
     assert "batch_size" in parts["train", ""]
     assert "latent_dim" in parts["model", "flat"]
+    samplers = {row["sampler"]: row for row in invoke("list", "samplers", "--json").json["samplers"]}
+    assert {*samplers} == {PRIOR, *SAMPLERS}
+    assert samplers["gmm"]["meaning"].endswith("by expectation maximisation.")
+    assert "Ghosh et al., 2020" in samplers["gmm"]["paper"]
+    assert samplers["autoregressive"]["paper"].endswith("see PixelCNN and CausalTransformer.")
+    assert samplers["maf"]["settings"] != samplers["iaf"]["settings"]
 
 
-@pytest.mark.parametrize("what", ["recipes", "data", "metrics", "parts"])
+@pytest.mark.parametrize("what", ["recipes", "data", "metrics", "parts", "samplers"])
 def test_list_for_people(invoke: Invoke, what: str) -> None:
     answer = invoke("list", what)
     assert answer.code == 0

@@ -69,7 +69,7 @@ VERBS = (
     ),
     ("report", "Write the report of a run again.", "reparam report runs/first"),
     ("compare", "Put runs side by side in one table.", "reparam compare runs/first runs/second"),
-    ("list", "List recipes, data, metrics or parts.", "reparam list recipes"),
+    ("list", "List recipes, data, metrics, parts or samplers.", "reparam list recipes"),
     ("doctor", "Say what this machine has, and what is missing.", "reparam doctor"),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -12,14 +13,17 @@ from reparam.cli.options import REPORTING, Reports
 Row = dict[str, Any]
 Rows = Sequence[Row]
 
+_SECTION = re.compile(r"^(?:\.\. math::|\w+:$)", re.MULTILINE)
+_ROLE = re.compile(r":\w+:`~?(?:\w+\.)*(\w+)`")
+
 
 def list(  # noqa: A001 - the verb's name
-    what: Literal["recipes", "data", "metrics", "parts"],
+    what: Literal["recipes", "data", "metrics", "parts", "samplers"],
     /,
     *,
     common: Reports = REPORTING,
 ) -> None:
-    """Lists recipes with their papers, data known by name, metrics, or parts with their settings and defaults.
+    """Lists recipes and samplers with their papers, data by name, metrics, or parts with their settings and defaults.
 
     Args:
         what: What to list.
@@ -46,11 +50,21 @@ def _text(value: Any) -> str:
 def _recipes() -> Rows:
     from reparam.recipes import RECIPES
 
-    rows = []
-    for name, recipe in RECIPES.items():
-        meaning, _, source = inspect.cleandoc(recipe.__doc__ or "").partition("Source:")
-        rows.append({"recipe": name, "meaning": _one_line(meaning), "paper": _one_line(source)})
-    return rows
+    return [{"recipe": name} | _told(recipe) for name, recipe in RECIPES.items()]
+
+
+def _samplers() -> Rows:
+    from reparam.samplers import PRIOR, SAMPLERS
+
+    own: Row = {"sampler": PRIOR, "meaning": "Draws from the model's own p(z).", "paper": "", "settings": {}}
+    fitted = [{"sampler": name} | _told(kind.maker) | {"settings": kind.settings} for name, kind in SAMPLERS.items()]
+    return [own, *fitted]
+
+
+def _told(owner: Any) -> Row:
+    """What a docstring says before its formula and its sections, and the source it names."""
+    meaning, _, source = inspect.cleandoc(owner.__doc__ or "").partition("Source:")
+    return {"meaning": _one_line(_SECTION.split(meaning)[0]), "paper": _one_line(_ROLE.sub(r"\1", source))}
 
 
 def _one_line(text: str) -> str:
@@ -98,4 +112,10 @@ def _defaults(parameters: Any) -> Row:
     }
 
 
-_LISTS: dict[str, Callable[[], Rows]] = {"recipes": _recipes, "data": _data, "metrics": _metrics, "parts": _parts}
+_LISTS: dict[str, Callable[[], Rows]] = {
+    "recipes": _recipes,
+    "data": _data,
+    "metrics": _metrics,
+    "parts": _parts,
+    "samplers": _samplers,
+}

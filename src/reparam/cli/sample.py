@@ -37,7 +37,8 @@ def sample(
         length: How many steps new sequences have, for a model of sequences of several lengths. Where nothing is given
             they are as long as random test items.
         sampler: prior, or what is fitted to the codes of the training data when it is first used: gmm, two-stage, maf,
-            iaf, flow-matching, riemannian; autoregressive where z is made of codes.
+            iaf, flow-matching, riemannian; autoregressive where z is made of codes. 'reparam list samplers' says what
+            they are.
         temperature: The prior's noise is multiplied by this; over codes and classes, log odds are divided by it.
         draw: Draw x from p(x|z) instead of taking its mean; a table F.csv and music F.mid always hold draws.
         out: A grid F.png, arrays F.npz, a table F.csv, music F.mid, or a folder of pictures; samples.png or .npz in the
