@@ -482,6 +482,42 @@ def test_hub_names_are_loaded_by_datasets(tmp_path: Path, monkeypatch: pytest.Mo
         load_data("hf:no/where")
 
 
+@pytest.mark.parametrize(
+    ("source", "asked"),
+    [
+        ("hf:owner/name", (("owner/name",), {})),
+        ("hf:owner/name:small", (("owner/name",), {"name": "small"})),
+        ("hf:owner/name@v1.0", (("owner/name",), {"revision": "v1.0"})),
+        ("hf:name:20220301.en@refs/pr/3", (("name",), {"name": "20220301.en", "revision": "refs/pr/3"})),
+    ],
+)
+def test_a_configuration_and_a_revision_of_a_hub_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, asked: Any
+) -> None:
+    found, calls = hub(tmp_path), []
+
+    def load_dataset(*names: str, **chosen: str) -> Any:
+        calls.append((names, chosen))
+        return found
+
+    monkeypatch.setattr(importlib.import_module("datasets"), "load_dataset", load_dataset)
+    data = load_data(source)
+    assert calls[0] == asked
+    assert data.origin["source"] == source
+
+
+@pytest.mark.parametrize("source", ["hf:", "hf:owner/name:", "hf:owner/name@", "hf:a:b:c", "hf:a@b@c"])
+def test_a_hub_name_of_another_form_is_refused(source: str) -> None:
+    with pytest.raises(DataError, match=r"names no data set of Hugging Face; expected hf:owner/name\[:config\]\[@rev"):
+        load_data(source)
+
+
+def test_what_cannot_be_streamed_is_named_by_its_type(tmp_path: Path) -> None:
+    for source, name in ((hub(tmp_path).to_iterable_dataset(), "IterableDataset"), (X, "ndarray")):
+        with pytest.raises(DataError, match=rf"^A {name} cannot be streamed; .* with a length \(a Dataset, no Iter"):
+            load_data(source, stream=True)
+
+
 def test_hub_data_of_other_columns_are_read_item_by_item() -> None:
     datasets = pytest.importorskip("datasets")
     lists = datasets.Dataset.from_dict({"x": TABLE.tolist(), "y": LABELS.tolist()})

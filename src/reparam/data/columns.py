@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from reparam.errors import DataError, MissingExtraError
 
 HUB = "hf:"
 HUB_NAME = "datasets"
+HUB_FORM = "hf:owner/name[:config][@revision]"
+HUB_SOURCE = re.compile(r"hf:([^:@\s]+)(?::([^:@\s]+))?(?:@([^:@\s]+))?")
 
 
 @dataclass(frozen=True)
@@ -329,7 +332,9 @@ def from_hub(source: Any, wanted: Wanted) -> Stream:
 
 
 def located(source: Any) -> Any:
-    """The data set behind ``hf:owner/name``, whose files are mapped, not loaded; any other source as it is.
+    """The data set behind ``hf:owner/name[:config][@revision]``; any other source as it is.
+
+    The package downloads it, writes it to disk as Arrow files, and maps these.
 
     Raises:
         MissingExtraError: if ``datasets`` is not installed.
@@ -337,11 +342,17 @@ def located(source: Any) -> Any:
     """
     if not (isinstance(source, str) and source.startswith(HUB)):
         return source
+    found = HUB_SOURCE.fullmatch(source)
+    if found is None:
+        raise DataError(f"{source!r} names no data set of Hugging Face; expected {HUB_FORM}.")
     try:
         datasets = importlib.import_module(HUB_NAME)
     except ImportError:
         raise MissingExtraError(f"Reading {source}", "datasets", "data") from None
+    chosen = {option: value for option, value in zip(("name", "revision"), found.groups()[1:], strict=True) if value}
     try:
-        return datasets.load_dataset(source.removeprefix(HUB))
+        return datasets.load_dataset(found[1], **chosen)
     except Exception as error:  # the package raises errors of many kinds
-        raise DataError(f"{source} cannot be loaded ({reason(error)}). Is the name right?") from None
+        raise DataError(
+            f"{source} cannot be loaded ({reason(error)}). Is the name right? The form is {HUB_FORM}."
+        ) from None

@@ -66,7 +66,8 @@ def load_data(
 
     Args:
         source: A name, a path (folder of pictures, .npz, .npy, .csv, .parquet, .mat, IDX, .amat, an archive of
-            pictures, one picture), an array or tensor, an (x, y) pair, a dict, a Dataset, a DataLoader, or Data.
+            pictures, one picture), ``hf:owner/name[:config][@revision]``, an array or tensor, an (x, y) pair, a dict, a
+            Dataset, a DataLoader, or Data.
         name: What the data are called from now on.
         spec: What a model knows of its data: the source is made to fit (columns by name; picture files in its size;
             values in its scale; labels that it does not know are left out).
@@ -301,9 +302,10 @@ def streams(source: Any, choice: bool | str) -> bool:
         raise DataError(f"stream={choice!r}; expected auto, on (True) or off (False).")
     named = is_named(source)
     if STREAM[choice] == "on" and (named or not is_streamable(source)):
+        own = repr(source) if isinstance(source, str | os.PathLike) else f"A {type(source).__name__}"
         raise DataError(
-            f"{source!r} cannot be streamed; expected .npy, .parquet or .tar files, a folder or a pattern of them, or "
-            "a data set of Hugging Face. Leave stream at auto."
+            f"{own} cannot be streamed; expected .npy, .parquet or .tar files, a folder or a pattern of them, or a "
+            "data set of Hugging Face with a length (a Dataset, no IterableDataset). Leave stream at auto."
         )
     if STREAM[choice] == "auto":
         return not named and weight(source) > memory_bytes() * SHARE
