@@ -63,7 +63,6 @@ class DataConfig(Strict):
     stream: Switch = "auto"
 
 
-
 class Config(Strict):
     """Everything needed to run a training again."""
 
