@@ -93,7 +93,7 @@ def test_classify(invoke: Invoke, told: Path, vae: Path, tmp_path: Path) -> None
     assert "as labelled: 0 " in invoke(*words).out
     refused = invoke("classify", vae, "digits")
     assert refused.code == 1
-    assert "this model is not told the class. Train one that is, such as 'cvae'." in refused.err
+    assert "this model is not told the class. Train one that is, such as 'cvae', or one of several" in refused.err
 
 
 def test_a_class_by_its_name_or_number() -> None:
