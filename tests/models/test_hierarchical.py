@@ -266,6 +266,9 @@ def test_every_objective_runs(name: str, kind: str, given: Any) -> None:
         bounds = [player.play(batch, Progress(3, 10, examples=60)) for player in players]
     except RefusedError as refusal:  # q has noise, and groups that depend on those above them
         reason = str(refusal)
+    if kind == "dip":
+        assert "is not that of its draws" in reason
+        return
     if reason:
         assert re.search("without a KL it would shrink" if objective.noiseless else "does not factorise", reason)
         return

@@ -142,9 +142,12 @@ def test_training_codes_of_m2_are_draws() -> None:
     assert torch.allclose(y.mean(0), torch.full((m2.classes,), 1 / m2.classes), atol=0.05)
 
 
-def test_moments_without_a_closed_form_are_refused() -> None:
+@pytest.mark.parametrize("recipe", ["svae", "hvae", "hamiltonian-vae", "vrnn"])
+def test_moments_without_a_closed_form_are_refused(recipe: str) -> None:
+    given = Batch(torch.randn(6, 2, 4)) if recipe == "vrnn" else batch()
+    model = build(recipe, given.x).train()
     with pytest.raises(RefusedError, match="not that of its draws"):
-        CovarianceBound()(made("svae").train(), batch(), Progress())
+        CovarianceBound()(model, given, Progress())
 
 
 def test_roughness_does_not_depend_on_the_units() -> None:

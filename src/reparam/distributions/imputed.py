@@ -18,7 +18,8 @@ class ImputedCodes(Distribution):
     .. math:: q(h, z \mid d) = q(h \mid d)\, q(z \mid d, h)
 
     Its draws are those of z; its mean and variance are those of :math:`q(z \mid d, E[h])`, which leaves out what the
-    guess is unsure of. Where something is missing, the density of z alone has no closed form.
+    guess is unsure of: ``exact_moments`` is False. Where something is missing, the density of z alone has no
+    closed form.
 
     Shapes:
         x: (*batch, D), NaN where something is missing;  columns: (H,), the places of h in x  ->  event (L,)
@@ -31,6 +32,7 @@ class ImputedCodes(Distribution):
     """
 
     has_rsample = True
+    exact_moments = False
     arg_constraints = {}
     support = constraints.real_vector
 

@@ -11,13 +11,14 @@ class Refined(Distribution):
     """Draws from a base that were moved on by what also drew further numbers, such as momenta.
 
     The draws have a density only together with those numbers, which the trace holds as ``log_q``; the density of z
-    alone is an integral over them. Mean and variance are those of the base.
+    alone is an integral over them. Mean and variance are those of the base, so ``exact_moments`` is False.
 
     Args:
         base: Where the draws start.
     """
 
     arg_constraints = {}
+    exact_moments = False
     marginal = False  # log_prob(z) is not at hand
 
     def __init__(self, base: Distribution) -> None:

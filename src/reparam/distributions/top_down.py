@@ -45,7 +45,7 @@ class TopDown(Distribution, ABC):
 
     One walk gives the codes and all that their densities need (a *path*, with fields z, q, p and out), so whoever
     wants more than one of them walks once. ``mean`` is the walk along the conditional means, which is not the mean
-    over all walks; ``variance`` holds the conditional variances along it.
+    over all walks; ``variance`` holds the conditional variances along it. So ``exact_moments`` is False.
 
     Shapes:
         batch (*batch), event (L,), all groups side by side
@@ -56,6 +56,7 @@ class TopDown(Distribution, ABC):
     """
 
     has_rsample = True
+    exact_moments = False
     arg_constraints = {}
     support = constraints.real_vector
 

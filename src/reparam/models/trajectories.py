@@ -57,8 +57,8 @@ class Trajectory(Distribution):
               q(\epsilon_t \mid \epsilon_{<t}, x) = \mathcal{N}\left(\frac{\mu_q - \mu_p}{\sigma_p},
               \frac{\sigma_q^2}{\sigma_p^2}\right)
 
-    ``mean`` and ``variance`` are those along the path of conditional means. Steps beyond the end of a sequence have
-    noise 0, and no density.
+    ``mean`` and ``variance`` are those along the path of conditional means, so ``exact_moments`` is False. Steps beyond
+    the end of a sequence have noise 0, and no density.
 
     Shapes:
         batch (B,) or (), event (T L,)
@@ -72,6 +72,7 @@ class Trajectory(Distribution):
     """
 
     has_rsample = True
+    exact_moments = False
     arg_constraints: ClassVar[dict[str, Any]] = {}
     support = constraints.real_vector
 

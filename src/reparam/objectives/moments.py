@@ -79,8 +79,8 @@ class CovarianceBound(Objective):
         require_noise("CovarianceBound", trace)
         if not getattr(trace.q, "exact_moments", True):
             raise RefusedError(
-                "CovarianceBound: the mean that q(z|x) gives here is not that of its draws. Take a posterior that "
-                "gives the moments of z, such as 'normal'."
+                "CovarianceBound: the mean that q(z|x) gives here is not that of its draws, as of a flow or of several "
+                "groups of z, each given those above it. Take a flat model with a posterior such as 'normal'."
             )
         base = self.base.bound(trace, progress)
         covariance = self._covariance(trace.q)
