@@ -87,12 +87,18 @@ def test_evaluate_samples_and_codes(
     assert answer.code == 0
     assert "FID" in answer.out
     assert "MIG" in answer.out
+    assert "compared in features: conv-64 classifier of " in answer.out
     assert "no factor_vae: The FactorVAE score compares factors" in answer.out
     kept = json.loads((folder / "evaluation.json").read_text())
     assert {"fid", "fid_n", "feature_network", "mig", "factor_vae_refused"} <= kept.keys()
     assert len(list((tmp_path / "cache" / "feature-networks").iterdir())) == 1
     invoke("evaluate", folder, "--metrics", "mig,nmi")
     assert json.loads((folder / "evaluation.json").read_text())["fid"] == kept["fid"]
+    found = invoke("evaluate", folder, "--metrics", "fid", "--features", "random", "--json").json
+    assert found["feature_network"].startswith("conv-64 random")
+    assert (
+        "There is no feature network" in invoke("evaluate", folder, "--metrics", "fid", "--features", "inception").err
+    )
     alone = invoke("evaluate", ae, "--metrics", "fid")
     assert alone.code == 1
     assert "A plain autoencoder has no prior p(z)" in alone.err

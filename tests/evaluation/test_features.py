@@ -1,16 +1,24 @@
 """The feature network: trained once for data and seed, kept, and named."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from reparam.data import DataSpec, Split
-from reparam.evaluation import Features, feature_network
+from reparam.errors import DataNotFoundError, PartError, RefusedError, RunError, UnknownNameError
+from reparam.evaluation import Features, evaluate, feature_network
 from reparam.evaluation import features as module
-from reparam.rng import reseed
-from tests.contracts.members import tiny_split
+from reparam.evaluation.features import named_network
+from reparam.networks.imagenet import vgg
+from reparam.recipes import build
+from reparam.rng import generator, reseed
+from reparam.trust import trusting
+from tests.contracts.members import tiny_data, tiny_split
 
 
 @pytest.fixture
@@ -112,3 +120,81 @@ def test_real_data_are_standardised() -> None:
     far.load_state_dict(near.state_dict())
     x = split.batch(slice(None)).x
     assert torch.allclose(near(x), far(x + 100), atol=1e-4)  # float32 near 100
+
+
+def drawn(shapes: Any, file: Any = None) -> dict[str, Any]:
+    """Stands for the file of SqueezeNet: weights of these names and shapes, small and always the same."""
+    return {
+        name: (0.05 * torch.randn(shape, generator=generator("squeezenet", name))).numpy()
+        for name, shape in shapes.items()
+    }
+
+
+def test_squeezenet_gives_the_mean_of_its_last_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "squeezenet_weights", drawn)
+    split = tiny_split("unit", (3, 40, 36), 6, 0)
+    network, x = named_network("squeezenet", split), split.batch(slice(None)).x
+    assert network.name == "SqueezeNet 1.1 (ImageNet)"
+    (last,) = network.network(x)  # type: ignore[operator,union-attr]
+    assert last.shape[:2] == (6, 512)
+    assert torch.allclose(network(x), last.mean((2, 3)))
+
+
+def test_vgg16_comes_by_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = {
+        f"features.{key}": value for key, value in torch.nn.Sequential(*vgg((2, 2, 3, 3, 3))).state_dict().items()
+    }
+    default = SimpleNamespace(get_state_dict=lambda **given: weights)
+    stand_in = SimpleNamespace(get_model_weights=lambda name: SimpleNamespace(DEFAULT=default))
+    monkeypatch.setitem(sys.modules, "torchvision.models", stand_in)  # type: ignore[arg-type]
+    split = tiny_split("levels", (1, 20, 20), 3, 0)
+    network = named_network("vgg16", split)
+    assert network.name == "VGG-16 (ImageNet, torchvision)"
+    assert network(split.batch(slice(None)).x).shape == (3, 512)
+
+
+def test_a_random_network_does_not_look_at_labels(cache: Path) -> None:
+    split = stripes()
+    bare = feature_network(Split(split.stored, split.spec))
+    assert same(named_network("random", split), bare)  # type: ignore[arg-type]
+    assert not cache.exists()
+    assert named_network("auto", split).name.startswith("conv-64 classifier of stripes")  # type: ignore[union-attr,operator]
+
+
+def test_a_network_of_ones_own_is_named_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "from torch import nn\n\n\nclass Flat(nn.Flatten):\n    pass\n\n\nclass Sized(nn.Linear):\n"
+    source += "    def __init__(self, data_shape):\n        super().__init__(data_shape[-1], 2)\n"
+    source += "    def forward(self, x):\n        return [x]\n\n\nclass Greedy(nn.Linear):\n    pass\n"
+    (tmp_path / "lookers.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    data = tiny_data("real", (4,))
+    with pytest.raises(RunError, match="--trust-code"):
+        named_network("lookers:Flat", data.train)
+    with trusting():
+        found = evaluate(build("vae", data), data.test, "precision-recall", features="lookers:Flat")
+        assert found["feature_network"] == "lookers:Flat"
+        with pytest.raises(PartError, match=r"lookers:Sized gave list for 8 examples, expected a tensor \(8, F\)"):
+            evaluate(build("vae", data), data.test, "precision-recall", features="lookers:Sized")
+        with pytest.raises(PartError, match=r"lookers:Greedy cannot be made .* is given nothing, or data_shape"):
+            named_network("lookers:Greedy", data.train)
+    sys.modules.pop("lookers")
+
+
+def test_what_cannot_be_looked_at_is_said_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("REPARAM_DATA", raising=False)
+    monkeypatch.setenv("REPARAM_CACHE", str(tmp_path))
+    monkeypatch.setattr("reparam.evaluation.measures.elbo", lambda judged: pytest.fail("it was measured"))
+    data, table = tiny_data("unit", (1, 4, 4)), tiny_data("real", (4,))
+    for wrong in (data, table):
+        with pytest.raises(PartError, match=r"features: squeezenet looks at pictures .* Take 'auto' or 'random'"):
+            evaluate(build("vae", wrong), wrong.test, ["elbo", "fid"], features="squeezenet")
+    with pytest.raises(DataNotFoundError, match="take another feature network"):
+        named_network("squeezenet", tiny_split("unit", (1, 40, 40), 3, 0))
+    with pytest.raises(UnknownNameError, match=r"There is no feature network 'squeezent'. Did you mean 'squeezenet'"):
+        evaluate(build("vae", data), data.test, "fid", features="squeezent")
+    with pytest.raises(RefusedError, match="none of elbo compares examples in features"):
+        evaluate(build("vae", data), data.test, "elbo", features="random")
+    with pytest.raises(RefusedError, match=r"Pass train=data.train"):
+        evaluate(build("vae", data), data.test, "fid", features="random")

@@ -89,3 +89,10 @@ def test_what_nobody_asked_for_is_left_out_where_its_package_is_missing(monkeypa
     assert "mse" in found
     with pytest.raises(MissingExtraError, match="needs torchmetrics"):
         done.evaluate(metrics=done.judged_by)
+
+
+def test_numbers_in_other_features_are_not_mixed() -> None:
+    kept = {"n": 9, "seed": 0, "fid": 3.0, "recon_fid": 2.0, "feature_network": "a", "mse": 0.1}
+    found = {"n": 9, "seed": 0, "fid": 5.0, "feature_network": "b"}
+    assert with_numbers(kept, found, ["fid"]) == found | {"mse": 0.1}
+    assert with_numbers(kept, found | {"feature_network": "a"}, ["fid"])["recon_fid"] == 2.0

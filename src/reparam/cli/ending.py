@@ -50,6 +50,8 @@ def print_numbers(evaluation: dict[str, Any], *, stderr: bool = False) -> None:
     if (draws := evaluation.get("nll_samples", 1)) > 1 and (worth := evaluation.get("nll_ess")):
         loose = "" if worth >= RELIABLE else ": a loose lower bound, whose error is larger than stated; raise --samples"
         print_line(f"log p(x): {draws:,} draws for each item, worth {worth:.1f} independent ones{loose}", stderr=stderr)
+    if network := evaluation.get("feature_network"):
+        print_line(f"compared in features: {network}", stderr=stderr)
     for note in notes(evaluation):
         print_line(note, stderr=stderr)
     for name, reason in refusals(evaluation).items():

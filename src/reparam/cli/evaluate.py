@@ -17,6 +17,7 @@ def evaluate(
     metrics: str | None = None,
     samples: Whole = 5000,
     sampler: str = "prior",
+    features: str = "auto",
     limit: MaybeWhole = None,
     common: Reports = REPORTING,
 ) -> None:
@@ -32,6 +33,9 @@ def evaluate(
         samples: Importance samples for each item, or particles of each sequence for filtered; log p(x) is estimated
             from below, and rises with them.
         sampler: What new items come from, for metrics of them such as fid: prior, or a sampler as in 'reparam sample'.
+        features: The network in whose features items are compared, by fid and others: auto (a small classifier trained
+            on the labels, a random network where there are none), random, squeezenet, vgg16, vgg19, mobilenet, or with
+            --trust-code a class of your own, package.module:Class.
         limit: Judge on a seeded random subset of so many items.
     """
     from reparam.cli.ending import print_numbers
@@ -48,6 +52,7 @@ def evaluate(
         found = opened.evaluate(
             split,
             None if metrics is None else words_in(metrics, "--metrics"),
+            features=features,
             samples=samples,
             sampler=chosen,
             limit=limit,

@@ -1,6 +1,7 @@
 """Networks that turn examples into features, in which sets of examples are compared."""
 
 import hashlib
+import inspect
 import math
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,13 +16,19 @@ from torch.nn import functional as F
 
 from reparam.data import Batch, DataSpec, Split
 from reparam.data.fetch import cache_folder
+from reparam.data.pretrained import squeezenet_weights
+from reparam.errors import PartError, UnknownNameError, nearest
 from reparam.files import replacing
-from reparam.networks import ConvEncoder, Encoder, MLPEncoder, StandardizedEncoder
+from reparam.networks import ConvEncoder, Encoder, FeatureNetwork, MLPEncoder, StandardizedEncoder
+from reparam.networks.feature_networks import FEATURE_NETWORKS, FROM_FILES
 from reparam.rng import generator, seeded
+from reparam.trust import MARK, imported, is_path
 
 FEATURES = 64
 STEPS, EPOCHS, BATCH = 800, 30, 128
 LEARNING_RATE = 2e-3
+AUTO, RANDOM = "auto", "random"
+NAMES = (AUTO, RANDOM, *FROM_FILES)  # beside the import path of a class
 EDITION = 1  # of the networks in the cache: another one for another architecture or training
 _FINGERPRINT_ITEMS, _SOME = 256, 1000
 
@@ -70,10 +77,10 @@ class Features(nn.Module):
                 self.head.weight.mul_(spread)
 
 
-def feature_network(train: Split, seed: int = 0) -> Features:
+def feature_network(train: Split, seed: int = 0, learns: bool = True) -> Features:
     """The feature network of some data: a classifier trained on their labels.
 
-    It is a random network where no label is known, or all that are known are the same.
+    It is a random network where no label is known, all that are known are the same, or it must not learn.
 
     A trained one is kept in the user's cache folder, by a fingerprint of the data, the seed and the edition, with which
     its name ends: numbers compare where the names are the same.
@@ -81,6 +88,7 @@ def feature_network(train: Split, seed: int = 0) -> Features:
     Args:
         train: The training split; it is trained on the device of these data.
         seed: Seed of its first weights and of its training.
+        learns: False for a random network whatever the labels say.
 
     Source:
         Features of a classifier of the data at hand in place of Inception's, as for MNIST in Demystifying MMD GANs
@@ -88,7 +96,7 @@ def feature_network(train: Split, seed: int = 0) -> Features:
     """
     labelled = known(train)
     labels = labelled.labels
-    classes = int(labels.max()) + 1 if labels is not None and len(labels.unique()) > 1 else 0
+    classes = int(labels.max()) + 1 if learns and labels is not None and len(labels.unique()) > 1 else 0
     train = labelled if classes else train
     with seeded(seed, "feature network"):
         network = Features(train.spec, classes)
@@ -98,6 +106,86 @@ def feature_network(train: Split, seed: int = 0) -> Features:
     else:
         network.settle(_some(train))
     return network.eval().requires_grad_(False)
+
+
+class PooledFeatures(nn.Module):
+    """The mean over all positions of the last map of a network for ImageNet, in the units that the network gives.
+
+    Shapes:
+        x: (B, C, H, W), in [0, 1]  ->  (B, F)
+
+    Args:
+        spec: What the data are.
+        name: One of the networks whose weights come from a file, such as ``squeezenet``.
+    Raises:
+        PartError: if the data are no pictures in [0, 1] that it can look at.
+        DataError: if the file with its weights cannot be read.
+        MissingExtraError: if the weights come by torchvision, and that is not there.
+    """
+
+    def __init__(self, spec: DataSpec, name: str) -> None:
+        super().__init__()
+        try:
+            if spec.kind == "real":
+                raise PartError("The values are no brightnesses in [0, 1].")
+            self.network = FeatureNetwork(spec.shape, name, layers=FEATURE_NETWORKS[name].layers[-1:])
+        except PartError:
+            raise PartError(
+                f"features: {name} looks at pictures with values in [0, 1], with 1 or 3 channels and some 20 pixels a "
+                f"side at least; the examples of {spec.name} are {spec.kind} of shape {spec.shape}. Take 'auto' or "
+                "'random'."
+            ) from None
+        self.network.start(torch.zeros(1, *spec.shape), squeezenet_weights)
+        self.name = self.network.name
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
+        last: Tensor = self.network(x)[-1]
+        return last.flatten(2).mean(2)
+
+
+def named_network(name: str, train: Split, seed: int = 0) -> nn.Module:
+    """The feature network that a name stands for.
+
+    Args:
+        name: ``auto`` (:func:`feature_network`), ``random`` (the same without labels), a network of
+            :class:`~reparam.networks.FeatureNetwork` whose weights come from a file, such as ``squeezenet`` or
+            ``vgg16``, or the import path of a module, ``package.module:Class``, whose constructor takes nothing, or
+            ``data_shape``.
+        train: The training split.
+        seed: Seed of first weights.
+    Raises:
+        UnknownNameError: if there is no such network.
+        PartError: if it cannot look at these data, or the class cannot be made.
+        DataError: if the file with its weights cannot be read.
+        RunError: if the class may not be imported, or there is none.
+    """
+    if is_path(name):
+        return _own_network(name, train.spec, seed)
+    if name not in NAMES:
+        raise UnknownNameError(
+            f"There is no feature network {name!r}. {nearest(name, NAMES)} A class of your own is named "
+            f"package.module{MARK}Class."
+        )
+    if name in FROM_FILES:
+        return PooledFeatures(train.spec, name).to(train.device)
+    return feature_network(train, seed, learns=name == AUTO)
+
+
+def _own_network(path: str, spec: DataSpec, seed: int) -> nn.Module:
+    """A module of the user's own, called by its path where it has no name of its own."""
+    cls = imported(path)
+    given = {"data_shape": spec.shape} if "data_shape" in inspect.signature(cls).parameters else {}
+    try:
+        with seeded(seed, "feature network"):
+            network: nn.Module = cls(**given)
+    except Exception as error:  # whatever a class of the user's own raises
+        raise PartError(
+            f"features: {path} cannot be made ({type(error).__name__}: {error}). Its constructor is given nothing, or "
+            "data_shape where it takes that."
+        ) from error
+    if not hasattr(network, "name"):
+        setattr(network, "name", path)  # noqa: B010 - a module takes any attribute
+    return network.eval()
 
 
 def is_known(split: Split) -> Bool[Tensor, " N"]:

@@ -184,7 +184,8 @@ def inception_score(judged: Judged) -> dict[str, Any]:
     head = getattr(judged.network, "head", None)
     if head is None:
         raise RefusedError(
-            "The inception score needs a classifier, and the data have no labels of two or more classes to train one."
+            f"The inception score needs a classifier, and the feature network is none ({judged.network_name}): the "
+            "data have no labels of two or more classes to train one, or another network was asked for."
         )
     weight = next(head.parameters())
     mean, spread = inception_score_of(head(judged.sample_features.to(weight)).double().cpu(), judged.seed)

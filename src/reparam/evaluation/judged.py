@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 
 from reparam.data import Batch, Split
 from reparam.distributions import is_discrete
-from reparam.errors import RefusedError
+from reparam.errors import PartError, RefusedError
 from reparam.evaluation.features import feature_network
 from reparam.evaluation.likelihood import evaluating
 from reparam.rng import seeded
@@ -215,7 +215,22 @@ class Judged:
 
     def _features(self, examples: Iterable[Tensor]) -> Tensor:
         with evaluating(self.network):
-            return torch.cat([self.network(x).flatten(1).cpu().double() for x in examples])
+            return torch.cat([self._looked(x).flatten(1).cpu().double() for x in examples])
+
+    def _looked(self, x: Tensor) -> Tensor:
+        """What the feature network gives for some examples.
+
+        Raises:
+            PartError: if it is not one row for each.
+        """
+        found = self.network(x)
+        if not isinstance(found, Tensor) or found.shape[:1] != x.shape[:1]:
+            given = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise PartError(
+                f"The feature network {self.network_name} gave {given} for {len(x)} examples, expected a tensor "
+                f"({len(x)}, F): a row for each."
+            )
+        return found
 
     @cached_property
     def compared(self) -> Split:

@@ -25,6 +25,7 @@ from reparam.evaluation import (
     probing,
     sharpness,
 )
+from reparam.evaluation.features import AUTO, RANDOM, named_network
 from reparam.evaluation.judged import Judged, Progressed
 from reparam.evaluation.likelihood import evaluating
 
@@ -145,16 +146,17 @@ METRICS = {
 }
 
 
-OF_SAMPLES = {
+# metrics in the features of a network (feature_network), and those of new examples
+OF_FEATURES = {
     "fid",
+    "recon-fid",
     "kid",
     "precision-recall",
     "inception-score",
     "class-diversity",
-    "sharpness",
     "completeness",
-    "ppc",
-}  # metrics of new examples
+}
+OF_SAMPLES = OF_FEATURES - {"recon-fid"} | {"sharpness", "ppc"}
 OF_WHOLE = {
     "fid",
     "recon-fid",
@@ -200,7 +202,7 @@ def evaluate(
     metrics: str | Iterable[str] | None = None,
     *,
     train: Split | None = None,
-    features: nn.Module | None = None,
+    features: nn.Module | str | None = None,
     samples: int = 500,
     sampler: Callable[..., Tensor] | None = None,
     limit: int | None = None,
@@ -222,8 +224,9 @@ def evaluate(
         train: The training split, for metrics that learn from it (``probe``), compare with it (``completeness``) or
             train a feature network on it.
         features: Examples -> (B, F), in which samples and data are compared; its ``name`` is put into the result, and
-            its ``head`` (features -> class logits), where it has one, serves the inception score. When None, a small
-            classifier is trained on the labels of ``train``, once; without labels it is a random network.
+            its ``head`` (features -> class logits), where it has one, serves the inception score. Or a name, as
+            :func:`~reparam.evaluation.features.named_network` has them. When None or ``auto``, a small classifier is
+            trained on the labels of ``train``, once; without labels it is a random network.
         samples: Importance samples per example for ``nll``, particles per sequence for ``filtered``.
         sampler: (n, draw=..., and what the model is told) -> n new examples, for metrics of samples; the model's own
             ``sample`` when None.
@@ -236,7 +239,8 @@ def evaluate(
         DataError: if there is nothing to judge on.
         UnknownNameError: if a metric is unknown.
         RefusedError: if only one metric is asked for, and it has no answer; if there is a sampler, and none is of
-            new examples.
+            new examples; if there is a feature network, and none looks at features.
+        PartError: if the feature network cannot look at these data.
         MissingExtraError: if a metric that is asked for needs a package that is not installed.
     """
     for one in (split,) if train is None else (split, train):
@@ -261,6 +265,13 @@ def evaluate(
             f"evaluate: none of {', '.join(wanted)} judges new examples, so a sampler changes nothing. Ask for fid or "
             "completeness, or leave the sampler out."
         )
+    if features not in (None, AUTO) and not OF_FEATURES & {*wanted}:
+        raise RefusedError(
+            f"evaluate: none of {', '.join(wanted)} compares examples in features, so a feature network changes "
+            "nothing. Ask for fid or completeness, or leave the network out."
+        )
+    if isinstance(features, str):
+        features = _named(features, split, train, seed)
     chosen = split.fixed(seed, "evaluation").subset(limit, seed)
     result: dict[str, Any] = {"n": len(chosen), "seed": seed}
     if split.spec.binarize != "none":
@@ -288,3 +299,10 @@ def evaluate(
                     raise
                 result[f"{name.replace('-', '_')}_refused"] = str(refusal)
     return result
+
+
+def _named(name: str, split: Split, train: Split | None, seed: int) -> nn.Module | None:
+    """The feature network of a name, before hours are spent; None for that which is made when it is asked for."""
+    if name == RANDOM and train is None:
+        raise RefusedError("A random feature network has the units of the training split. Pass train=data.train.")
+    return None if name == AUTO else named_network(name, split if train is None else train, seed)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reparam import store
 from reparam.config import Config
@@ -17,7 +17,7 @@ from reparam.data import Data, DataSpec, Split, load_data, load_items
 from reparam.data.catalogue import is_named
 from reparam.errors import DataError, RunError
 from reparam.evaluation import evaluate
-from reparam.evaluation.metrics import OF_SAMPLES, is_of, names_of
+from reparam.evaluation.metrics import OF_FEATURES, OF_SAMPLES, is_of, names_of
 from reparam.models import Autoencoder
 from reparam.parts import constructor
 from reparam.reading import read_json
@@ -94,6 +94,7 @@ class Run:
         split: str = "test",
         metrics: str | Iterable[str] | None = None,
         *,
+        features: nn.Module | str | None = None,
         samples: int = 500,
         sampler: tuple[str, Callable[..., Tensor]] | None = None,
         limit: int | None = None,
@@ -107,6 +108,7 @@ class Run:
             split: train, validation or test; ``all`` is every item of a source, beside which there is nothing to train
                 on: metrics that train something refuse.
             metrics: Names from :data:`~reparam.evaluation.METRICS`, or one of them; None for :attr:`judged_by`.
+            features: The feature network, or its name, as :func:`~reparam.evaluate` takes it.
             samples: Importance samples per example for ``nll``, particles per sequence for ``filtered``.
             sampler: What makes new examples instead of the model's prior, and its name, under which evaluation.json
                 keeps the numbers; from :func:`~reparam.samplers.sampler_of`.
@@ -122,6 +124,7 @@ class Run:
             chosen,
             metrics,
             train=train,
+            features=features,
             samples=samples,
             sampler=make,
             limit=limit,
@@ -175,6 +178,7 @@ def with_numbers(kept: Mapping[str, Any], found: Mapping[str, Any], metrics: Ite
       fewer draws or particles never takes the place of that by more.
     - Numbers of fewer items never take the place of those of more: they stand by themselves under ``subsets``, by their
       number and seed. So do older numbers of as many items by another seed; those of fewer give way to those of more.
+    - Numbers in the features of one network do not stand beside those of another: the older ones go.
     - Those of another source of new items stand under ``samplers``, by its name.
 
     Args:
@@ -216,6 +220,9 @@ def _merged(kept: Mapping[str, Any], found: Mapping[str, Any], metrics: set[str]
     """Numbers of the same items: what was measured now, and what was not as it was, where it still compares."""
     if "samples" in found and found["samples"] != kept.get("samples", "means"):
         metrics = metrics | (OF_SAMPLES - {"ppc"})
+    network = found.get("feature_network")
+    if network is not None and network != kept.get("feature_network", network):
+        metrics = metrics | OF_FEATURES
     for metric, key in LIKELIHOODS.items():
         fewer = found.get(key, math.inf) < kept.get(key, 0)
         if fewer and not found.get("noiseless"):
