@@ -45,6 +45,7 @@ class Job:
 
 
 RAE = {"metrics": ("reconstruction", "fid", "precision-recall"), "sampler": "gmm"}
+MIG = ("mig", "sampled-mig", "dci")  # the first as Locatello et al. (2019), the second as Chen et al. (2018)
 JOBS: dict[str, Job] = {
     "deep-static": Job("very-deep-vae", "static-mnist", 30, ("nll", "<= 78.2"), {"model": DEEP, "train": DEEP_TRAIN}),
     "deep-dynamic": Job("very-deep-vae", "mnist", 30, ("nll", "<= 77.9"), {"model": DEEP, "train": DEEP_TRAIN}),
@@ -56,8 +57,8 @@ JOBS: dict[str, Job] = {
     "two-stage": Job(
         "vae", "mnist", 10, ("fid", "stated with its network"), metrics=("elbo", "fid"), sampler="two-stage"
     ),
-    "beta-tcvae": Job("beta-tcvae", "sprites", 15, ("mig", "mean >= 0.24"), metrics=("mig", "dci"), seeds=10),
-    "factor-vae": Job("factor-vae", "sprites", 15, ("mig", "best >= 0.34"), metrics=("mig", "dci"), seeds=10),
+    "beta-tcvae": Job("beta-tcvae", "sprites", 15, ("sampled_mig", "mean >= 0.24"), metrics=MIG, seeds=10),
+    "factor-vae": Job("factor-vae", "sprites", 15, ("sampled_mig", "best >= 0.34"), metrics=MIG, seeds=10),
 }
 
 

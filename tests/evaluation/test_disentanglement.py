@@ -6,11 +6,18 @@ from itertools import product
 import pytest
 import torch
 from torch import Tensor
+from torch.distributions import Normal
 
 from reparam.errors import RefusedError
 from reparam.evaluation import fixing
 from reparam.evaluation.fixing import beta_vae_of, factor_vae_of, sharing
-from reparam.evaluation.information import binned, information_gaps, modularity_of, mutual_information
+from reparam.evaluation.information import (
+    binned,
+    information_gaps,
+    modularity_of,
+    mutual_information,
+    sampled_information,
+)
 from reparam.evaluation.predicting import (
     attribute_gap,
     attribute_scores,
@@ -70,6 +77,40 @@ def test_gaps_by_hand() -> None:
     assert information_gaps(*toy()).tolist() == pytest.approx([0.0, 1.0, 0.0])
     codes, factors = toy()
     assert information_gaps(codes[:, :1], factors).tolist() == pytest.approx([1.0, 0.0, 0.0])
+
+
+def drawn(means: Tensor, scale: float, factors: Tensor) -> Tensor:
+    """Information of one draw for each Normal, asked for some examples at a time."""
+    torch.manual_seed(0)
+    z = torch.normal(means, scale)
+    return sampled_information(lambda: [normal(part, scale) for part in means.split(7)], z, factors)
+
+
+def normal(means: Tensor, scale: float) -> Normal:
+    return Normal(means, torch.full_like(means, scale))
+
+
+def test_sampled_information_by_hand() -> None:
+    """Four Normals at a, b | a, b with the values 0, 0 | 1, 1: by the densities themselves."""
+    means = torch.tensor([[0.0], [1.0], [0.5], [2.0]], dtype=torch.float64)
+    factors, z = torch.tensor([[0], [0], [1], [1]]), torch.tensor([[0.1], [0.8], [0.9], [1.9]], dtype=torch.float64)
+    found = sampled_information(lambda: [normal(means[:3], 0.7), normal(means[3:], 0.7)], z, factors)
+    total = 0.0
+    for row, own in enumerate(((0, 1), (0, 1), (2, 3), (2, 3))):
+        p = [math.exp(-((z[row].item() - mean) ** 2) / 0.98) for mean in means.flatten().tolist()]
+        total += math.log(sum(p[i] for i in own) / 2) - math.log(sum(p) / 4)
+    assert found.item() == pytest.approx(total / 4, rel=1e-12)
+
+
+def test_sampled_information_of_perfect_codes_and_of_noise() -> None:
+    """A dimension of its own tells a factor wholly, and no other; of N(0, 1) whatever x is, nothing is told."""
+    factors = grid(5)
+    found = drawn(perfect(factors), 1e-3, factors)
+    told = torch.zeros(3, 3, dtype=torch.float64)
+    for dim, factor in enumerate((2, 0, 1)):
+        told[dim, factor] = math.log(SIZES[factor])
+    assert torch.allclose(found, told, atol=1e-9)
+    assert drawn(torch.zeros(300, 3, dtype=torch.float64), 1.0, factors).abs().max() < 1e-12
 
 
 def test_modularity_by_hand() -> None:

@@ -34,6 +34,7 @@ KEYS = {
     "probe": {"probe_accuracy", "knn_accuracy"},
     "nmi": {"nmi"},
     "mig": {"mig", "mig_per_factor"},
+    "sampled-mig": {"sampled_mig", "sampled_mig_per_factor", "sampled_mig_n"},
     "dci": {"dci_disentanglement", "dci_completeness", "dci_informativeness"},
     "sap": {"sap"},
     "factor-vae": {"factor_vae_score"},
@@ -114,7 +115,7 @@ def test_a_plain_autoencoder_has_codes_but_no_prior() -> None:
     found = evaluate(model, data.test, METRICS, train=data.train, samples=2)
     refused = {key.removesuffix("_refused") for key in found if key.endswith("_refused")}
     prior = {"nll", "collapse", "fid", "kid", "precision_recall", "inception_score", "completeness", "ppc"}
-    prior |= {"class_accuracy", "class_diversity", "imputation", "sharpness", "filtered"}
+    prior |= {"class_accuracy", "class_diversity", "imputation", "sharpness", "filtered", "sampled_mig"}
     assert prior <= refused <= prior | {"factor_vae"}  # its codes may hardly vary
     assert {"recon_fid", "mig", "probe_accuracy", "continuity_median", "sharpness_reconstructed"} <= found.keys()
 

@@ -125,6 +125,7 @@ METRICS = {
     ),
     "nmi": Metric("agreement of clusters of the codes with the labels", probing.nmi, "sklearn"),
     "mig": Metric("mutual information gap: is each factor told by one dimension", information.mig),
+    "sampled-mig": Metric("the same of draws from q(z|x), as its paper has it", information.sampled_mig),
     "dci": Metric(
         "disentanglement, completeness, informativeness, by random forests from codes to factors",
         predicting.dci,

@@ -127,6 +127,11 @@ MEASURED: dict[str, tuple[str, str, str]] = {
         "0 to 1",
         "Mutual information gap: each factor is told by one dimension and by no second one. Higher is better.",
     ),
+    "sampled_mig": (
+        "MIG of draws",
+        "0 to 1",
+        "The mutual information gap of draws from q(z|x), as in its paper, instead of posterior means in bins.",
+    ),
     "dci_disentanglement": (
         "DCI disentanglement",
         "0 to 1",
@@ -174,6 +179,7 @@ BESIDE = {
     "inception_score_std",
     "completeness_n",
     "collapse_n",
+    "sampled_mig_n",
     "mutual_information_most",
 } | {f"{name}_stderr" for name in ("mutual_information", "aggregate_kl", "class_accuracy")}
 BESIDE |= {f"filtered_nll_{part}" for part in ("stderr", "samples", "n")}
