@@ -8,7 +8,7 @@ from typing import Any, Literal
 from torch import nn
 
 from reparam.data import DataSpec
-from reparam.distributions import StructuredCodes
+from reparam.distributions import EUCLIDEAN, StructuredCodes
 from reparam.errors import PartError
 from reparam.likelihoods import Likelihood, ObservationsLikelihood, StandardizedLikelihood
 from reparam.model_config import (
@@ -178,7 +178,7 @@ def _flat(config: OneLatent, spec: DataSpec) -> VAE:
     likelihood, context = _context(config, spec)
     context["latent_dim"] = config.latent_dim
     condition = None if config.condition is None else _condition(config.condition, spec)
-    told = dict.fromkeys(config.condition_into, condition)
+    told = dict.fromkeys(_into(config), condition)
     encoder = _encoder(config.encoder, context, spec, told.get("encoder"))
     context["in_dim"] = encoder.out_dim
     if spec.kind == "real":
@@ -188,13 +188,21 @@ def _flat(config: OneLatent, spec: DataSpec) -> VAE:
     return VAE(
         encoder=encoder,
         posterior=posterior,
-        prior=_prior(config.prior, context, told.get("prior")),
+        prior=_prior(config.prior, context, told.get("prior"), config.condition_into is not None),
         decoder=_decoder(config, context, told.get("decoder")),
         likelihood=likelihood,
         kl=config.kl,
         corruption=_corruption(config, spec),
         condition=condition,
     )
+
+
+def _into(config: OneLatent) -> tuple[str, ...]:
+    """The parts that are told: where nobody says which, no encoder that a prior shows examples of its own."""
+    if config.condition_into is not None:
+        return config.condition_into
+    infers = config.prior is not None and constructor("prior", config.prior.kind).infers  # type: ignore[attr-defined]
+    return ("decoder",) if infers else ("encoder", "decoder", "prior")
 
 
 def _of_map(config: OneLatent, context: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -249,12 +257,16 @@ def _decoder(config: Decoding, context: Mapping[str, Any], condition: Condition 
     return ConditionalDecoder(build_part("decoder", config.decoder, longer), condition.dim)
 
 
-def _prior(part: Part | None, context: Mapping[str, Any], condition: Condition | None) -> Prior | None:
-    """The prior, moved by a condition where it is told one."""
+def _prior(
+    part: Part | None, context: Mapping[str, Any], condition: Condition | None, asked: bool = True
+) -> Prior | None:
+    """The prior, moved by a condition where it is told one; one that cannot be moved only where it was asked for."""
     if part is None:
         return None
     prior: Prior = build_part("prior", part, context)
-    return ConditionalPrior(prior, condition.dim, condition.hidden_dims) if condition else prior
+    if condition is None or not (asked or prior.space == EUCLIDEAN):
+        return prior
+    return ConditionalPrior(prior, condition.dim, condition.hidden_dims)
 
 
 def build_objective(part: Part, model: Autoencoder, seed: int) -> AnyObjective:

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 from reparam.data.records import Axes, SplitBy, Values
 from reparam.errors import ConfigError, nearest
 from reparam.model_config import (
+    CONDITIONED,
     MODELS,
     NO_SUCH_MODEL,
     ModelConfig,
@@ -121,6 +122,15 @@ def _known_keys(location: tuple[Any, ...]) -> list[str]:
     return list(TrainSettings.__dataclass_fields__) if location == ("train",) else []
 
 
+def _other_key(location: tuple[Any, ...]) -> str:
+    """What to write instead of a key that is not known: the nearest one, or a model that takes a condition."""
+    *owner, key = location
+    if owner[:1] == ["model"] and str(key).startswith("condition"):
+        return f"Models of kind {owner[-1]} take no condition; those of kind {', '.join(CONDITIONED)} do."
+    known = _known_keys(tuple(owner))
+    return nearest(str(key), known) if known else ""
+
+
 def _readable(error: ValidationError, origin: str) -> str:
     lines = []
     for fault in error.errors()[:MOST_FAULTS]:
@@ -129,8 +139,7 @@ def _readable(error: ValidationError, origin: str) -> str:
             location, kind = (*location, "kind"), fault["input"]["kind"]
             text = f"there is no model {shown(kind)}. {nearest(str(kind), MODELS)}"
         elif fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            known = _known_keys(location[:-1])
-            text = f"there is no such key. {nearest(str(location[-1]), known) if known else ''}".strip()
+            text = f"there is no such key. {_other_key(location)}".strip()
         else:
             text = sentence(fault)
         if location[0] == "model" and location[1:2] and location[1] in MODELS:  # the tag of the choice, not a key

@@ -145,7 +145,7 @@ class _FlatParts(Strict):
 
     Attributes:
         condition: What the model is told of each example.
-        condition_into: The parts that the condition goes into.
+        condition_into: The parts that the condition goes into; None for all that can take it.
     """
 
     latent_dim: Annotated[int, Field(ge=1)] = 32
@@ -157,11 +157,9 @@ class _FlatParts(Strict):
     kl: KLMethod = "auto"
     corruption: Part | None = None
     condition: Part | None = None
-    condition_into: Annotated[tuple[Literal["encoder", "decoder", "prior"], ...], BeforeValidator(one_word)] = (
-        "encoder",
-        "decoder",
-        "prior",
-    )
+    condition_into: Annotated[
+        tuple[Literal["encoder", "decoder", "prior"], ...] | None, BeforeValidator(one_word)
+    ] = None
 
     _parts = field_validator("*", mode="before")(_checked)
 
@@ -340,6 +338,7 @@ MODELS: dict[str, type[AnyModel]] = {
     "multimodal": MultimodalConfig,
     "hybrid": HybridConfig,
 }
+CONDITIONED = ("flat", "semi-supervised", "implicit")  # kinds that are told a condition
 NO_SUCH_MODEL = "no_such_model"
 
 

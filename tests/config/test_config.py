@@ -173,6 +173,11 @@ class TestKindsOfModels:
             ),
             (DEEP | {"topp": 1}, "my.yaml: model.topp: there is no such key. Did you mean 'top'?"),
             (DEEP | {"encoder": "mlp"}, "my.yaml: model.encoder: there is no such key. There are: corruption, hier"),
+            (
+                DEEP | {"condition": "classes"},
+                "my.yaml: model.condition: there is no such key. Models of kind hierarchical take no condition; those "
+                "of kind flat, semi-supervised, implicit do.",
+            ),
             (MODEL | {"flat": 1}, "my.yaml: model.flat: there is no such key. "),
             (DEEP | {"spectral": -1}, "my.yaml: model.spectral: input should be greater than or equal to 0 (got -1)"),
             (DEEP | {"top": "nomal"}, "my.yaml: model.top: there is no prior 'nomal'. Did you mean 'normal'?"),

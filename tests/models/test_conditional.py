@@ -15,6 +15,10 @@ from reparam.models import Autoencoder
 from reparam.networks import VectorCondition
 from reparam.objectives import ELBO
 from reparam.recipes import build
+from reparam.recipes.basic import BASIC
+from reparam.recipes.latents import LATENTS
+from reparam.recipes.objectives import OBJECTIVES
+from reparam.recipes.quantised import QUANTISED
 from reparam.rng import reseed
 from reparam.runs import train
 from reparam.store import load, save
@@ -149,6 +153,25 @@ def test_likelihood_is_that_of_x_given_c() -> None:
     by_class = torch.stack([log_likelihood(vae.given(labels=k), x, 50) for k in range(3)], 1)
     told = log_likelihood(vae, x, 50, labels=labels)
     assert torch.allclose(told, by_class[torch.arange(B), labels])
+
+
+@pytest.mark.parametrize("name", [*BASIC, *OBJECTIVES, *LATENTS, *QUANTISED])
+def test_any_flat_recipe_takes_a_condition(name: str) -> None:
+    reseed(0)
+    vae, (x, labels) = build(name, tiny_data("levels", (1, 8, 8)), condition="classes"), examples((1, 8, 8))
+    assert vae.conditions == ("labels",)
+    assert vae.trace(x, labels=labels).log_p_x.isfinite().all()
+
+
+def test_a_part_that_cannot_be_told_is_left_out_unless_it_is_asked_for() -> None:
+    data = tiny_data("levels", (1, 9, 8))
+    assert "ConditionalPrior" not in repr(build("svae", data, condition="classes"))
+    assert "ConditionalPrior" in repr(build("vae", data, condition="classes"))
+    vamp = build("vamp-vae", data, condition="classes", prior={"components": 3})
+    assert hasattr(vamp.decoder, "condition_dim")
+    assert not hasattr(vamp.encoder, "condition_dim")
+    with pytest.raises(PartError, match="a shift by c would leave"):
+        build("svae", data, condition="classes", condition_into=["decoder", "prior"])
 
 
 def test_refusals() -> None:
