@@ -9,7 +9,8 @@ import torch
 
 from reparam.composing import build_model
 from reparam.config import merged
-from reparam.errors import ConfigError, PartError
+from reparam.data import Batch
+from reparam.errors import ConfigError, PartError, RefusedError
 from reparam.evaluation import importance_weighted
 from reparam.likelihoods import NormalLikelihood
 from reparam.models import VAE
@@ -17,6 +18,7 @@ from reparam.networks import MLPDecoder, MLPEncoder
 from reparam.objectives import ELBO
 from reparam.posteriors import (
     FiniteScalarPosterior,
+    LookupFreePosterior,
     NormalPosterior,
     PointPosterior,
     Posterior,
@@ -28,7 +30,7 @@ from reparam.recipes import build, resolve
 from reparam.rng import reseed
 from reparam.runs import train
 from reparam.trace import Progress
-from tests.contracts.members import dead, seeded_, tiny_data
+from tests.contracts.members import dead, make, members, seeded_, tiny_data
 
 
 def model(posterior: Posterior | None = None, prior: Prior | None = None) -> VAE:
@@ -88,6 +90,37 @@ def test_every_parameter_learns() -> None:
     vae = model(prior=transformer())
     ELBO()(vae, _Batch(X), Progress()).loss.backward()
     assert not dead(vae)
+
+
+REASONS = dict.fromkeys(("iwae", "piwae", "fivo", "renyi"), "all draws are the same one and weighing them is pointless")
+REASONS |= dict.fromkeys(("dreg", "stl"), "passes gradients straight through, which is no derivative of a path")
+REASONS |= {"beta-tc": "does not factorise", "dip codes": "does not factorise", "rae": "from a finite set"}
+QUANTISERS: dict[str, Any] = {
+    "vq": lambda: VectorQuantisedPosterior(8, 4, grid=(1, 2), codes=3),
+    "residual-vq": lambda: ResidualQuantisedPosterior(8, 4, grid=(1, 2), codes=3, stages=2),
+    "fsq": lambda: FiniteScalarPosterior(8, 4, grid=(1, 2), code_levels=(3, 3)),
+    "lfq": lambda: LookupFreePosterior(8, 4, grid=(1, 2)),
+}
+
+
+@pytest.mark.parametrize(("kind", "given"), members("objective"))
+@pytest.mark.parametrize("name", list(QUANTISERS))
+def test_every_objective_runs_or_says_why_not(name: str, kind: str, given: Any) -> None:
+    vae = model(QUANTISERS[name](), UniformCodesPrior(4))
+    objective = make("objective", kind, given, (4,), 4).double()
+    batch = Batch(torch.cat([X, X[:1]]), {"labels": torch.arange(6) % 3})
+    players, bounds, reason = list(objective.players(vae)), [], ""
+    try:
+        bounds = [player.play(batch, Progress(3, 10, examples=60)) for player in players]
+    except RefusedError as refusal:  # q has no noise, and its codes lie in no order
+        reason = str(refusal)
+    expected = REASONS.get("dip codes" if given.get("moments") == "codes" else kind, "")
+    assert bool(expected) == bool(reason)
+    assert expected in reason
+    for bound in bounds:
+        assert bound.value.shape == (6,)
+        assert bound.value.isfinite().all()
+        bound.loss.backward()
 
 
 class _Batch:

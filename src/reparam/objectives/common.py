@@ -114,8 +114,14 @@ def require_path(owner: str, trace: Trace) -> None:
     """Checks that draws of q are functions of its parameters, whose derivative is that of the path.
 
     Raises:
-        RefusedError: if q is a point mass, has no noise, or is over classes.
+        RefusedError: if q is a point mass, has no noise, is over classes, or examples share a draw.
     """
+    require_noise(owner, trace)
+    if getattr(trace.q, "noiseless", False):
+        raise RefusedError(
+            f"{owner}: q(z|x) has no noise: z is chosen from a set and passes gradients straight through, which is no "
+            "derivative of a path. Take the objective 'elbo', or a posterior with noise, such as 'normal'."
+        )
     require_draws(owner, trace)
     if is_discrete(trace.q):
         raise RefusedError(

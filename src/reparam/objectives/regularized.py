@@ -57,7 +57,7 @@ class RegularizedBound(Objective):
         weight: lambda.
     Raises:
         PartError: if a weight is negative, or the regularization is unknown.
-        RefusedError: if q has noise.
+        RefusedError: if q has noise, or chooses z from a finite set.
     Source:
         From variational to deterministic autoencoders (Ghosh et al., 2020), arXiv:1903.12436, section 3. We
         estimate the norm of the Jacobian itself, where code for the paper takes the gradient of a sum of outputs.
@@ -84,6 +84,11 @@ class RegularizedBound(Objective):
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
         """The part that needs no model: the distortion and the size of the codes."""
+        if getattr(trace.q, "noiseless", False):
+            raise RefusedError(
+                "RegularizedBound: q(z|x) chooses z from a finite set, which bounds its size without a penalty. Take "
+                "the posterior 'point', or the objective 'elbo'."
+            )
         if not isinstance(trace.q, PointMass):
             raise RefusedError(
                 "RegularizedBound: q(z|x) has noise, and without a KL it would shrink to nothing. Take the posterior "
