@@ -42,6 +42,18 @@ def test_settings_of_one_end_lie_over_the_network() -> None:
     assert model.decoder.settings == {"layer": "gated", "hidden_dims": [30, 30]}
 
 
+@pytest.mark.parametrize(
+    ("prior", "given", "expected"),
+    [("vamp", {}, "density"), ("vamp", {"direction": "draw"}, "draw"), ("normal", {}, None), ("exemplar", {}, None)],
+)
+def test_a_flow_whose_density_the_prior_asks_for_gives_it_in_one_pass(
+    prior: str, given: dict[str, Any], expected: str | None
+) -> None:
+    model = resolve("vae", grey(), {"model": {"posterior": {"kind": "flow", **given}, "prior": prior}}).model
+    assert model is not None
+    assert model.posterior.settings.get("direction") == expected
+
+
 def test_the_users_settings_are_not_changed() -> None:
     over = {"model": {"network": "mlp"}, "train": {}}
     resolve("vae", grey(), over)

@@ -26,7 +26,8 @@ class FlowPosterior(Posterior):
         transforms: Number of transforms one after the other.
         hidden_dims: Widths of the hidden layers in each transform.
         direction: ``draw`` (a draw takes one pass of the network) or ``density`` (the density elsewhere does); for
-            ``maf`` the first makes an inverse autoregressive flow of it, the second a masked one as in its paper.
+            ``maf`` the first makes an inverse autoregressive flow of it, the second a masked one as in its paper. A
+            recipe with a prior made of q's own densities (``vamp``) takes ``density`` where nobody says.
     Raises:
         PartError: see :class:`~reparam.networks.ZukoFlow`.
         MissingExtraError: if zuko is not installed.

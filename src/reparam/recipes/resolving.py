@@ -12,6 +12,7 @@ from reparam.data.records import Binarize
 from reparam.errors import DataError, PartError
 from reparam.model_config import AnyModel
 from reparam.models import Autoencoder
+from reparam.parts import constructor, settings_of
 from reparam.recipes.building import DECAY, Values
 from reparam.recipes.table import require_recipe
 from reparam.trust import trusting
@@ -78,12 +79,24 @@ def resolve(name: str, data: Data, over: Mapping[str, Any] | None = None, origin
         base["train"] = {name: value for name, value in base["train"].items() if name not in DECAY}
     values = merged(base, over)
     config = parse_config(values, origin)
+    values = merged(values, _flow_of_densities(config.model))
     defaults: Values = {}
     if config.model is not None:
         defaults["learning_rate"] = LEARNING_RATES.get(config.model.network.kind, LEARNING_RATES["mlp"])
     if config.train.epochs is None and config.train.max_minutes is None:
         defaults["epochs"] = default_epochs(len(data.train), config.train.batch_size)
     return parse_config(values | {"train": defaults | dict(values.get("train", {}))}, origin)
+
+
+def _flow_of_densities(model: AnyModel | None) -> Values:
+    """The settings of a flow q(z|x) whose density the prior asks for at codes of others: one pass gives it."""
+    posterior, prior = getattr(model, "posterior", None), getattr(model, "prior", None)
+    if posterior is None or prior is None or "direction" in posterior.settings:
+        return {}
+    of_posteriors = getattr(constructor("prior", prior.kind), "space", prior) is None
+    if not of_posteriors or "direction" not in settings_of("posterior", posterior.kind):
+        return {}
+    return {"model": {"posterior": {"kind": posterior.kind, "direction": "density"}}}
 
 
 @dataclass(frozen=True)
