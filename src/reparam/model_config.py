@@ -157,9 +157,9 @@ class _FlatParts(Strict):
     kl: KLMethod = "auto"
     corruption: Part | None = None
     condition: Part | None = None
-    condition_into: Annotated[
-        tuple[Literal["encoder", "decoder", "prior"], ...] | None, BeforeValidator(one_word)
-    ] = None
+    condition_into: Annotated[tuple[Literal["encoder", "decoder", "prior"], ...] | None, BeforeValidator(one_word)] = (
+        None
+    )
 
     _parts = field_validator("*", mode="before")(_checked)
 
