@@ -137,8 +137,9 @@ class Faults:
         why = "" if step else "No weight had moved yet: look at the data and the model, too. "
         if self.folder is None:
             return f"{why}Train again with {' or '.join(f'{name}={value}' for name, value in changes.items())}."
-        options = " or ".join(f"--train.{name} {value}" for name, value in changes.items())
-        return f"{why}What was saved before stays; go on with: reparam resume {self.folder} {options}"
+        first, *rest = (f"--train.{name} {value}" for name, value in changes.items())
+        others = f" (or {' or '.join(rest)})" if rest else ""
+        return f"{why}What was saved before stays; go on with: reparam resume {self.folder} {first}{others}"
 
 
 def _reason(bad: Sequence[str]) -> str:
