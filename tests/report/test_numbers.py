@@ -43,6 +43,14 @@ def test_log_p_x_comes_first_with_its_error_samples_and_effective_size() -> None
     assert all(row.unit and row.meaning for row in others)
 
 
+def test_log_p_x_of_draws_that_hardly_count_is_called_a_lower_bound() -> None:
+    first, *_ = headline_numbers(evaluation_of() | {"nll_ess": 3.2, "nll_mc_stderr": 0.123})
+    assert first.name == "log p(x), at least"
+    assert "a loose lower bound, whose error is larger than stated (that of the draws is 0.12)" in first.meaning
+    one_draw = evaluation_of() | {"nll_ess": 1.0, "nll_samples": 1, "noiseless": True}
+    assert headline_numbers(one_draw)[0].name == "log p(x)"
+
+
 def test_what_the_model_was_told_is_said() -> None:
     first, *_ = headline_numbers(evaluation_of() | {"told": ["labels"]})
     assert first.name == "log p(x|c)"

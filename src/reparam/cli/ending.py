@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from reparam.cli.console import print_json, print_line, print_table, say
-from reparam.cli.options import RELIABLE, Reporting
+from reparam.cli.options import Reporting
 from reparam.cli.progress import CountingProgress
 from reparam.launch import speaks
 from reparam.report import write_report
-from reparam.report.numbers import balance, headline_numbers, notes, refusals
+from reparam.report.numbers import RELIABLE, balance, headline_numbers, notes, refusals
 from reparam.runs import Run
 
 SAMPLES, LIMIT = 100, 1000

@@ -16,7 +16,6 @@ from reparam.errors import ConfigError
 _SHARED = Group("Every verb", sort_key=100)
 
 LARGEST = 10**18
-RELIABLE = 10  # effective samples, below which log p(x) is loose
 
 
 def whole_number(_: Any, tokens: Sequence[Token]) -> int:

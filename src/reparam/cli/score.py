@@ -5,17 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reparam.cli.console import print_json, print_line, print_table
-from reparam.cli.options import (
-    RELIABLE,
-    REPORTING,
-    OutPath,
-    Reports,
-    RunPath,
-    Source,
-    SplitName,
-    Whole,
-    require_positive,
-)
+from reparam.cli.options import REPORTING, OutPath, Reports, RunPath, Source, SplitName, Whole, require_positive
 
 if TYPE_CHECKING:
     from reparam.data import Split
@@ -86,6 +76,8 @@ def _columns(items: Split, found: Likelihoods) -> dict[str, list[Any]]:
 
 
 def _show(columns: dict[str, list[Any]], order: list[int], mean: float, where: str) -> None:
+    from reparam.report.numbers import RELIABLE
+
     headings = {
         "index": "item",
         "label": "class",

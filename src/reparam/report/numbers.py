@@ -234,6 +234,7 @@ def _with_error(evaluation: Mapping[str, Any], key: str, shown: str, value: floa
     return with_error(value, float(evaluation[f"{key}_stderr"])).replace("-", "\N{MINUS SIGN}")
 
 
+RELIABLE = 10  # effective samples, below which log p(x) is loose
 _PROBABILITY = "It is the log of a probability, since x takes separate values."
 _DENSITY = (
     "It is the log of a density, which can exceed 0; it does not compare with probabilities of binary or whole x."
@@ -256,13 +257,27 @@ def _likelihood(evaluation: Mapping[str, Any]) -> Number:
                 f", worth {_digits(round(float(evaluation['nll_ess']), 1))} independent ones (effective sample size)"
             )
         parts.append(f"{drawn}. More samples tighten the estimate from below.")
+    loose = _is_loose(evaluation)
+    if loose:
+        of_draws = ""
+        if is_number(evaluation.get("nll_mc_stderr")):
+            error = with_error(0, float(evaluation["nll_mc_stderr"])).rpartition(" ")[2]
+            of_draws = f" (that of the draws is {error})"
+        parts.append(f"So few draws count that it is a loose lower bound, whose error is larger than stated{of_draws}.")
     if is_number(evaluation.get("nll_n")) and evaluation["nll_n"] != evaluation.get("n"):
         parts.append(f"Measured on {int(evaluation['nll_n']):,} examples.")
     value = _with_error(evaluation, "nll", _nats(-float(evaluation["nll"])), -float(evaluation["nll"]))
     if told := evaluation.get("told"):
         parts.append(f"The model is told {' and '.join(told)} (c) of each example.")
     meaning = " ".join(parts) + _note(evaluation, "nll")
-    return Number("log p(x|c)" if told else "log p(x)", value, "nats per example", meaning)
+    name = "log p(x|c)" if told else "log p(x)"
+    return Number(f"{name}, at least" if loose else name, value, "nats per example", meaning)
+
+
+def _is_loose(evaluation: Mapping[str, Any]) -> bool:
+    """Whether log p(x) was estimated by draws of which hardly any counts."""
+    few = is_number(evaluation.get("nll_ess")) and evaluation["nll_ess"] < RELIABLE
+    return few and evaluation.get("nll_samples", 1) > 1
 
 
 def duration(seconds: float) -> str:
