@@ -150,7 +150,7 @@ def _sequential(config: SequentialConfig, spec: DataSpec) -> SequentialVAE:
     if len(spec.shape) != 2:
         raise PartError(
             f"model: a sequential VAE reads sequences (D, T), {spec.name} has examples of {spec.shape}. Take "
-            "sequences, or another recipe."
+            "sequences (of files of (T, D): --data.axes NTC), or another recipe."
         )
     one = replace(spec, shape=spec.shape[:1])
     likelihood, context = _context(config, one)

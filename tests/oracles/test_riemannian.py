@@ -93,6 +93,15 @@ def test_every_parameter_learns() -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in vae.posterior.parameters())
 
 
+def test_draws_that_diverge_are_not_finite() -> None:
+    """So that the training says so; a factorisation that fails is no error of its own."""
+    z, noise = torch.randn(2, 1, 3, L, dtype=torch.float64)
+    z[0, 1, 0] = torch.nan
+    found, more = posterior().refine(z, noise, log_joint)
+    assert more[0].isfinite().tolist() == [True, False, True]
+    assert found[0, [0, 2]].isfinite().all()
+
+
 def test_centroids_begin_at_codes() -> None:
     found = truth()
     vae, x = linear(found), found.p_x.sample((3,))

@@ -158,7 +158,7 @@ class TestWayOn:
     def test_a_loss(self, tmp_path: Path) -> None:
         found = said(Faults(settings(learning_rate=0.01), torch.device("cpu"), folder=tmp_path), 4, float("nan"), False)
         assert found.endswith(
-            f"go on with: reparam resume {tmp_path} --train.learning_rate 0.005 (or --train.skip_nonfinite 10)"
+            f"go on with: reparam resume {tmp_path} --train.learning_rate 0.002 (or --train.skip_nonfinite 10)"
         )
 
     def test_a_gradient_may_be_clipped_earlier(self) -> None:

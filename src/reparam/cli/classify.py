@@ -56,5 +56,5 @@ def classify(
         print_json(about | ({} if right is None else {"accuracy": right}) | columns)
     else:
         counts = ", ".join(f"{name} {answers.count(name):,}" for name in names)
-        correct = "" if right is None else f"; {right:.2%} as labelled"
+        correct = "" if right is None else f"; {right:.2%} of {len(judged):,} as labelled"
         print_line(f"{len(items):,} items{correct}: {counts}" + (f"; all of them: {out}" if out else ""))

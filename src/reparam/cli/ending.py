@@ -55,4 +55,4 @@ def print_numbers(evaluation: dict[str, Any], *, stderr: bool = False) -> None:
     for note in notes(evaluation):
         print_line(note, stderr=stderr)
     for name, reason in refusals(evaluation).items():
-        print_line(f"no {'log p(x)' if name == 'nll' else name}: {reason}", stderr=stderr)
+        print_line(f"no {'log p(x)' if name == 'nll' else name.replace('_', '-')}: {reason}", stderr=stderr)

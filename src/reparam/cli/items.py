@@ -176,7 +176,8 @@ def class_names(split: Split) -> list[str]:
     names, labels = split.spec.classes, split.labels
     observed = split.spec.class_observation
     if observed is not None:
-        own = torch.cat([batch.x for batch in split.batches(BATCH)])[:, split.spec.places[observed.name]]
+        place = split.spec.places[observed.name]
+        own = torch.cat([batch.x[:, place] for batch in split.batches(BATCH)])
         names, labels = observed.classes, torch.where(own.isnan().any(1), -1, own.nan_to_num().argmax(1))
     if labels is None:
         return []

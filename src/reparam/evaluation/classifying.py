@@ -43,11 +43,11 @@ def _class_place(model: Any) -> slice | None:
     return places[0] if len(places) == 1 else None
 
 
-def _of_class(x: Float[Tensor, "B D"], place: slice, k: int) -> Float[Tensor, "B D"]:
+def _of_class(x: Float[Tensor, "*B D"], place: slice, k: int) -> Float[Tensor, "*B D"]:
     """The examples as if they were of class k."""
     told = x.clone()
-    told[:, place] = 0.0
-    told[:, place.start + k] = 1.0
+    told[..., place] = 0.0
+    told[..., place.start + k] = 1.0
     return told
 
 

@@ -56,8 +56,8 @@ def by_tiles(
     height, width = picture.shape[1:]
     if height < tile[0] or width < tile[1]:
         raise ShapeError(
-            f"The picture is {height}x{width}, smaller than a tile of {tile[0]}x{tile[1]}. Reconstruct it whole, which "
-            "resizes it."
+            f"The picture, or map, is {height}x{width}, smaller than a tile of {tile[0]}x{tile[1]}. Take a larger one, "
+            "or the model as it is, without tiles."
         )
     before, after = scale
     if any(side % before for side in (height, width, *tile)):

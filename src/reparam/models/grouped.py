@@ -12,6 +12,7 @@ from reparam.errors import PartError, ShapeError, nearest
 from reparam.models.flat import VAE
 from reparam.models.wrapped import WrappedVAE
 from reparam.processes import Processes, current
+from reparam.reading import shown
 from reparam.rng import per_example
 from reparam.trace import Trace
 
@@ -101,13 +102,11 @@ class GroupedVAE(WrappedVAE):
             return q
         dims = factors(q)
         assert isinstance(dims, Normal)
-        labels = torch.as_tensor(labels).to(dims.loc.device).reshape(-1)
+        labels = self._numbers(labels).to(dims.loc.device)
         if len(labels) != len(dims.loc):
             raise ShapeError(
                 f"GroupedVAE: got {len(labels)} {self.told} for {len(dims.loc)} examples, expected one each."
             )
-        if labels.is_floating_point():
-            raise ShapeError(f"GroupedVAE: got groups as {labels.dtype}, expected whole numbers. Give labels.long().")
         members = Members(labels, current() if self.training else Processes())
         content = Normal(dims.loc[:, : self.content_dim], dims.scale[:, : self.content_dim], validate_args=False)
         content = members.gathered(content, self.evidence)
@@ -117,6 +116,22 @@ class GroupedVAE(WrappedVAE):
             validate_args=False,
         )
         return Grouped(base, self.content_dim, members)
+
+    def _numbers(self, labels: Any) -> Tensor:
+        """The numbers of groups, (B,).
+
+        Raises:
+            ShapeError: if they are no whole numbers.
+        """
+        try:
+            numbers = torch.as_tensor(labels).reshape(-1)
+        except (TypeError, ValueError):
+            numbers = torch.zeros(0)
+        if numbers.is_floating_point():
+            raise ShapeError(
+                f"GroupedVAE: got {shown(labels)} for {self.told}, expected a whole number for each example."
+            )
+        return numbers
 
     def trace(
         self,

@@ -95,16 +95,16 @@ class RiemannianHamiltonianPosterior(HamiltonianPosterior):
     def refine(
         self, z: Float[Tensor, "K B L"], noise: Float[Tensor, "K B L"], log_joint: Callable[[Tensor], Tensor]
     ) -> tuple[Float[Tensor, "K B L"], Float[Tensor, "K B"]]:
-        half_log_det = -torch.linalg.cholesky(self.inverse_metric(z)).diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        start = self._half_log_det(self._root(z))
         z, momentum = self.walk(z, noise, log_joint)
-        return z, self._kinetic(z, momentum) - half_log_det - 0.5 * noise.square().sum(-1)
+        return z, self._kinetic(z, momentum) - start - 0.5 * noise.square().sum(-1)
 
     def walk(
         self, z: Float[Tensor, "K B L"], noise: Float[Tensor, "K B L"], log_joint: Callable[[Tensor], Tensor]
     ) -> tuple[Float[Tensor, "K B L"], Float[Tensor, "K B L"]]:
         """Position and momentum after all steps, from standard Normal noise."""
         step, roots = self.schedule()
-        root = torch.linalg.cholesky(self.inverse_metric(z))
+        root = self._root(z)
         momentum = roots[0] * torch.linalg.solve_triangular(root.mT, noise.unsqueeze(-1), upper=True).squeeze(-1)
         force = gradient(log_joint, z)
         for before, after in pairwise(roots):
@@ -126,13 +126,23 @@ class RiemannianHamiltonianPosterior(HamiltonianPosterior):
         return value
 
     def _velocity(self, z: Tensor, momentum: Tensor) -> Tensor:
-        return (self.inverse_metric(z) @ momentum.unsqueeze(-1)).squeeze(-1)
+        with torch.autocast(z.device.type, enabled=False):
+            return (self.inverse_metric(z) @ momentum.unsqueeze(-1)).squeeze(-1)
+
+    def _root(self, z: Tensor) -> Float[Tensor, "*B L L"]:
+        """The Cholesky factor of the inverse metric; NaN where z has diverged, for the training to find."""
+        found = torch.linalg.cholesky_ex(self.inverse_metric(z))
+        return torch.where(found.info.eq(0)[..., None, None], found.L, torch.nan)
+
+    def _half_log_det(self, root: Float[Tensor, "*B L L"]) -> Float[Tensor, "*B"]:
+        """Half the log determinant of G."""
+        return -root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
     def _kinetic(self, z: Tensor, momentum: Tensor) -> Float[Tensor, "K B"]:
         """Minus the log density of the momentum at z, but for a constant."""
-        root = torch.linalg.cholesky(self.inverse_metric(z))
-        spread = (root.mT @ momentum.unsqueeze(-1)).square().sum((-2, -1))
-        return 0.5 * spread - root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        with torch.autocast(z.device.type, enabled=False):
+            root = self._root(z)
+            return 0.5 * (root.mT @ momentum.unsqueeze(-1)).square().sum((-2, -1)) + self._half_log_det(root)
 
     def _pull(self, z: Tensor, momentum: Tensor) -> Tensor:
         return gradient(lambda at: self._kinetic(at, momentum), z)

@@ -131,6 +131,10 @@ def changed(config: Config, over: Mapping[str, Any], origin: str) -> Config:
     """
     if not over:
         return config
+    for name in ("epochs", "max_minutes"):
+        if name in over.get("train", ()):
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"resume: how long it goes on is told by {option}, in Python by {name}=.")
     found = parse_config(merged(config.model_dump(mode="json"), over), origin)
     others = {section: given for section, given in over.items() if section != "train"}
     fixed = [".".join((name, *given)[:2]) if isinstance(given, Mapping) else name for name, given in others.items()]

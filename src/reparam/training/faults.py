@@ -11,7 +11,7 @@ from reparam.errors import NotFiniteError
 from reparam.trace import Bound, Player
 from reparam.training.settings import TrainSettings
 
-FEW = 10
+FEW, CLIP = 10, 20
 REASONS = {
     "distortion": "The likelihood gave x no finite log density: its scale shrank to nothing, or the decoder diverged.",
     "rate": "The KL overflowed: q(z|x) left every reasonable scale.",
@@ -127,9 +127,9 @@ class Faults:
             skippable: Whether such a step may be left out.
         """
         now = self.settings
-        changes = {"learning_rate": f"{now.learning_rate / 2:g}"} if step else {}
-        if step and steep:
-            changes["clip"] = f"{now.clip / 10 if now.clip else 100:g}"
+        changes = {"learning_rate": f"{min(now.learning_rate / 2, TrainSettings.learning_rate):g}"} if step else {}
+        if step and (steep or not now.clip):
+            changes["clip"] = f"{now.clip / 10 if now.clip else CLIP:g}"
         if now.precision != "float32":
             changes["precision"] = "float32"
         if skippable:
