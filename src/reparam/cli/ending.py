@@ -48,7 +48,8 @@ def print_numbers(evaluation: dict[str, Any], *, stderr: bool = False) -> None:
     heading = f"{evaluation['split']} split, {evaluation['n']:,} items"
     print_table((heading, "value", "unit"), rows, numbers=(1,), stderr=stderr)
     if (draws := evaluation.get("nll_samples", 1)) > 1 and (worth := evaluation.get("nll_ess")):
-        loose = "" if worth >= RELIABLE else ": a loose lower bound, whose error is larger than stated; raise --samples"
+        better = "raise --samples" + (", or ask for the metric filtered" if "nll_per_step" in evaluation else "")
+        loose = "" if worth >= RELIABLE else f": a loose lower bound, whose error is larger than stated; {better}"
         print_line(f"log p(x): {draws:,} draws for each item, worth {worth:.1f} independent ones{loose}", stderr=stderr)
     if network := evaluation.get("feature_network"):
         print_line(f"compared in features: {network}", stderr=stderr)
