@@ -185,7 +185,7 @@ def test_resume_with_other_settings(invoke: Invoke, tmp_path: Path) -> None:
     steep = ["--train.learning_rate=1e30", "--train.learning_rate_warmup=0"]
     answer = invoke("train", "ae", "--epochs", 3, "--out", folder, "--no-report", *SMALL, *steep)
     assert answer.code == 1
-    assert f"go on with: reparam resume {folder} --train.learning_rate 5e+29" in answer.err
+    assert f"go on with: reparam resume {folder} --train.learning_rate 0.002" in answer.err
     refused = invoke("resume", folder, "--train.batch_size", 3)
     assert (refused.code, refused.err.startswith("reparam: --train.batch_size: the run keeps")) == (2, True)
     other = invoke("resume", folder, "--mode.x", 3)

@@ -88,7 +88,7 @@ def test_evaluate_samples_and_codes(
     assert "FID" in answer.out
     assert "MIG" in answer.out
     assert "compared in features: conv-64 classifier of " in answer.out
-    assert "no factor_vae: The FactorVAE score compares factors" in answer.out
+    assert "no factor-vae: The FactorVAE score compares factors" in answer.out
     kept = json.loads((folder / "evaluation.json").read_text())
     assert {"fid", "fid_n", "feature_network", "mig", "factor_vae_refused"} <= kept.keys()
     assert len(list((tmp_path / "cache" / "feature-networks").iterdir())) == 1
