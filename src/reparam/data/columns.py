@@ -65,8 +65,13 @@ class Columns:
         return Part(np.stack([numbers(table.column(own), name, own) for own in self.names], axis=1), labels)
 
 
-def found_columns(schema: Any, name: str) -> Columns:
+def found_columns(schema: Any, name: str, values: Sequence[str] = ()) -> Columns:
     """Finds out which columns of an Arrow schema are which: as in tables, or one column of pictures.
+
+    Args:
+        schema: The schema.
+        name: What messages call the table.
+        values: Columns that a model knows as values, so that they hold no labels and no groups; in its order.
 
     Raises:
         DataError: if there are no numbers and no pictures, or texts that are no labels.
@@ -76,7 +81,7 @@ def found_columns(schema: Any, name: str) -> Columns:
     if len(kinds) < len(schema):
         raise DataError(f"{name} has two columns of one name. Rename or drop one of them.")
     labelled, group = (
-        next((own for name in known for own in kinds if own.lower() == name), None)
+        next((own for called in known for own in kinds if own.lower() == called and own not in values), None)
         for known in (LABEL_COLUMNS, GROUP_COLUMNS)
     )
     labelled, left = (labelled, (group,)) if labelled and group else (labelled or group, ())
@@ -98,7 +103,7 @@ def found_columns(schema: Any, name: str) -> Columns:
         )
     if not plain:
         raise DataError(f"{name} has no column of numbers or pictures.")
-    return Columns(tuple(plain), labelled, left=left)
+    return Columns(tuple(values if {*values} == {*plain} else plain), labelled, left=left)
 
 
 def is_number(types: Any, kind: Any) -> bool:
@@ -195,7 +200,7 @@ class ParquetBlocks:
         if not sum(self.lengths) or not all(self.lengths):
             raise DataError(f"{path} has no rows, or an empty row group. Write it again.")
         check_expansion(self.name, 8 * self.about.num_rows * self.about.num_columns, path.stat().st_size)
-        self.columns = found_columns(schema, self.name)
+        self.columns = found_columns(schema, self.name, wanted.columns)
         if self.columns.label and fractions(self.labels(0)):
             self.columns = replace(self.columns, names=(*self.columns.names, self.columns.label), label=None)
         self.types = [str(schema.field(own).type) for own in self.columns.all]
@@ -266,7 +271,7 @@ class HubBlocks:
         self.dataset = dataset.with_format("arrow")
         if not len(dataset):
             raise DataError(f"{name} has no rows.")
-        self.columns = found_columns(dataset.features.arrow_schema, name)
+        self.columns = found_columns(dataset.features.arrow_schema, name, wanted.columns)
         self.row_bytes = self.columns.part(self.dataset[:1], name, wanted).x.nbytes
         self.lengths = cut(len(dataset), self.row_bytes)
 

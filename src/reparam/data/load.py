@@ -51,6 +51,7 @@ def load_data(
     hidden: Mapping[str, float] | None = None,
     pieces: int | None = None,
     stream: bool | str = "auto",
+    columns: Sequence[str] = (),
 ) -> Data:
     """Reads data from a name, a path or a Python object.
 
@@ -92,6 +93,8 @@ def load_data(
         stream: True (``on``) leaves the data on disk and reads them block by block, False (``off``) loads them;
             ``auto`` streams .npy, .parquet and .tar files that would take more than a quarter of the memory. Streamed
             data are divided by whole blocks, and what their values mean is decided from a random sample of blocks.
+        columns: Columns of a table that are values, whatever they are called: ``group`` is none of groups then. A
+            model's spec brings its own.
 
     Raises:
         DataNotFoundError: if there is no such name or path.
@@ -119,7 +122,7 @@ def load_data(
         data = source if name is None else renamed(source, name)
         data = data if (limit, labelled, hidden or None, pieces) == (None,) * 4 else replace(data, origin={})
     elif on_disk:
-        found = opened_stream(source, wanted(size, spec))
+        found = opened_stream(source, wanted(size, spec, columns=columns))
         found = replace(found, name=name or found.name, declared=declared)
         data = streamed(found, spec, extents(size), validation, seed)
     elif made := generated_row(source):
@@ -129,7 +132,7 @@ def load_data(
         data = shared_out(made.whole(spec, extents(size)), validation, seed)
         data = data if name is None else renamed(data, name)
     else:
-        how = wanted(size, spec, names, declared.axes)
+        how = wanted(size, spec, names, declared.axes, columns)
         raw = joined_observations(read_whole(source, how).named(name), names, spec)
         require_size(raw, extents(size))
         data = divided(with_said(raw, declared), spec, extents(size), validation, seed, split_by)
@@ -331,10 +334,16 @@ def is_count(number: Any) -> bool:
     return hasattr(number, "__index__") and not isinstance(number, bool) and number >= 1
 
 
-def wanted(size: Size | None, spec: DataSpec | None, observations: tuple[str, ...] = (), axes: Axes = "auto") -> Wanted:
+def wanted(
+    size: Size | None,
+    spec: DataSpec | None,
+    observations: tuple[str, ...] = (),
+    axes: Axes = "auto",
+    columns: Sequence[str] = (),
+) -> Wanted:
     """How a source should be read: pictures in the size that is asked for, else in the model's; axes likewise."""
-    axes, columns = (spec.axes if axes == "auto" else axes, spec.columns) if spec else (axes, ())
-    how = Wanted(extents(size), observations=observations, axes=axes, columns=columns)
+    axes, columns = (spec.axes if axes == "auto" else axes, spec.columns) if spec else (axes, columns)
+    how = Wanted(extents(size), observations=observations, axes=axes, columns=tuple(columns))
     if spec is not None and spec.observations:
         sizes = {(one.shape[1], one.shape[2]) for one in spec.observations if len(one.shape) == 3}
         return replace(how, size=how.size or (sizes.pop() if len(sizes) == 1 else None))

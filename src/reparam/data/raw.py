@@ -64,7 +64,7 @@ class Wanted:
         channels: 1 or 3.
         observations: Names of those that are asked for.
         axes: The meaning of each axis of an array, as it is said or as a model knows it.
-        columns: Names of the columns of a table that a model knows.
+        columns: Names of the columns of a table that are known to be values, in the order of the model that knows them.
         cut: Names of pictures that lost their edges on the way, to be filled.
     """
 
