@@ -243,6 +243,12 @@ def test_pictures_joints_and_class_in_a_folder(tmp_path: Path, joints: str, spli
     assert load_items(tmp_path / split, spec=data.spec).batch(slice(None)).x[:, 23:].isnan().all()
 
 
+def test_labels_beside_folders_are_read_where_they_are_asked_for(tmp_path: Path) -> None:
+    scans(tmp_path, "arrays")  # the class of one is not told
+    spec = load_data(tmp_path, observations=("depth", "joints")).spec
+    assert (list(spec.places), spec.classes) == (["depth", "joints"], ())
+
+
 def test_folders_must_share_names(tmp_path: Path) -> None:
     for name, number in (("a", 0), ("b", 1)):
         (tmp_path / name).mkdir()

@@ -26,10 +26,9 @@ ARRAY, TABLE = ".npy", ".csv"
 
 def is_told(place: PurePosixPath, wanted: Wanted) -> bool:
     """True for an array of an observation, and for a table beside the folders: ``joints/0.npy``, ``joints.csv``."""
-    owners = {*wanted.observations, LABELS} if wanted.observations else set()
     if place.suffix == ARRAY:
-        return bool(owners.intersection(place.parts[:-1]))
-    return place.suffix == TABLE and place.stem in owners
+        return not {*wanted.observations}.isdisjoint(place.parts[:-1])
+    return place.suffix == TABLE and place.stem in wanted.observations
 
 
 def first_of(wanted: Wanted) -> str:
