@@ -49,12 +49,14 @@ def test_without_labels_groups_are_the_labels(tmp_path: Path) -> None:
 
 
 def test_groups_of_a_model() -> None:
-    """Numbers are those that the model knows; where one is not known, none is told."""
+    """Groups that the model knows keep their numbers; those that training never saw are groups too."""
     spec = load_data({"x": X, "y": KINDS, "group": HOMES}).spec
     few = {"x": X[:2], "y": KINDS[:2], "groups": np.array(["west", "east"])}
     assert load_items(few, spec=spec).named["groups"].tolist() == [4, 0]
     other = load_items(few | {"groups": np.array(["west", "moon"])}, spec=spec)
-    assert ("groups" in other.named, other.spec.groups) == (False, NAMES)
+    assert (other.named["groups"].tolist(), other.spec.groups) == ([4, 5], (*NAMES, "moon"))
+    numbers = load_items(few | {"groups": np.array([3, 0])}, spec=spec)  # no places among the names
+    assert (numbers.named["groups"].tolist(), numbers.spec.groups) == ([6, 5], (*NAMES, "0", "3"))
     with pytest.raises(DataError, match=r"40 examples but 3 groups \(all\)"):
         load_data({"x": X, "y": KINDS, "group": HOMES[:3]})
 

@@ -30,7 +30,8 @@ def class_numbers(raw: Raw, known: tuple[str, ...], role: Role = "labels") -> tu
     Args:
         raw: The source.
         known: Classes of a model, if it has some; labels that are not among them count as none. Whole numbers are
-            places among them, where none of them is a name there.
+            places among them, where none of them is a name there. Groups that are not among them come behind them: of
+            a group it only matters who else is in it.
         role: What numbers are given for: the labels, or the groups.
 
     Raises:
@@ -46,9 +47,11 @@ def class_numbers(raw: Raw, known: tuple[str, ...], role: Role = "labels") -> tu
         )
     own = given if set(found) <= set(given) else tuple(sorted(set(found), key=natural))
     classes = known or own
+    if known and role == "groups":
+        classes = (*known, *sorted({*found} - {*known, ""}, key=natural))
     number = {name: i for i, name in enumerate(classes)}
     places = {str(i): i for i in range(len(known))}
-    if not given and number.keys().isdisjoint(found) and places.keys() >= set(found):
+    if role == "labels" and not given and number.keys().isdisjoint(found) and places.keys() >= set(found):
         number = places
     numbers = []
     for split, part in raw.parts.items():
