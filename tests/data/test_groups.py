@@ -131,3 +131,6 @@ def test_data_of_a_model_are_divided_by_groups_where_they_have_some() -> None:
     spec = load_data({"x": X, "y": KINDS, "group": HOMES}).spec
     for source in (X, load_data({"x": X, "y": KINDS, "group": HOMES})):
         assert len(load_data(source, spec=spec, split_by="groups").train) == 32
+    for labels in (np.repeat("cat", 40), np.array(["cat", "dog", "", "dog"] * 10)):  # one group, or some that are empty
+        data = load_data((X, labels), spec=spec, split_by="groups")
+        assert torch.equal(data.test.stored, load_data(X, spec=spec).test.stored)

@@ -166,28 +166,21 @@ def shuffled(numbers: Array, members: Array, name: str, seed: int) -> tuple[Arra
     return numbers[np.argsort(np.argsort(groups)[own.ravel()], kind="stable")], np.cumsum(sizes[groups])
 
 
-def members_of(raw: Raw, split_by: SplitBy, strict: bool) -> Array | None:
+def members_of(raw: Raw, split_by: SplitBy) -> Array | None:
     """What each example belongs to, where splits are to be made of that: its group, or its class; -1 where unknown.
 
-    Args:
-        raw: The source.
-        split_by: What splits are made of.
-        strict: Refuses a source that cannot be divided so.
-
     Raises:
-        DataError: if it has neither, or has all splits already, and must not.
+        DataError: if it has neither, or has all splits already.
     """
     if split_by == "examples":
         return None
     for role in ROLES:
         numbers, names = class_numbers(raw, (), role)
         if names:
-            if strict and len(raw.parts) == len(SPLITS):
+            if len(raw.parts) == len(SPLITS):
                 raise DataError(f"split_by={split_by}: {raw.name} has splits of its own. Leave split_by unset.")
             return numbers
-    if strict:
-        raise DataError(f"split_by={split_by}: {raw.name} has neither groups nor labels. Add them.")
-    return None
+    raise DataError(f"split_by={split_by}: {raw.name} has neither groups nor labels. Add them.")
 
 
 def held_out(validation: float | int, count: int) -> int:
@@ -285,13 +278,18 @@ def divided(
         size: Height and width of pictures.
         validation: Share or number of the training examples for validation.
         seed: Decides the random splits.
-        split_by: What they are made of; a source for a model is divided by examples where it has no groups.
+        split_by: What they are made of; a source for a model is divided by examples where its groups do not allow it.
 
     Raises:
         DataError: if the source is bad, or does not fit the model.
     """
     x, raw = prepared(raw, spec, size)
-    index = shares(raw, validation, seed, members_of(raw, split_by, strict=spec is None))
+    try:
+        index = shares(raw, validation, seed, members_of(raw, split_by))
+    except DataError:
+        if spec is None:
+            raise
+        index = shares(raw, validation, seed)
     spec, beside = with_beside(raw, spec, spec or described(raw, raw.scale or REAL, x, index["train"]))
     splits = {name: split_of(x, beside, index[name], spec) for name in SPLITS}
     return Data(splits["train"], splits["validation"], splits["test"])
