@@ -57,8 +57,29 @@ def test_groups_of_a_model() -> None:
     assert (other.named["groups"].tolist(), other.spec.groups) == ([4, 5], (*NAMES, "moon"))
     numbers = load_items(few | {"groups": np.array([3, 0])}, spec=spec)  # no places among the names
     assert (numbers.named["groups"].tolist(), numbers.spec.groups) == ([6, 5], (*NAMES, "0", "3"))
-    with pytest.raises(DataError, match=r"40 examples but 3 groups \(all\)"):
-        load_data({"x": X, "y": KINDS, "group": HOMES[:3]})
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        (HOMES[:3], r"40 examples but 3 groups \(all\)"),
+        (np.full(40, np.nan), "of type float64; expected whole numbers or names"),
+        (["north", ""] * 20, "20 of 40 groups are empty"),
+    ],
+)
+def test_groups_that_are_not_one_each_are_left_out(groups: Any, said: str) -> None:
+    given = {"x": X, "y": KINDS, "groups": groups}
+    with pytest.warns(UserWarning, match=f"{said}.*the groups are left out"):
+        data = load_data(given)
+    assert (data.spec.groups, "groups" in data.train.named, data.spec.classes) == ((), False, ("cat", "dog"))
+    with pytest.raises(DataError, match=said):
+        load_data(given, split_by="groups")
+
+
+def test_items_of_two_groups_have_none() -> None:
+    items = [{"x": x, "label": str(kind), "group": [1, 2]} for x, kind in zip(X, KINDS, strict=True)]
+    with pytest.warns(UserWarning, match="the groups are left out"):
+        assert load_items(items).spec.groups == ()
 
 
 def test_a_column_that_a_model_knows_as_a_feature_stays_one(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Literal
 
 import numpy as np
@@ -58,6 +59,15 @@ def class_numbers(raw: Raw, known: tuple[str, ...], role: Role = "labels") -> tu
         values = names[split]
         numbers += [UNKNOWN] * len(part.x) if values is None else [number.get(name, UNKNOWN) for name in values]
     return np.array(numbers, dtype=np.int64), classes if found else known
+
+
+def group_numbers(raw: Raw, known: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
+    """Groups of all examples as :func:`class_numbers` has them; none, with a warning, where they are not one each."""
+    try:
+        return class_numbers(raw, known, "groups")
+    except DataError as error:
+        warnings.warn(f"{error} As they are, the groups are left out.", stacklevel=5)
+        return np.full(sum(len(part.x) for part in raw.parts.values()), UNKNOWN), known
 
 
 def natural(name: str) -> tuple[bool, int, str]:

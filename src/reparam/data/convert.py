@@ -269,8 +269,14 @@ def parted(item: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def single_label(label: Any, role: str, i: int, wanted: Wanted) -> Any:
-    """The label or the group of one item as a number or a name."""
+    """The label or the group of one item as a number or a name; None for a group that is neither.
+
+    Raises:
+        DataError: if a label is neither.
+    """
     found = values_of(label, wanted)
+    if role == "groups" and found.size != 1:
+        return None
     if found.size != 1:
         raise DataError(f"The {role[:-1]} of item {i} has shape {found.shape}; expected one number or name.")
     return found.ravel()[0].item()

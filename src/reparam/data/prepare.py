@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from reparam.data import images
-from reparam.data.beside import ROLES, UNKNOWN, class_numbers, tables
+from reparam.data.beside import ROLES, UNKNOWN, class_numbers, group_numbers, tables
 from reparam.data.ragged import ended, lengthened, single
 from reparam.data.raw import BYTES, REAL, SPLITS, Array, Raw, Scale, require_numbers
 from reparam.data.records import Data, DataSpec, Split, SplitBy
@@ -319,7 +319,7 @@ def with_beside(raw: Raw, known: DataSpec | None, spec: DataSpec) -> tuple[DataS
         DataError: if something does not fit to the examples.
     """
     labels, classes = class_numbers(raw, known.classes if known else ())
-    members, groups = class_numbers(raw, known.groups if known else (), "groups")
+    members, groups = group_numbers(raw, known.groups if known else ())
     found = tables(raw)
     widths = {role: table.shape[1] for role, table in found.items()}
     spec = replace(spec, name=raw.name, classes=classes, groups=groups, widths=widths)
