@@ -132,6 +132,15 @@ def test_splits_of_groups_come_near_their_share() -> None:
     assert all(abs(len(split) - 15) <= 2 for split in (data.validation, data.test))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_one_large_group_is_trained_on(seed: int) -> None:
+    groups = np.repeat(np.arange(4), [24, 2, 2, 2])
+    data = load_data((X[:30], groups), split_by="groups", seed=seed)
+    assert [len(split) for split in (data.train, data.validation, data.test)] == [26, 2, 2]
+    large = load_data((X, np.repeat(np.arange(4), [10, 9, 11, 10])), split_by="groups", seed=seed)  # all overshoot
+    assert (len(large.test), len(large.validation), len(large.train)) == (9, 10, 21)
+
+
 @pytest.mark.parametrize(
     ("source", "more", "said"),
     [

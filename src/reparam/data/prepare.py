@@ -115,7 +115,7 @@ def shares(raw: Raw, validation: float | int | None, seed: int, members: Array |
 
     A source with one part is divided at random 80/10/10; one without validation (or test) gives a tenth of train, or
     by convention its tail; fewer than three examples serve in all splits. Where the groups of all examples are given,
-    ``members``, a split takes whole groups: as many as come nearest to its number of examples, and one at least.
+    ``members``, a split takes whole groups, see :func:`chosen_groups`.
 
     Raises:
         DataError: if ``validation`` takes what is not there, or there are fewer groups than splits.
@@ -138,23 +138,47 @@ def shares(raw: Raw, validation: float | int | None, seed: int, members: Array |
     if raw.tail and validation is None and len(train) > raw.tail and members is None:
         return {**ranges, "train": train[: -raw.tail], "validation": train[-raw.tail :]}
     whole = np.arange(ends[-1]) if members is None else members
-    order, ends = shuffled(train, whole[train], raw.name, seed)
+    order, sizes = shuffled(train, whole[train], raw.name, seed)
     for left, split in enumerate(reversed(missing), -len(missing)):
         take = tenth if split == "test" or validation is None else held_out(validation, len(train))
         if take >= len(order):
             raise DataError(
                 f"validation={validation} leaves nothing to train on: {raw.name} has {len(train)} examples."
             )
-        if len(ends) + left < 1:
+        if len(sizes) + left < 1:
             raise DataError(f"{raw.name} has {len(np.unique(whole[train]))} groups for {len(missing) + 1} splits.")
-        count = min(int(np.abs(ends - take).argmin()) + 1, len(ends) + left)
-        cut = ends[count - 1]
-        ranges[split], order, ends = np.sort(order[:cut]), order[cut:], ends[count:] - cut
+        groups = chosen_groups(sizes, take, len(sizes) + left)
+        rows = np.repeat(groups, sizes)
+        ranges[split], order, sizes = np.sort(order[rows]), order[~rows], sizes[~groups]
     return {**ranges, "train": np.sort(order)}
 
 
+def chosen_groups(sizes: Array, take: int, most: int) -> Array:
+    """True for the groups of a split of about ``take`` examples.
+
+    Taken in their order, without those whose examples beyond ``take`` would be as many as are lacking, or more. There
+    is one at least, the smallest, and there are ``most`` of them at most.
+
+    Args:
+        sizes: Examples of each group.
+        take: How many examples are wanted.
+        most: How many groups there may be.
+    """
+    chosen: list[int] = []
+    lacking = take
+    for group, size in enumerate(sizes.tolist()):
+        if lacking <= 0 or len(chosen) == most:
+            break
+        if size < 2 * lacking:
+            chosen.append(group)
+            lacking -= size
+    found = np.zeros(len(sizes), bool)
+    found[chosen or [int(sizes.argmin())]] = True
+    return found
+
+
 def shuffled(numbers: Array, members: Array, name: str, seed: int) -> tuple[Array, Array]:
-    """Examples in a random order in which those of a group follow each other, and where each group ends.
+    """Examples in a random order in which those of a group follow each other, and how many each group has.
 
     Raises:
         DataError: if the group of one is not known.
@@ -163,7 +187,7 @@ def shuffled(numbers: Array, members: Array, name: str, seed: int) -> tuple[Arra
         raise DataError(f"split_by=groups: some examples of {name} have no group. Tell it, or leave split_by unset.")
     _, own, sizes = np.unique(members, return_inverse=True, return_counts=True)
     groups = torch.randperm(len(sizes), generator=generator("split", seed)).numpy()
-    return numbers[np.argsort(np.argsort(groups)[own.ravel()], kind="stable")], np.cumsum(sizes[groups])
+    return numbers[np.argsort(np.argsort(groups)[own.ravel()], kind="stable")], sizes[groups]
 
 
 def members_of(raw: Raw, split_by: SplitBy) -> Array | None:
