@@ -46,7 +46,7 @@ def interpolate(
     where = item_file(out, run, "interpolation", opened.spec)
     start, end = (read_item(opened, text, common.draws) for text in (a, b))
     x = walk(told(opened, label, start), start.x[0], end.x[0], steps, path)
-    write_path(where, start.x[0], x, end.x[0], opened.spec)
+    write_path(where, start, x, end, opened.spec)
     if common.json:
         print_json({"run": run, "a": a, "b": b, "steps": steps, "path": path, "out": where})
     else:

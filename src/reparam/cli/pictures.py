@@ -12,14 +12,14 @@ from PIL import Image
 from torch import Tensor
 
 from reparam.cli.files import item_arrays, item_columns, length_arrays, write_arrays, write_bytes, write_table
-from reparam.cli.sequences import Continued
-from reparam.data import DataSpec
+from reparam.cli.sequences import Continued, lengths_of
+from reparam.data import Batch, DataSpec
 from reparam.errors import ConfigError
 from reparam.evaluation.measures import squared_error
 from reparam.report.images import Labels, image_grid, to_pixels
 from reparam.report.midi import midi
 from reparam.report.observed import view_for
-from reparam.report.views import ImageView
+from reparam.report.views import ImageView, ended
 from reparam.rng import generator
 from reparam.shapes import is_image
 
@@ -96,9 +96,14 @@ def write_pairs(
             write_items(out, both, spec, lengths=None if lengths is None else lengths[chosen].repeat_interleave(2))
             return
         rows = [("original", x[chosen]), ("reconstruction", x_hat[chosen])]
-        picture = is_image(spec.shape)
-        content = grid(rows, spec, len(chosen)) if picture else view_for(spec, x).copies(rows)[0].picture.light
-        write_bytes(out, content)
+        own = None if lengths is None else lengths[chosen]
+        write_bytes(out, grid(rows, spec, len(chosen)) if is_image(spec.shape) else _copies(rows, spec, own))
+
+
+def _copies(rows: Sequence[tuple[str, Tensor]], spec: DataSpec, lengths: Tensor | None) -> bytes:
+    """Versions of the same items, as the report shows them, as PNG; the first are the originals."""
+    view = view_for(spec, rows[0][1])
+    return view.copies([(name, ended(view, x, lengths)) for name, x in rows])[0].picture.light
 
 
 def write_continuations(out: Path, found: Continued, spec: DataSpec) -> None:
@@ -114,22 +119,31 @@ def write_continuations(out: Path, found: Continued, spec: DataSpec) -> None:
         case _:
             rows = [("original", found.x)]
             rows += [(f"continued {number + 1}", way) for number, way in enumerate(draws.unbind(1))]
-            write_bytes(out, view_for(spec, found.x).copies(rows)[0].picture.light)
+            write_bytes(out, _copies(rows, spec, lengths))
 
 
-def write_path(out: Path, start: Tensor, x: Tensor, end: Tensor, spec: DataSpec) -> None:
-    """Steps from one item to another, between the two themselves in a picture."""
+def write_path(out: Path, start: Batch, x: Tensor, end: Batch, spec: DataSpec) -> None:
+    """Steps from one item to another, as long as the first, between the two themselves in a picture."""
     if out.suffix.lower() == ".png":
-        drawings = view_for(spec, torch.stack([start, end])).paths(start[None], x[None], end[None])
+        view = view_for(spec, torch.cat([start.x, end.x]))
+        length = lengths_of(start)
+        first, last = ended(view, start.x, length), ended(view, end.x, lengths_of(end))
+        drawings = view.paths(first, ended(view, x, length)[None], last)
         write_bytes(out, drawings[0].picture.light)
     else:
         write_items(out, x, spec)
 
 
-def write_walks(out: Path, x: Tensor, names: Sequence[str], span: float, spec: DataSpec) -> None:
-    """One row for each dimension: a picture with its marks, or an array ``x`` (D, steps, *data_shape)."""
+def write_walks(
+    out: Path, x: Tensor, names: Sequence[str], span: float, spec: DataSpec, lengths: Tensor | None = None
+) -> None:
+    """One row for each dimension: a picture with its marks, or an array ``x`` (D, steps, *data_shape).
+
+    Of sequences of several lengths, ``lengths`` holds the one that all of these have, (1,).
+    """
     if out.suffix.lower() != ".png":
         write_items(out, x, spec)
         return
     marks = [f"{value:+.2g}" if abs(value) > 1e-9 else "0" for value in np.linspace(-span, span, x.shape[1])]
-    write_bytes(out, view_for(spec, x.flatten(0, 1)).walks(names, x, marks)[0].picture.light)
+    view = view_for(spec, x.flatten(0, 1))
+    write_bytes(out, view.walks(names, ended(view, x, lengths), marks)[0].picture.light)

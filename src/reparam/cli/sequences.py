@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from reparam.data import Split
+from reparam.data import Batch, Split
 from reparam.errors import ConfigError, DataError
 from reparam.rng import generator, seeded
 from reparam.runs import Run
@@ -51,7 +51,7 @@ def lengths_told(n: int, named: Mapping[str, Any]) -> Tensor | None:
     return torch.as_tensor(named["lengths"]).reshape(-1).expand(n).cpu() if "lengths" in named else None
 
 
-def lengths_of(items: Split) -> Tensor | None:
+def lengths_of(items: Split | Batch) -> Tensor | None:
     """The length of each item, (N,), on the CPU; None where all are as long."""
     return items.named["lengths"].flatten().cpu() if "lengths" in items.named else None
 

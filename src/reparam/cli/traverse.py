@@ -36,6 +36,7 @@ def traverse(
     from reparam.cli.files import item_file
     from reparam.cli.items import read_item, told
     from reparam.cli.pictures import write_walks
+    from reparam.cli.sequences import lengths_of
     from reparam.latents import traverse as walk
     from reparam.report.subject import look_at
     from reparam.runs import open_run
@@ -49,7 +50,8 @@ def traverse(
     subject = look_at(shown, opened.load_data(), opened.evaluation, common.draws)
     chosen = subject.order[:_MOST] if dims is None else numbers_in(dims, "--dims")
     x = walk(model, None if anchor is None else anchor.x[0], chosen, span, steps, codes=subject.scale_codes)
-    write_walks(where, x, [subject.dim_label(dim) for dim in chosen], span, opened.spec)
+    lengths = None if anchor is None else lengths_of(anchor)
+    write_walks(where, x, [subject.dim_label(dim) for dim in chosen], span, opened.spec, lengths)
     if common.json:
         kl = None if subject.kl is None else subject.kl[chosen].tolist()
         print_json({"run": run, "item": item, "dims": chosen, "kl": kl, "steps": steps, "span": span, "out": where})

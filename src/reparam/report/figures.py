@@ -81,6 +81,7 @@ def _reconstructions(story: Story) -> list[Figure]:
         rows = [("original", x), ("reconstruction", model.reconstruct(x))]
     if story.subject.binarized:
         caption += " The originals are shown as the model sees them, made binary."
+    rows = [(name, story.ended(shown, some)) for name, shown in rows]
     return figures_of("reconstructions", title, caption, story.view.copies(rows))
 
 
@@ -88,13 +89,15 @@ def _samples(story: Story) -> list[Figure]:
     subject, noisy = story.subject, story.view.noisy
     n = max(64, len(subject.items)) if noisy else 64
     with seeded(subject.seed, "report samples"):
-        new = subject.model_for(torch.arange(n) % len(subject.items)).sample(n, draw=noisy)
+        like = torch.arange(n) % len(subject.items)
+        new = story.ended(subject.model_for(like).sample(n, draw=noisy), like)
     caption = "New items, drawn, not taken from the data: codes z from the prior p(z), then decoded."
     if noisy and subject.density:
         caption += " Noise of p(x|z) is drawn too."
     if subject.told:
         caption += f" The model is told the {' and the '.join(subject.told)} of {subject.split_name} items."
-    return figures_of("samples", "Samples from the prior", caption, story.view.samples(new, subject.items))
+    data = story.ended(subject.items, slice(None))
+    return figures_of("samples", "Samples from the prior", caption, story.view.samples(new, data))
 
 
 def _classes(story: Story) -> list[Figure]:
@@ -149,7 +152,7 @@ def _traversals(story: Story) -> list[Figure]:
     )
     if len(dims) < subject.model.latent_dim:
         caption += f" The first {len(dims)} of {subject.model.latent_dim} dimensions are shown."
-    drawings = story.view.walks([subject.dim_label(dim) for dim in dims], pictures, marks)
+    drawings = story.view.walks([subject.dim_label(dim) for dim in dims], story.ended(pictures, 0), marks)
     return figures_of("traversals", "What each latent dimension does", caption, drawings)
 
 
@@ -226,6 +229,7 @@ def _continuations(story: Story) -> list[Figure]:
         f"{steps // 2} steps."
     )
     rows = [("original", x), *((f"continued {number + 1}", way) for number, way in enumerate(ways))]
+    rows = [(name, story.ended(shown, some)) for name, shown in rows]
     return figures_of("continuations", "Continuations", caption, story.view.copies(rows))
 
 
@@ -274,7 +278,12 @@ def _interpolations(story: Story) -> list[Figure]:
     if subject.told:
         caption += f" Both items have the same {' and the same '.join(subject.told)}."
     starts, ends = ([pair[side] for pair in pairs] for side in (0, 1))
-    drawings = story.view.paths(items[starts], torch.stack(ways), items[ends])
+    ways = [story.ended(way, a) for way, (a, _) in zip(ways, pairs, strict=True)]
+    drawings = story.view.paths(
+        story.ended(items[starts], torch.tensor(starts)),
+        torch.stack(ways),
+        story.ended(items[ends], torch.tensor(ends)),
+    )
     return figures_of("interpolations", f"Interpolations between {subject.split_name} items", caption, drawings)
 
 

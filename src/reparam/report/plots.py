@@ -303,7 +303,7 @@ def _legend(axes: Axes, theme: Theme, **place: Any) -> None:
 
 def _draw_line(axes: Axes, line: Line, theme: Theme) -> None:
     x = np.arange(len(line.y)) if line.x is None else line.x
-    marker = line.marker or ("." if len(line.y) < 3 else "")
+    marker = line.marker or ("." if np.isfinite(line.y).sum() < 3 else "")
     look: dict[str, Any] = {"linestyle": line.style, "marker": marker or "None", "markersize": 4, "linewidth": 1.3}
     if line.wide:
         look |= {"linewidth": 5, "alpha": 0.35, "solid_capstyle": "round"}

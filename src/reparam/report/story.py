@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from reparam.report.subject import Subject
 from reparam.report.theme import Picture
-from reparam.report.views import Drawing, View
+from reparam.report.views import Drawing, View, ended
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Story:
     metrics: Sequence[Mapping[str, Any]]
     film: tuple[list[int], Tensor] | None = None
     balance: str = ""
+
+    def ended(self, x: Tensor, chosen: slice | int | Tensor) -> Tensor:
+        """What the view is to show of items that have the lengths of some of the subject's, (*N, *data_shape)."""
+        lengths = self.subject.told.get("lengths")
+        return ended(self.view, x, None if lengths is None else torch.as_tensor(lengths.flatten()[chosen]))
 
 
 class NothingToDrawError(Exception):

@@ -75,6 +75,20 @@ def view_of(spec: DataSpec, items: Tensor) -> View:
     return LineView(spec)
 
 
+def ended(view: View, x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Sequences (*N, D, T) for a view that draws them as lines: NaN behind their ends, where no line is drawn.
+
+    Args:
+        view: Other views show nothing there, and get x as it is.
+        x: What is to be shown.
+        lengths: Steps of each, over the first axes of x; None where all are as long.
+    """
+    if lengths is None or not isinstance(view, LineView):
+        return x
+    steps = lengths.reshape(*lengths.shape, *[1] * (x.ndim - lengths.ndim)).to(x.device)
+    return x.masked_fill(torch.arange(x.shape[-1], device=x.device) >= steps, torch.nan)
+
+
 def _grey_range(spec: DataSpec, items: Tensor) -> tuple[float, float]:
     """What is shown as black and as white: 0 and 1, or for real-valued images nearly the range of the items."""
     if spec.kind != "real":
