@@ -45,3 +45,12 @@ def test_rolls_and_sequences_of_one_length_stay_as_they_are() -> None:
     x = torch.ones(2, 2, 6)
     assert ended(view_of(DataSpec("keys", (2, 6), "binary"), x), x, torch.tensor([4, 6])) is x
     assert ended(view_of(SIGNALS, x), x, None) is x
+
+
+def test_several_continuations_look_alike_and_have_one_name(drawn: list[Panel]) -> None:
+    x = torch.ones(1, 2, 6)
+    view_of(SIGNALS, x).copies([("original", x), ("continued 1", x), ("continued 2", x)])
+    lines = drawn[0].lines
+    assert [line.label for line in lines] == ["original", "", "continued", "", "", ""]
+    assert {(line.color, line.style, line.wide) for line in lines[:2]} == {("faint", "-", True)}
+    assert {(line.color, line.style, line.wide) for line in lines[2:]} == {("accent", "-", False)}

@@ -56,7 +56,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes with lines; ``limits`` are the y-range, ``ticks`` names below x = 0, 1, 2, ..."""
+    """One pair of axes with lines; ``limits`` are the y-range, ``ticks`` names below x = 0, 1, 2, ...
+
+    The legend lies among the lines, or with ``legend_above`` beside a short title.
+    """
 
     lines: Sequence[Line]
     title: str = ""
@@ -64,6 +67,7 @@ class Panel:
     y_label: str = ""
     limits: tuple[float, float] | None = None
     ticks: Sequence[str] = ()
+    legend_above: bool = False
 
 
 def require_matplotlib() -> None:
@@ -287,8 +291,10 @@ def _finish(axes: Axes, panel: Panel, theme: Theme, lowest: bool) -> None:
     if panel.ticks:
         names = [_short(name, 14) if lowest else "" for name in panel.ticks]
         axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 6 else 0, parse_math=False)
-    if sum(bool(line.label) for line in panel.lines) > 1:
-        _legend(axes, theme)
+    named = sum(bool(line.label) for line in panel.lines)
+    if named > 1:
+        above = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": named, "borderaxespad": 0.0}
+        _legend(axes, theme, **(above if panel.legend_above else {}))
 
 
 def _title(axes: Axes, text: str, theme: Theme) -> None:

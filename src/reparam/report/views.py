@@ -215,15 +215,20 @@ class LineView:
         return len(self.spec.shape) == 1
 
     def copies(self, rows: Sequence[tuple[str, Tensor]]) -> list[Drawing]:
-        looks = {0: Line(_NONE, color="faint", wide=True), len(rows) - 1: Line(_NONE, color="accent")}
+        kinds = list(dict.fromkeys(_kind(name) for name, _ in rows))
+        looks = {kind: Line(_NONE, color="second", style=":") for kind in kinds}
+        looks[kinds[-1]] = Line(_NONE, color="accent")
+        looks[kinds[0]] = Line(_NONE, color="faint", wide=True)
+        named = {_kind(name): number for number, (name, _) in reversed(list(enumerate(rows)))}
         panels = []
         for item in range(min(6, len(rows[0][1]))):
             lines = []
             for number, (name, x) in enumerate(rows):
-                look = looks.get(number, Line(_NONE, color="second", style=":"))
-                lines += self._lines(x[item], replace(look, label=name if item == 0 else ""))
+                kind = _kind(name)
+                label = kind if item == 0 and named[kind] == number else ""
+                lines += self._lines(x[item], replace(looks[kind], label=label))
             panels.append(self._panel(lines, f"item {item + 1}"))
-        names = ", ".join(name for name, _ in rows)
+        names = ", ".join(kinds)
         drawings = [
             Drawing(
                 line_panels(panels, 2),
@@ -317,7 +322,12 @@ class LineView:
     def _panel(self, lines: list[Line], title: str) -> Panel:
         table = len(self.spec.shape) == 1
         ticks = self._names if table and self._columns <= 20 else ()
-        return Panel(lines, title, "" if ticks else "column" if table else "time", "", None, ticks)
+        return Panel(lines, title, "" if ticks else "column" if table else "time", "", None, ticks, legend_above=True)
+
+
+def _kind(name: str) -> str:
+    """What a row shows, without its number: all of ``continued 1`` to ``continued 5`` are drawn alike."""
+    return name.rstrip(" 0123456789")
 
 
 def _table(x: Tensor) -> NDArray[np.floating[Any]]:
