@@ -83,7 +83,7 @@ def require_matplotlib() -> None:
 
 
 def line_panels(panels: Sequence[Panel], columns: int = 1, width: float = 460, height: float = 260) -> Picture:
-    """Draws panels of lines side by side, row by row; several panels share their y-range.
+    """Draws panels of lines side by side, row by row; several panels share their ranges.
 
     Args:
         panels: What to draw.
@@ -92,6 +92,7 @@ def line_panels(panels: Sequence[Panel], columns: int = 1, width: float = 460, h
     """
     rows = math.ceil(len(panels) / columns)
     shared = _around(np.concatenate([line.y for panel in panels for line in panel.lines]), 0.05)
+    across = _around(np.concatenate([_across(line) for panel in panels for line in panel.lines]), 0.05)
     many, foot = len(panels) > 1, 110 if any(panel.ticks for panel in panels) else 46
 
     def paint(figure: Figure, theme: Theme) -> None:
@@ -101,7 +102,7 @@ def line_panels(panels: Sequence[Panel], columns: int = 1, width: float = 460, h
                 _draw_line(axes, line, theme)
             _finish(axes, panel, theme, lowest=number + columns >= len(panels))
             if many:
-                axes.set_ylim(*shared)
+                axes.set(xlim=across, ylim=shared)
                 axes.tick_params(labelleft=number % columns == 0)
         if many:
             _even(figure, rows, columns, foot, gap=(20, 34))
@@ -307,13 +308,17 @@ def _legend(axes: Axes, theme: Theme, **place: Any) -> None:
         text.set_parse_math(False)
 
 
+def _across(line: Line) -> Floats:
+    """Where the values of a line lie."""
+    return np.arange(float(len(line.y))) if line.x is None else line.x
+
+
 def _draw_line(axes: Axes, line: Line, theme: Theme) -> None:
-    x = np.arange(len(line.y)) if line.x is None else line.x
     marker = line.marker or ("." if np.isfinite(line.y).sum() < 3 else "")
     look: dict[str, Any] = {"linestyle": line.style, "marker": marker or "None", "markersize": 4, "linewidth": 1.3}
     if line.wide:
         look |= {"linewidth": 5, "alpha": 0.35, "solid_capstyle": "round"}
-    axes.plot(x, line.y, color=_color(line.color, theme), label=_visible(line.label) or "_", **look)
+    axes.plot(_across(line), line.y, color=_color(line.color, theme), label=_visible(line.label) or "_", **look)
 
 
 def _color(color: str | float, theme: Theme) -> Any:
