@@ -54,3 +54,10 @@ def test_several_continuations_look_alike_and_have_one_name(drawn: list[Panel]) 
     assert [line.label for line in lines] == ["original", "", "continued", "", "", ""]
     assert {(line.color, line.style, line.wide) for line in lines[:2]} == {("faint", "-", True)}
     assert {(line.color, line.style, line.wide) for line in lines[2:]} == {("accent", "-", False)}
+
+
+@pytest.mark.parametrize(("spec", "unit"), [(SIGNALS, "standard deviations"), (DataSpec("raw", (2, 6), "real"), "")])
+def test_the_axis_says_its_unit(drawn: list[Panel], spec: DataSpec, unit: str) -> None:
+    x = torch.ones(1, 2, 6)
+    view_of(spec, x).copies([("original", x), ("reconstruction", x)])
+    assert drawn[0].y_label == unit

@@ -104,6 +104,7 @@ def line_panels(panels: Sequence[Panel], columns: int = 1, width: float = 460, h
             if many:
                 axes.set(xlim=across, ylim=shared)
                 axes.tick_params(labelleft=number % columns == 0)
+                axes.yaxis.label.set_visible(number % columns == 0)
         if many:
             _even(figure, rows, columns, foot, gap=(20, 34))
 
@@ -274,7 +275,7 @@ def _axes(figure: Figure, theme: Theme, rows: int, columns: int, number: int) ->
 def _even(figure: Figure, rows: int, columns: int, foot: float, gap: tuple[float, float]) -> None:
     """Sets panels at even distances, in CSS pixels: far faster than asking each label for its size."""
     width, height = (float(inches) * _DPI for inches in figure.get_size_inches())
-    left, right, top = 56.0, 12.0, 30.0
+    left, right, top = 80.0, 12.0, 30.0
     wide, high = (width - left - right + gap[0]) / columns - gap[0], (height - top - foot + gap[1]) / rows - gap[1]
     place = {"left": left / width, "right": 1 - right / width, "top": 1 - top / height, "bottom": foot / height}
     figure.subplots_adjust(**place, wspace=gap[0] / wide, hspace=gap[1] / high)

@@ -322,7 +322,8 @@ class LineView:
     def _panel(self, lines: list[Line], title: str) -> Panel:
         table = len(self.spec.shape) == 1
         ticks = self._names if table and self._columns <= 20 else ()
-        return Panel(lines, title, "" if ticks else "column" if table else "time", "", None, ticks, legend_above=True)
+        x_label, y_label = "" if ticks else "column" if table else "time", "standard deviations" if self._scaled else ""
+        return Panel(lines, title, x_label, y_label, None, ticks, legend_above=True)
 
 
 def _kind(name: str) -> str:
