@@ -182,3 +182,10 @@ def test_a_folder_of_sequences(tmp_path: Path, axes: Any) -> None:
     np.save(tmp_path / "train-9.npy", np.ones((7, 7)))
     with pytest.raises(DataError, match=r"train-9\.npy has shape|put one sequence \(D, T\) in each file"):
         load_data(tmp_path, axes=axes)
+
+
+def test_positive_numbers_of_sequences_are_no_grey_values() -> None:
+    draws = np.random.default_rng(0)
+    data = load_data({"x": [2 + 4 * draws.random((2, steps)) for steps in (3, 5, 4) * 10]})
+    assert (data.kind, data.shape, data.spec.divisor) == ("real", (2, 5), 1.0)
+    assert data.spec.shift == pytest.approx((4.0, 4.0), abs=0.5)

@@ -104,6 +104,8 @@ def measure(x: Array, pictures: bool, values: Values = "auto") -> tuple[Array, S
         return np.clip(x, 0, 1).astype(np.float32), UNIT
     if pictures and within(x, 255):
         if x.dtype.kind == "f" and (x != np.floor(x)).any():
+            if x.ndim < 4:
+                return _single(x), REAL  # of signals they are no grey values
             if x.max() < 2:
                 raise DataError(
                     f"Grey values lie between {x.min():g} and {x.max():g}: neither in [0, 1] nor in 0..255. "
