@@ -1,5 +1,6 @@
 """The Riemannian Hamiltonian posterior: draws that follow log p(x, z) along a metric of the latent space."""
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -31,7 +32,7 @@ class RiemannianHamiltonianPosterior(HamiltonianPosterior):
     whose first two equations are solved by fixed-point iterations. Where these are solved, it keeps the volume and w is
     an unbiased estimate of p(x); what few iterations leave open is a bias that shrinks with each of them by a factor of
     about the step size. Centroids and factors of the metric are parameters; centroids begin at the codes of training
-    examples.
+    examples, and factors so small that no step is longer than one without a metric.
 
     Shapes:
         h: (B, in_dim)  ->  q(z_0|x): batch (B,), event (L,)
@@ -75,7 +76,7 @@ class RiemannianHamiltonianPosterior(HamiltonianPosterior):
             )
         self.centroids, self.temperature, self.iterations = centroids, temperature, iterations
         self.centres = nn.Parameter(torch.randn(centroids, latent_dim))
-        self.diagonals = nn.Parameter(torch.zeros(centroids, latent_dim))
+        self.diagonals = nn.Parameter(torch.full((centroids, latent_dim), -0.5 * math.log(centroids)))
         self.triangles = nn.Parameter(torch.zeros(centroids, latent_dim, latent_dim))
 
     @torch.no_grad()
