@@ -73,14 +73,17 @@ def test_walks_as_written_out() -> None:
     assert more.item() == pytest.approx(expected.item(), abs=1e-7)  # step and tempering were float32
 
 
-def linear(leapfrogs: int, found: Truth) -> VAE:
+def around(q: HamiltonianPosterior, found: Truth) -> VAE:
     """Probabilistic PCA with a q that starts from a Normal around the wrong place."""
-    q = HamiltonianPosterior(D, L, leapfrogs=leapfrogs, step_size=0.25, tempering=0.5)
     with torch.no_grad():
         q.head.weight.copy_(torch.cat([0.7 * found.gain, torch.zeros(L, D)]))
         q.head.bias.copy_(torch.cat([torch.full((L,), 0.3), torch.full((L,), -0.4)]))
     decoder = Linear(found.weight, found.bias)
     return VAE(Same((D,), D), q, NormalPrior(L), decoder, NormalLikelihood((D,), found.sigma)).double()
+
+
+def linear(leapfrogs: int, found: Truth) -> VAE:
+    return around(HamiltonianPosterior(D, L, leapfrogs=leapfrogs, step_size=0.25, tempering=0.5), found)
 
 
 def test_weights_estimate_the_evidence() -> None:

@@ -6,15 +6,13 @@ from torch import Tensor
 
 from reparam.data import Batch
 from reparam.errors import PartError
-from reparam.likelihoods import NormalLikelihood
 from reparam.models import VAE
 from reparam.objectives import ELBO
 from reparam.posteriors import HamiltonianPosterior, RiemannianHamiltonianPosterior
-from reparam.priors import NormalPrior
 from reparam.rng import reseed
 from reparam.trace import Progress
-from tests.oracles.test_hamiltonian import log_joint
-from tests.oracles.test_linear_gaussian import D, L, Linear, Same, Truth, truth
+from tests.oracles.test_hamiltonian import around, log_joint
+from tests.oracles.test_linear_gaussian import D, L, Truth, truth
 
 
 def posterior(**settings: float) -> RiemannianHamiltonianPosterior:
@@ -63,14 +61,9 @@ def test_keeps_the_volume() -> None:
 
 
 def linear(found: Truth, **settings: float) -> VAE:
-    """Probabilistic PCA with a q that starts from a Normal around the wrong place."""
     reseed(0)
     q = RiemannianHamiltonianPosterior(D, L, centroids=4, step_size=0.25, tempering=0.5, **settings)  # type: ignore[arg-type]
-    with torch.no_grad():
-        q.head.weight.copy_(torch.cat([0.7 * found.gain, torch.zeros(L, D)]))
-        q.head.bias.copy_(torch.cat([torch.full((L,), 0.3), torch.full((L,), -0.4)]))
-    decoder = Linear(found.weight, found.bias)
-    return VAE(Same((D,), D), q, NormalPrior(L), decoder, NormalLikelihood((D,), found.sigma)).double()
+    return around(q, found)
 
 
 def test_weights_estimate_the_evidence() -> None:
