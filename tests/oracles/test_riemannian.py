@@ -53,7 +53,8 @@ def test_keeps_the_volume() -> None:
 
     def moved(both: Tensor) -> Tensor:
         z, noise = both.split(L)
-        return torch.cat([part.flatten() for part in q.walk(z[None, None], noise[None, None], log_joint)])
+        start = z[None, None]
+        return torch.cat([part.flatten() for part in q.walk(start, q.root(start), noise[None, None], log_joint)])
 
     jacobian = torch.autograd.functional.jacobian(moved, both)
     expected = -0.5 * torch.logdet(q.inverse_metric(both[:L]))

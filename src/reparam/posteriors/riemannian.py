@@ -96,16 +96,19 @@ class RiemannianHamiltonianPosterior(HamiltonianPosterior):
     def refine(
         self, z: Float[Tensor, "K B L"], noise: Float[Tensor, "K B L"], log_joint: Callable[[Tensor], Tensor]
     ) -> tuple[Float[Tensor, "K B L"], Float[Tensor, "K B"]]:
-        start = self._half_log_det(self._root(z))
-        z, momentum = self.walk(z, noise, log_joint)
-        return z, self._kinetic(z, momentum) - start - 0.5 * noise.square().sum(-1)
+        root = self.root(z)
+        z, momentum = self.walk(z, root, noise, log_joint)
+        return z, self._kinetic(z, momentum) - self._half_log_det(root) - 0.5 * noise.square().sum(-1)
 
     def walk(
-        self, z: Float[Tensor, "K B L"], noise: Float[Tensor, "K B L"], log_joint: Callable[[Tensor], Tensor]
+        self,
+        z: Float[Tensor, "K B L"],
+        root: Float[Tensor, "K B L L"],
+        noise: Float[Tensor, "K B L"],
+        log_joint: Callable[[Tensor], Tensor],
     ) -> tuple[Float[Tensor, "K B L"], Float[Tensor, "K B L"]]:
-        """Position and momentum after all steps, from standard Normal noise."""
+        """Position and momentum after all steps, from standard Normal noise and the factor of the metric at z."""
         step, roots = self.schedule()
-        root = self._root(z)
         momentum = roots[0] * torch.linalg.solve_triangular(root.mT, noise.unsqueeze(-1), upper=True).squeeze(-1)
         force = gradient(log_joint, z)
         for before, after in pairwise(roots):
@@ -130,7 +133,7 @@ class RiemannianHamiltonianPosterior(HamiltonianPosterior):
         with torch.autocast(z.device.type, enabled=False):
             return (self.inverse_metric(z) @ momentum.unsqueeze(-1)).squeeze(-1)
 
-    def _root(self, z: Tensor) -> Float[Tensor, "*B L L"]:
+    def root(self, z: Tensor) -> Float[Tensor, "*B L L"]:
         """The Cholesky factor of the inverse metric; NaN where z has diverged, for the training to find."""
         found = torch.linalg.cholesky_ex(self.inverse_metric(z))
         return torch.where(found.info.eq(0)[..., None, None], found.L, torch.nan)
@@ -142,7 +145,7 @@ class RiemannianHamiltonianPosterior(HamiltonianPosterior):
     def _kinetic(self, z: Tensor, momentum: Tensor) -> Float[Tensor, "K B"]:
         """Minus the log density of the momentum at z, but for a constant."""
         with torch.autocast(z.device.type, enabled=False):
-            root = self._root(z)
+            root = self.root(z)
             return 0.5 * (root.mT @ momentum.unsqueeze(-1)).square().sum((-2, -1)) + self._half_log_det(root)
 
     def _pull(self, z: Tensor, momentum: Tensor) -> Tensor:
