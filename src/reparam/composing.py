@@ -35,9 +35,11 @@ from reparam.networks import (
     Condition,
     ConditionalDecoder,
     ConditionalEncoder,
+    ConditionalHierarchy,
     Corruption,
     Decoder,
     Encoder,
+    Hierarchy,
     MapDecoder,
     StandardizedCorruption,
     StandardizedEncoder,
@@ -49,7 +51,7 @@ from reparam.observing import hybrid, multimodal
 from reparam.parts import PARTS, SECTIONS, constructor
 from reparam.priors import ConditionalPrior, Prior
 from reparam.rng import seeded
-from reparam.shapes import numel
+from reparam.shapes import Shape, numel
 from reparam.trust import path_of
 from reparam.weighing import affordable
 
@@ -120,19 +122,35 @@ def _corruption(config: OneLatent | HierarchicalConfig, spec: DataSpec) -> Corru
 
 def _hierarchical(config: HierarchicalConfig, spec: DataSpec) -> HierarchicalVAE:
     likelihood, context = _context(config, spec)
-    hierarchy = build_part("hierarchy", config.hierarchy, context)
+    condition = None if config.condition is None else _condition(config.condition, spec)
+    told = dict.fromkeys(_into(config.condition_into, config.top), condition)
+    hierarchy = _two_ways(config.hierarchy, context, spec, told.get("encoder"), told.get("decoder"))
     context["latent_dim"] = hierarchy.latent_dims[0]
     if spec.kind == "real":
-        hierarchy = StandardizedHierarchy(hierarchy, **_units(spec))
         likelihood = StandardizedLikelihood(likelihood, **_units(spec))
+    top = _prior(config.top, context, told.get("prior"), config.condition_into is not None)
+    assert top is not None
     return HierarchicalVAE(
         hierarchy=hierarchy,
-        top=build_part("prior", config.top, context),
+        top=top,
         likelihood=likelihood,
         kl=config.kl,
         corruption=_corruption(config, spec),
         spectral=config.spectral,
+        condition=condition,
     )
+
+
+def _two_ways(
+    part: Part, context: Mapping[str, Any], spec: DataSpec, up: Condition | None, down: Condition | None
+) -> Hierarchy:
+    """A hierarchy, whose way up and way down are told a condition or not."""
+    shape, shift, scale = _beside(spec, up)
+    hierarchy: Hierarchy = build_part("hierarchy", part, dict(context) | {"data_shape": shape})
+    if spec.kind == "real":
+        hierarchy = StandardizedHierarchy(hierarchy, shift, scale)
+    told = up or down
+    return ConditionalHierarchy(hierarchy, told.dim, up is not None, down is not None) if told else hierarchy
 
 
 def _semi_supervised(config: SemiSupervisedConfig, spec: DataSpec) -> SemiSupervisedVAE:
@@ -178,7 +196,7 @@ def _flat(config: OneLatent, spec: DataSpec) -> VAE:
     likelihood, context = _context(config, spec)
     context["latent_dim"] = config.latent_dim
     condition = None if config.condition is None else _condition(config.condition, spec)
-    told = dict.fromkeys(_into(config), condition)
+    told = dict.fromkeys(_into(config.condition_into, config.prior), condition)
     encoder = _encoder(config.encoder, context, spec, told.get("encoder"))
     context["in_dim"] = encoder.out_dim
     if spec.kind == "real":
@@ -197,11 +215,11 @@ def _flat(config: OneLatent, spec: DataSpec) -> VAE:
     )
 
 
-def _into(config: OneLatent) -> tuple[str, ...]:
+def _into(asked: tuple[str, ...] | None, prior: Part | None) -> tuple[str, ...]:
     """The parts that are told: where nobody says which, no encoder that a prior shows examples of its own."""
-    if config.condition_into is not None:
-        return config.condition_into
-    infers = config.prior is not None and constructor("prior", config.prior.kind).infers  # type: ignore[attr-defined]
+    if asked is not None:
+        return asked
+    infers = prior is not None and constructor("prior", prior.kind).infers  # type: ignore[attr-defined]
     return ("decoder",) if infers else ("encoder", "decoder", "prior")
 
 
@@ -235,15 +253,21 @@ def _condition(part: Part, spec: DataSpec) -> Condition:
 
 
 def _encoder(part: Part, context: dict[str, Any], spec: DataSpec, condition: Condition | None) -> Encoder:
-    """An encoder; where it is told a condition it sees one channel more, which has no units."""
-    shape = widened(spec.shape, condition.dim) if condition else spec.shape
-    more = shape[0] - spec.shape[0]
+    """An encoder, perhaps told a condition."""
+    shape, shift, scale = _beside(spec, condition)
     encoder: Encoder = build_part("encoder", part, context | {"data_shape": shape})
     if hasattr(encoder, "grid"):
         context["grid"] = encoder.grid
     if spec.kind == "real":
-        encoder = StandardizedEncoder(encoder, (*spec.shift, *(more * (0.0,))), (*spec.scale, *(more * (1.0,))))
+        encoder = StandardizedEncoder(encoder, shift, scale)
     return ConditionalEncoder(encoder, condition.dim) if condition else encoder
+
+
+def _beside(spec: DataSpec, condition: Condition | None) -> tuple[Shape, tuple[float, ...], tuple[float, ...]]:
+    """Shape and units of an example with a condition beside it, which has no units."""
+    shape = widened(spec.shape, condition.dim) if condition else spec.shape
+    more = shape[0] - spec.shape[0]
+    return shape, (*spec.shift, *(more * (0.0,))), (*spec.scale, *(more * (1.0,)))
 
 
 def _decoder(config: Decoding, context: Mapping[str, Any], condition: Condition | None) -> Decoder:

@@ -113,6 +113,7 @@ def one_word(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+Into = Annotated[tuple[Literal["encoder", "decoder", "prior"], ...] | None, BeforeValidator(one_word)]
 Names = Annotated[tuple[str, ...], BeforeValidator(one_word)]
 
 
@@ -157,9 +158,7 @@ class _FlatParts(Strict):
     kl: KLMethod = "auto"
     corruption: Part | None = None
     condition: Part | None = None
-    condition_into: Annotated[tuple[Literal["encoder", "decoder", "prior"], ...] | None, BeforeValidator(one_word)] = (
-        None
-    )
+    condition_into: Into = None
 
     _parts = field_validator("*", mode="before")(_checked)
 
@@ -210,6 +209,9 @@ class HierarchicalConfig(Strict):
         hierarchy: The way up from x and the way down to x, with its depth.
         top: The prior of the top group.
         spectral: Weight of the penalty on the spectral norms of its weights.
+        condition: What the model is told of each example.
+        condition_into: What the condition goes into: ``encoder`` is the way up, ``decoder`` the way down, ``prior``
+            that of the top group; None for all that can take it.
     """
 
     kind: Literal["hierarchical"] = "hierarchical"
@@ -219,6 +221,8 @@ class HierarchicalConfig(Strict):
     kl: KLMethod = "auto"
     corruption: Part | None = None
     spectral: Annotated[float, Field(ge=0)] = 0.0
+    condition: Part | None = None
+    condition_into: Into = None
 
     _parts = field_validator("*", mode="before")(_checked)
 
@@ -338,7 +342,7 @@ MODELS: dict[str, type[AnyModel]] = {
     "multimodal": MultimodalConfig,
     "hybrid": HybridConfig,
 }
-CONDITIONED = ("flat", "semi-supervised", "implicit")  # kinds that are told a condition
+CONDITIONED = ("flat", "hierarchical", "semi-supervised", "implicit")  # kinds that are told a condition
 NO_SUCH_MODEL = "no_such_model"
 
 

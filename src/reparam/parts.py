@@ -30,6 +30,7 @@ from reparam.networks import (
     ClassCondition,
     ConditionalDecoder,
     ConditionalEncoder,
+    ConditionalHierarchy,
     ConvDecoder,
     ConvEncoder,
     ConvHierarchy,
@@ -128,7 +129,12 @@ PARTS: dict[str, dict[str, type]] = {
         "sequential": SequentialVAE,
         "hybrid": HybridVAE,
     },
-    "hierarchy": {"mlp": MLPHierarchy, "conv": ConvHierarchy, "standardized": StandardizedHierarchy},
+    "hierarchy": {
+        "mlp": MLPHierarchy,
+        "conv": ConvHierarchy,
+        "conditional": ConditionalHierarchy,
+        "standardized": StandardizedHierarchy,
+    },
     "dynamics": {"recurrent": Dynamics},
     "condition": {"classes": ClassCondition, "vector": VectorCondition},
     "encoder": {

@@ -142,6 +142,7 @@ def test_the_wrapper_is_not_a_kind_to_ask_for(section: str) -> None:
     assert WRAPPER not in found.split("There are: ")[1]
 
 
+STEPS = {"kind": "sequential", "encoder": "mlp", "dynamics": "recurrent", "decoder": "mlp", "likelihood": "bernoulli"}
 DEEP: dict[str, Any] = {
     "kind": "hierarchical",
     "hierarchy": {"kind": "mlp", "latent_dims": [2, 3], "hidden_dims": [4]},
@@ -172,11 +173,11 @@ class TestKindsOfModels:
                 "implicit, multimodal, semi-supervised, sequential.",
             ),
             (DEEP | {"topp": 1}, "my.yaml: model.topp: there is no such key. Did you mean 'top'?"),
-            (DEEP | {"encoder": "mlp"}, "my.yaml: model.encoder: there is no such key. There are: corruption, hier"),
+            (DEEP | {"encoder": "mlp"}, "my.yaml: model.encoder: there is no such key. There are: condition, cond"),
             (
-                DEEP | {"condition": "classes"},
-                "my.yaml: model.condition: there is no such key. Models of kind hierarchical take no condition; those "
-                "of kind flat, semi-supervised, implicit do.",
+                STEPS | {"condition": "classes"},
+                "my.yaml: model.condition: there is no such key. Models of kind sequential take no condition; those "
+                "of kind flat, hierarchical, semi-supervised, implicit do.",
             ),
             (MODEL | {"flat": 1}, "my.yaml: model.flat: there is no such key. "),
             (DEEP | {"spectral": -1}, "my.yaml: model.spectral: input should be greater than or equal to 0 (got -1)"),

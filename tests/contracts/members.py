@@ -267,6 +267,12 @@ def takes(kind: str, shape: Shape) -> bool:
     return kind not in ("conv", "map") or len(shape) > 1
 
 
+def fits(settings: Settings, shape: Shape) -> bool:
+    """Whether the finest resolution is no higher than the data's."""
+    words = str(settings.get("depth", "1x1")).split(",")
+    return int(words[-1].split("x")[0]) <= max(shape[1:], default=1)
+
+
 def units(shape: Shape) -> dict[str, tuple[float, ...]]:
     """A shift and a scale for each channel, exact in float32."""
     numbers = range(shape[0])

@@ -9,11 +9,20 @@ from torch.distributions import Independent, Normal
 
 from reparam.distributions import EUCLIDEAN, kl_groups, tempered
 from reparam.errors import PartError, ShapeError
-from reparam.networks import ClassCondition, ConditionalDecoder, ConditionalEncoder, VectorCondition, widened
+from reparam.networks import (
+    ClassCondition,
+    ConditionalDecoder,
+    ConditionalEncoder,
+    ConditionalHierarchy,
+    Hierarchy,
+    VectorCondition,
+    widened,
+)
 from reparam.priors import ConditionalPrior, FlowPrior, MixturePrior, NormalPrior, VampPrior
 from reparam.rng import reseed
 from reparam.shapes import Shape, numel
-from tests.contracts.members import Settings, dead, make, members, seeded_, takes
+from tests.contracts.members import Settings, dead, fits, make, members, seeded_, takes
+from tests.models.two_layers import TwoLayers
 
 SHAPES: tuple[Shape, ...] = ((1, 9, 8), (4, 33), (5,))
 C = 2
@@ -172,3 +181,62 @@ def test_refuses_what_an_affine_map_would_leave() -> None:
     with pytest.raises(PartError, match="posteriors of its own examples"):
         ConditionalPrior(VampPrior(2, data_shape=(4,), components=2), C)
     assert ConditionalPrior(MixturePrior(2), C).space == ConditionalPrior(FlowPrior(2), C).space == EUCLIDEAN
+
+
+WAYS = [
+    case
+    for case in cases("hierarchy")
+    if fits(*case.values[1:]) and (case.values[0] == "mlp" or case.values[1].get("skip", True))
+]
+
+
+@pytest.mark.parametrize(("kind", "settings", "shape"), WAYS)
+class TestHierarchy:
+    def hierarchy(self, kind: str, settings: Settings, shape: Shape, up: bool, down: bool) -> ConditionalHierarchy:
+        reseed(0)
+        base = make("hierarchy", kind, settings, widened(shape, C) if up else shape)
+        return seeded_(ConditionalHierarchy(base, C, up, down)).double()  # type: ignore[return-value]
+
+    def walk(self, hierarchy: Hierarchy, x: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+        reseed(2)
+        path = hierarchy(hierarchy.bottom_up(x, c), hierarchy.split(numbers(3, sum(hierarchy.latent_dims))), (), c)
+        assert path.q is not None
+        return path.z, *path.q, *path.p, path.out
+
+    def test_each_way_is_told(self, kind: str, settings: Settings, shape: Shape) -> None:
+        x, c = numbers(3, *shape), numbers(3, C)
+        for up, down in ((True, True), (True, False), (False, True)):
+            hierarchy = self.hierarchy(kind, settings, shape, up, down)
+            top, codes = hierarchy.latent_dims[0], hierarchy.split(numbers(3, sum(hierarchy.latent_dims)))
+            assert hierarchy.data_shape == shape
+            features, others = hierarchy.bottom_up(x, c), hierarchy.bottom_up(x, c + 1)
+            assert torch.equal(hierarchy.top(features)[0], hierarchy.top(others)[0]) == (not up)
+            path, other = hierarchy(None, None, codes, c), hierarchy(None, None, codes, c + 1)
+            assert torch.equal(path.out, other.out) == (not down)
+            assert torch.equal(path.p[0], other.p[0]) == (not down)
+            assert path.p[0].shape == (3, sum(hierarchy.latent_dims) - top)
+
+    def test_gradient_reaches_what_is_told(self, kind: str, settings: Settings, shape: Shape) -> None:
+        hierarchy = self.hierarchy(kind, settings, shape, True, True)
+        sum(part.square().sum() for part in self.walk(hierarchy, numbers(3, *shape), numbers(3, C))).backward()  # type: ignore[union-attr]
+        assert not [name for name in dead(hierarchy) if "told" in name or "paint" in name]
+
+    def test_inference_and_generation_share_no_parameter(self, kind: str, settings: Settings, shape: Shape) -> None:
+        hierarchy = self.hierarchy(kind, settings, shape, True, True)
+        assert hierarchy.paint is None or hierarchy.paint.weight in set(hierarchy.inference())
+        codes = hierarchy.split(numbers(3, sum(hierarchy.latent_dims)))
+        hierarchy(None, None, codes, numbers(3, C)).out.sum().backward()
+        assert all(parameter.grad is None for parameter in hierarchy.inference())
+
+    def test_nothing_told(self, kind: str, settings: Settings, shape: Shape) -> None:
+        hierarchy = self.hierarchy(kind, settings, shape, True, True)
+        codes = hierarchy.split(numbers(3, sum(hierarchy.latent_dims)))
+        with pytest.raises(ShapeError, match=r"ConditionalHierarchy: c is nothing, expected \(B, 2\)"):
+            hierarchy(None, None, codes)
+        with pytest.raises(ShapeError, match=r"c is \(3, 5\), expected \(B, 2\)"):
+            hierarchy.bottom_up(numbers(3, *shape), numbers(3, 5))
+
+
+def test_a_way_down_that_cannot_listen() -> None:
+    with pytest.raises(PartError, match=r"TwoLayers: its way down takes no condition\. Leave 'decoder' out"):
+        ConditionalHierarchy(TwoLayers([], torch.zeros(3, 2), torch.zeros(3)), C, told_up=False)

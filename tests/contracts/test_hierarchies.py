@@ -9,15 +9,22 @@ from reparam.networks import ConvHierarchy, Hierarchy, Path
 from reparam.parts import PARTS
 from reparam.rng import reseed
 from reparam.shapes import Shape
-from tests.contracts.members import PICTURES, ROWS, SHAPES, SIGNALS, Settings, dead, make, members, row, seeded_, takes
+from tests.contracts.members import (
+    PICTURES,
+    ROWS,
+    SHAPES,
+    SIGNALS,
+    Settings,
+    dead,
+    fits,
+    make,
+    members,
+    row,
+    seeded_,
+    takes,
+)
 
 B = 3
-
-
-def fits(settings: Settings, shape: Shape) -> bool:
-    """Whether the finest resolution is no higher than the data's."""
-    words = str(settings.get("depth", "1x1")).split(",")
-    return int(words[-1].split("x")[0]) <= max(shape[1:], default=1)
 
 
 def noise(hierarchy: Hierarchy, rows: int = B) -> tuple[Tensor, ...]:

@@ -28,16 +28,29 @@ class Way:
     """A way down through the groups, as distributions need it.
 
     Attributes:
-        down: (features, noise of each group, given codes) -> path, all with one leading axis.
+        down: (features, noise of each group, given codes) -> path, all with one leading axis; told a condition, it
+            takes that as a fourth.
         frozen: The same with parameters that pass no gradient.
         latent_dims: Latent dimensions of each group.
         like: A tensor whose dtype and device the noise has.
+        told: The condition of the way, (*B, C): of all examples, or of each; None for none.
     """
 
     down: Callable[..., Any]
     frozen: Callable[..., Any]
     latent_dims: tuple[int, ...]
     like: Tensor
+    told: Tensor | None = None
+
+    def walk(self, features: Any, noise: Any, given: tuple[Tensor, ...], lead: Size) -> Any:
+        """The path of all rows of ``lead``, each told its condition, laid out as ``lead``."""
+        told = () if self.told is None else (self.told.expand(*lead, -1).reshape(lead.numel(), -1),)
+        return self.down(features, noise, given, *told).shaped(lead)
+
+    def fixed(self) -> "Way":
+        """The same, whose parameters pass no gradient."""
+        told = None if self.told is None else self.told.detach()
+        return replace(self, down=self.frozen, told=told)
 
 
 class TopDown(Distribution, ABC):
@@ -119,7 +132,7 @@ class TopDown(Distribution, ABC):
         """One walk for all rows at once, laid out as ``lead``."""
         features = None if self.features is None else _repeated(self.features, self.batch_shape, lead)
         rows = [None if values is None else self._groups(values) for values in (noise, given)]
-        return self.way.down(features, rows[0], rows[1] or ()).shaped(lead)
+        return self.way.walk(features, rows[0], rows[1] or (), lead)
 
     def _groups(self, values: Tensor) -> tuple[Tensor, ...]:
         """Rows of each group; values of the top group alone are one group."""
@@ -130,7 +143,7 @@ class TopDown(Distribution, ABC):
     def detached(self) -> "TopDown":
         """The same with fixed parameters and features: its density has a gradient for the codes alone."""
         fixed = copy.copy(self)
-        fixed.way = replace(self.way, down=self.way.frozen)
+        fixed.way = self.way.fixed()
         fixed.features = None if self.features is None else tuple(part.detach() for part in self.features)
         return fixed
 
@@ -174,14 +187,14 @@ class TopDownPosterior(TopDown):
 
 
 class TopDownPrior(TopDown):
-    r"""p(z): the top group by any density, every further group from those above.
+    r"""p(z), or p(z|c): the top group by any density, every further group from those above.
 
     .. math:: p(z) = p(z_1) \prod_{g>1} \mathcal{N}\left(z_g; \mu_g(z_{<g}), \sigma_g(z_{<g})^2\right)
 
     Args:
         way: How to walk.
-        top: p(z_1), batch (), event (L_1,).
-        batch_shape: Axes along which draws are repeated.
+        top: p(z_1), batch () or that of the condition, event (L_1,).
+        batch_shape: Axes along which draws are repeated: at least those of the condition.
     """
 
     def __init__(self, way: Way, top: Distribution, batch_shape: Size = Size()) -> None:
@@ -198,16 +211,20 @@ class TopDownPrior(TopDown):
     def tempered(self, sample_shape: _size, temperature: float) -> Tensor:
         lead = self._extended_shape(sample_shape)[:-1]
         noise = self._noise(lead, self.event_shape[0], temperature)
-        z: Tensor = self._walked(lead, noise, tempered(self.top, lead, temperature)).z
+        z: Tensor = self._walked(lead, noise, tempered(self.top, self._times(lead), temperature)).z
         return z
+
+    def _times(self, lead: Size) -> Size:
+        """How often the top group is drawn, which has axes of its own where it is told a condition."""
+        return lead[: len(lead) - len(self.top.batch_shape)]
 
     def _drawn(self, lead: Size, temperature: float) -> Tensor:
         """Codes of the top group; of temperature 0, their mean, without a draw."""
         if temperature == 0:
             return self.top.mean.expand(*lead, -1)
         if temperature == 1 and self.top.has_rsample:
-            return self.top.rsample(lead)
-        return tempered(self.top, lead, temperature)
+            return self.top.rsample(self._times(lead))
+        return tempered(self.top, self._times(lead), temperature)
 
     def log_prob_along(self, path: Any) -> Tensor:
         top = self.way.latent_dims[0]
@@ -223,4 +240,4 @@ class TopDownPrior(TopDown):
 
     def detached(self) -> "TopDownPrior":
         """The same with fixed parameters, those of the top group's density too."""
-        return TopDownPrior(replace(self.way, down=self.way.frozen), detached(self.top), self.batch_shape)
+        return TopDownPrior(self.way.fixed(), detached(self.top), self.batch_shape)

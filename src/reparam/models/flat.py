@@ -100,11 +100,7 @@ class VAE(OneLatent):
     def _require_condition(self) -> None:
         """A condition reaches a part, parts agree on it, and none of those that encode by themselves needs it."""
         self.require_told()
-        if self.prior is not None and self.prior.infers and hasattr(self.encoder, "condition_dim"):
-            raise PartError(
-                f"VAE: {type(self.prior).__name__} is made of q(z|u) of examples u of its own, and q is told a "
-                "condition that they do not have. Take another prior, or leave 'encoder' out of condition_into."
-            )
+        self.require_encodes(self.prior, hasattr(self.encoder, "condition_dim"))
 
     def _require_space(self, prior: Prior) -> None:
         if prior.space not in (None, self.space):

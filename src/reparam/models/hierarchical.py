@@ -1,6 +1,6 @@
 """The hierarchical graphical model: many latent groups for each x, each given those above it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any
 
@@ -14,19 +14,23 @@ from reparam.distributions import TopDownPosterior, TopDownPrior, Way, detached,
 from reparam.distributions.kl import KLMethod
 from reparam.errors import PartError, RefusedError
 from reparam.likelihoods import Likelihood
-from reparam.models.base import Autoencoder, late
-from reparam.networks import Corruption, Hierarchy, Path, SpectralNorms
+from reparam.models.base import late
+from reparam.models.told import Told
+from reparam.networks import Condition, ConditionalHierarchy, Corruption, Features, Hierarchy, Path, SpectralNorms
 from reparam.priors import Prior
 from reparam.processes import is_part
 from reparam.rng import per_example
 from reparam.trace import Trace
 
 
-class HierarchicalVAE(Autoencoder):
+class HierarchicalVAE(Told):
     r"""A VAE with latent groups z_1, ..., z_G from the top down, as deep as its hierarchy says.
 
     .. math:: p(x, z) = p(z_1) \prod_{g>1} p(z_g \mid z_{<g})\; p(x \mid z), \qquad
               q(z \mid x) = q(z_1 \mid x) \prod_{g>1} q(z_g \mid z_{<g}, x)
+
+    All of it may be given a condition c: what the way up sees beside x, what the way down begins with, and what the
+    prior of the top group depends on.
 
     Two-layer, ladder, BIVA-like and very deep VAEs are settings of its hierarchy. One walk from the top down draws z,
     and gives every density and the likelihood's numbers. The KL of a group is that of its conditionals at the draws
@@ -43,8 +47,9 @@ class HierarchicalVAE(Autoencoder):
         corruption: Damage done to what q sees in a trace.
         spectral: Weight of the penalty on the largest singular values of all the hierarchy's weights, in training;
             0 for none.
+        condition: What the model is told of each example, for those parts that take it: conditional ones.
     Raises:
-        PartError: if two parts do not fit each other, or spectral is negative.
+        PartError: if two parts do not fit each other, spectral is negative, or no part takes the condition.
     Source:
         Ladder variational autoencoders (Sonderby et al., 2016), arXiv:1602.02282, eq. 1 to 4, with the top-down q
         of its eq. 13; spectral: NVAE (Vahdat & Kautz, 2020), arXiv:2007.03898, section 3.2. A top prior N(0, I) is
@@ -60,11 +65,14 @@ class HierarchicalVAE(Autoencoder):
         kl: KLMethod = "auto",
         corruption: Corruption | None = None,
         spectral: float = 0.0,
+        condition: Condition | None = None,
     ) -> None:
         super().__init__(kl)
         self.hierarchy, self.top, self.likelihood, self.corruption = hierarchy, top, likelihood, corruption
-        self.spectral = spectral
+        self.spectral, self.condition = spectral, condition
+        self.conditions = () if condition is None else (condition.name,)
         self._require_fit()
+        self._require_condition()
         self.norms = SpectralNorms(self._weights()) if spectral else None
 
     def _require_fit(self) -> None:
@@ -89,13 +97,18 @@ class HierarchicalVAE(Autoencoder):
                 f"Build the hierarchy with data_shape={self.data_shape}, out_shape={self.likelihood.out_shape}."
             )
 
+    def _require_condition(self) -> None:
+        """A condition reaches a part, parts agree on it, and none of those that encode by themselves needs it."""
+        self.require_told()
+        self.require_encodes(self.top, self.hierarchy.told_up)
+
     @property
     def latent_dim(self) -> int:
         return sum(self.hierarchy.latent_dims)
 
     @torch.no_grad()
     def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
-        super().start(x)
+        super().start(x, **named)
         self.top.start(x)
 
     @property
@@ -107,31 +120,51 @@ class HierarchicalVAE(Autoencoder):
         """Matrices and kernels of the hierarchy, whose norms are kept small."""
         return [weight for name, weight in self.hierarchy.named_parameters() if name.endswith("weight")]
 
-    @property
-    def _way(self) -> Way:
-        hierarchy = self.hierarchy
-        return Way(hierarchy, partial(_frozen, hierarchy), hierarchy.latent_dims, next(hierarchy.parameters()))
+    def _way(self, named: Mapping[str, Any], shape: Size | None = None) -> Way:
+        """The way down, told what it is told: of examples of this shape, if any are given."""
+        hierarchy, like = self.hierarchy, next(self.hierarchy.parameters())
+        c = self.told(named).to(like.dtype) if hierarchy.told_down else None
+        if shape is not None:
+            self.require_each(c, shape)
+        return Way(hierarchy, partial(_frozen, hierarchy), hierarchy.latent_dims, like, c)
 
     def infer(self, x: Float[Tensor, "..."], **named: Any) -> TopDownPosterior:
         self.require_taken(named)
         batch, single = self._batch(x)
         shape = Size() if single else batch.shape[:1]
-        return TopDownPosterior(self._way, self.hierarchy.bottom_up(batch), shape)
+        way = self._way(named, batch.shape[:1])
+        return TopDownPosterior(way, self._features(batch, named), shape)
+
+    def _features(self, x: Tensor, named: Mapping[str, Any]) -> Features:
+        """The way up of a batch, told what it is told."""
+        if not isinstance(self.hierarchy, ConditionalHierarchy):
+            return self.hierarchy.bottom_up(x)
+        c = self.told(named)
+        self.require_each(c, x.shape[:1])
+        return self.hierarchy.bottom_up(x, c.expand(len(x), -1))
 
     def infer_top(self, x: Float[Tensor, "..."]) -> Independent:
         """q(z_1|x) of the top group alone: batch (B,), event (L_1,); for one item, batch ()."""
         batch, single = self._batch(x)
-        loc, scale = self.hierarchy.top(self.hierarchy.bottom_up(batch))
+        loc, scale = self.hierarchy.top(self._features(batch, {}))
         return normals((loc[0], scale[0]) if single else (loc, scale))
 
     def prior(self, infer: Callable[[Tensor], Distribution] | None = None) -> TopDownPrior:
-        """p(z) of all groups: batch (), event (L,). ``infer`` is not read: the top prior is handed q(z_1|x)."""
-        return TopDownPrior(self._way, self.top(infer=self.infer_top))
+        """What :meth:`p_z` gives. ``infer`` is not read: the top prior is handed q(z_1|x)."""
+        return self.p_z()
+
+    def p_z(self, **named: Any) -> TopDownPrior:
+        """p(z) of all groups: batch () or, where they are told of N examples, (N,); event (L,)."""
+        c = self.told_to(self.top, named)
+        top = self.top(infer=self.infer_top) if c is None else self.top(infer=self.infer_top, c=c)
+        way = self._way(named)
+        shapes = [top.batch_shape] if way.told is None else [top.batch_shape, way.told.shape[:-1]]
+        return TopDownPrior(way, top, torch.broadcast_shapes(*shapes))
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
         self.require_taken(named)
-        path = self.hierarchy(None, None, self.hierarchy.split(z.reshape(-1, z.shape[-1])))
-        return self.likelihood(path.shaped(z.shape[:-1]).out)
+        rows, lead = self.hierarchy.split(z.reshape(-1, z.shape[-1])), z.shape[:-1]
+        return self.likelihood(self._way(named, lead).walk(None, None, rows, lead).out)
 
     def trace(
         self,
@@ -144,12 +177,12 @@ class HierarchicalVAE(Autoencoder):
         **named: Any,
     ) -> Trace:
         self.require_taken(named)
-        x, q = self._inferred(x, q)
+        x, q = self._inferred(x, q, **named)
         if not isinstance(q, TopDownPosterior):
             raise PartError(f"HierarchicalVAE: q is a {type(q).__name__}, expected what infer(x) gave.")
         with per_example(1):
             path: Path = q.draw(Size([samples]))
-        p_z = self.prior() if p_z is None else p_z
+        p_z = self.p_z(**named) if p_z is None else p_z
         if not isinstance(p_z, TopDownPrior):
             raise PartError(f"HierarchicalVAE: p_z is a {type(p_z).__name__}, expected what p_z() gave.")
         # an estimator that reads the gradient for z walks again from z on, so that every density follows from it

@@ -26,7 +26,7 @@ from reparam.networks.corruption import (
 from reparam.networks.discriminator import Discriminator, Seen, squared_slope
 from reparam.networks.dynamics import Dynamics, Memory, State
 from reparam.networks.feature_networks import FeatureName, FeatureNetwork
-from reparam.networks.hierarchy import BottomUp, Features, Hierarchy, Path, StandardizedHierarchy
+from reparam.networks.hierarchy import BottomUp, ConditionalHierarchy, Features, Hierarchy, Path, StandardizedHierarchy
 from reparam.networks.hyperbolic import ExponentialMap, from_tangent, require_curvature
 from reparam.networks.inverse_autoregressive import InverseAutoregressive
 from reparam.networks.maps import MapDecoder, MapEncoder, map_grid
@@ -48,6 +48,7 @@ __all__ = [
     "Condition",
     "ConditionalDecoder",
     "ConditionalEncoder",
+    "ConditionalHierarchy",
     "ConvDecoder",
     "ConvEncoder",
     "ConvHierarchy",

@@ -164,6 +164,25 @@ def require_condition(owner: str, c: Tensor | None, condition_dim: int) -> Tenso
     return c
 
 
+def painter(data_shape: Shape, condition_dim: int) -> nn.Linear | None:
+    """What paints c as one more channel beside examples of this shape; None beside a vector, where c stands itself."""
+    _, *rest = data_shape
+    return nn.Linear(condition_dim, math.prod(rest), bias=False) if rest else None
+
+
+def beside(x: Float[Tensor, "B ..."], c: Float[Tensor, "B C"], paint: nn.Linear | None) -> Float[Tensor, "B ..."]:
+    """x with c beside it: c itself beside a vector, else the channel that it is painted as."""
+    c = c.to(x)
+    told = c if paint is None else paint(c).reshape(len(c), 1, *x.shape[2:])
+    return torch.cat([x, told], 1)
+
+
+def narrowed(data_shape: Shape, condition_dim: int) -> Shape:
+    """Shape of an example without the condition that stands beside it in this one; see :func:`widened`."""
+    first, *rest = data_shape
+    return (first - (1 if rest else condition_dim), *rest)
+
+
 class ConditionalEncoder(Encoder):
     r"""An encoder that sees a condition beside x: c itself beside a vector, one channel that c paints beside a picture.
 
@@ -180,15 +199,13 @@ class ConditionalEncoder(Encoder):
     """
 
     def __init__(self, base: Encoder, condition_dim: int) -> None:
-        first, *rest = base.data_shape
-        super().__init__((first - (1 if rest else condition_dim), *rest), base.out_dim)
+        super().__init__(narrowed(base.data_shape, condition_dim), base.out_dim)
         self.base, self.condition_dim = base, condition_dim
-        self.paint = nn.Linear(condition_dim, math.prod(rest), bias=False) if rest else None
+        self.paint = painter(base.data_shape, condition_dim)
 
     def forward(self, x: Float[Tensor, "B ..."], c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, "B F"]:
-        c = require_condition(type(self).__name__, c, self.condition_dim).to(x)
-        beside = c if self.paint is None else self.paint(c).reshape(len(c), 1, *self.data_shape[1:])
-        return self.features(torch.cat([x, beside], 1))
+        c = require_condition(type(self).__name__, c, self.condition_dim)
+        return self.features(beside(x, c, self.paint))
 
     def features(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B F"]:
         return self.base(x)

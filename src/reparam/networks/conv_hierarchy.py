@@ -181,12 +181,14 @@ class _ConvGroup(Group):
         self.bias = nn.Parameter(torch.zeros(1, width, *self.extents)) if skip and not place else None
 
     def prior(self, state: Tensor | None) -> tuple[Tensor | None, Numbers | None]:
-        if state is None or self.p_net is None:
+        if state is None:
             return self.bias, None
         if state.shape[2:] != self.extents:
             state = F.interpolate(state, size=self.extents)
         if self.bias is not None:
             state = state + self.bias
+        if self.p_net is None:
+            return state, None
         loc, log_scale, *update = self.p_net(state).split([self.codes, self.codes, *self._update], 1)
         return (state + update[0] if update else state), (_flat(loc), _flat(log_scale))
 
@@ -220,12 +222,12 @@ class ConvHierarchy(Hierarchy):
 
     .. math:: p(z) = p(z_1) \prod_{g>1} p(z_g \mid z_{<g}), \qquad q(z \mid x) = \prod_g q(z_g \mid z_{<g}, x)
 
-    On the way down a residual map starts as a learned one, is blown up to the next resolution by repeating its
-    nearest values, gets a learned map added there, and in each block: gives p(z_g | z_<g) and an update of itself;
-    is merged with the features of the same resolution into q(z_g | z_<g, x); takes in the code; and goes through a
-    residual block. Networks are bottlenecks of 1x1, 3x3 and 1x1 convolutions whose last one starts at zero (at a
-    tenth in q, and with a wide scale where it multiplies the prior), so that q is close to p at first; what a code
-    adds starts small with the number of groups.
+    On the way down a residual map starts as a learned one, is blown up to the next resolution by repeating its nearest
+    values, gets a learned map added there, and in each block: gives p(z_g | z_<g) and an update of itself; is merged
+    with the features of the same resolution into q(z_g | z_<g, x); takes in the code; and goes through a residual
+    block. Told a condition, it starts as what that paints. Networks are bottlenecks of 1x1, 3x3 and 1x1 convolutions
+    whose last one starts at zero (at a tenth in q, and with a wide scale where it multiplies the prior), so that q is
+    close to p at first; what a code adds starts small with the number of groups.
 
     Without ``skip`` the code is all that goes on below, as in the ladder VAE. Left out of the papers: the weights of
     the second 3x3 convolution in a block, batch normalisation and squeeze-and-excitation, NVAE's flows, and BIVA's
@@ -291,6 +293,8 @@ class ConvHierarchy(Hierarchy):
             for level, (_, count) in enumerate(maps)
             for place in range(count)
         )
+        self.start: Shape = (channels, *maps[0][0])
+        self.paint: nn.Linear | None = None
         self.out = same_conv(channels, self.out_shape[0] * math.prod(patch), finest, 3, gain=0.5)
         channels_last(self)
 
@@ -300,8 +304,23 @@ class ConvHierarchy(Hierarchy):
     def top(self, features: Features) -> Numbers:
         return loc_scale(self.groups[0].posterior(None, features))  # type: ignore[operator]
 
-    def forward(self, features: Features | None, noise: Codes | None, given: Codes = ()) -> Path:
-        return descend(self.groups, self.merge, None, features, noise, given, self._finish)
+    def listen(self, condition_dim: int) -> None:
+        if not self.skip:
+            raise PartError(
+                "ConvHierarchy: without skip the code alone goes on below, and what the way down is told would end at "
+                "the top group. Set skip, or leave 'decoder' out of condition_into."
+            )
+        self.paint = nn.Linear(condition_dim, math.prod(self.start), bias=False).to(self.out.weight)
+
+    def forward(
+        self,
+        features: Features | None,
+        noise: Codes | None,
+        given: Codes = (),
+        c: Float[Tensor, "N C"] | None = None,
+    ) -> Path:
+        start = None if self.paint is None or c is None else self.paint(c).reshape(len(c), *self.start)
+        return descend(self.groups, self.merge, start, features, noise, given, self._finish)
 
     def _finish(self, state: Float[Tensor, "N C H W"]) -> Float[Tensor, "N ..."]:
         images = unfold(self.out(F.silu(state)), self.patch)

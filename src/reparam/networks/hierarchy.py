@@ -10,6 +10,7 @@ from torch import Size, Tensor, nn
 
 from reparam.errors import PartError, nearest
 from reparam.networks.bounded import bounded, full_precision
+from reparam.networks.conditions import beside, narrowed, painter, require_condition
 from reparam.networks.standardized import Units
 from reparam.shapes import Shape
 
@@ -176,6 +177,9 @@ class Hierarchy(nn.Module, ABC):
         PartError: if there are fewer than two groups, or one of them is empty.
     """
 
+    told_up = False  # True where the way up is told a condition
+    told_down = False  # True where the way down is
+
     def __init__(self, data_shape: Shape, out_shape: Shape, latent_dims: Sequence[int]) -> None:
         super().__init__()
         if len(latent_dims) < 2 or min(latent_dims) < 1:
@@ -188,15 +192,32 @@ class Hierarchy(nn.Module, ABC):
 
     @abstractmethod
     def bottom_up(self, x: Float[Tensor, "B ..."]) -> Features:
-        """The way up."""
+        """The way up; a conditional one is given c beside x."""
 
     @abstractmethod
     def top(self, features: Features) -> Numbers:
         """Location and scale of q(z_1 | x), each (B, L_1)."""
 
     @abstractmethod
-    def forward(self, features: Features | None, noise: Codes | None, given: Codes = ()) -> Path:
-        """The way down; see :func:`descend`."""
+    def forward(
+        self,
+        features: Features | None,
+        noise: Codes | None,
+        given: Codes = (),
+        c: Float[Tensor, "N C"] | None = None,
+    ) -> Path:
+        """The way down; see :func:`descend`. Only those that learnt to listen are given a c."""
+
+    def listen(self, condition_dim: int) -> None:
+        """Makes layers by which the way down is told a condition of this length from now on.
+
+        Raises:
+            PartError: if its way down cannot be told anything.
+        """
+        raise PartError(
+            f"{type(self).__name__}: its way down takes no condition. Leave 'decoder' out of condition_into, or write "
+            "listen(condition_dim)."
+        )
 
     @abstractmethod
     def inference(self) -> Iterator[nn.Parameter]:
@@ -212,6 +233,59 @@ def inference_of(up: nn.Module, groups: Iterable[Any]) -> Iterator[nn.Parameter]
     yield from up.parameters()
     for group in groups:
         yield from group.q_net.parameters()
+
+
+class ConditionalHierarchy(Hierarchy):
+    r"""A hierarchy that is told a condition: its way up sees c beside x, the groups and the likelihood depend on it.
+
+    .. math:: q(z \mid x, c) = \prod_g q(z_g \mid z_{<g}, x, c), \qquad
+              p(z, x \mid c) = p(z_1) \prod_{g>1} p(z_g \mid z_{<g}, c)\; p(x \mid z, c)
+
+    Shapes:
+        x: (B, *data_shape), c: (B, condition_dim)  ->  features
+        features, noise and given codes, each group (N, L_g), c: (N, condition_dim)  ->  Path
+    Args:
+        base: The hierarchy; where the way up is told, of examples of the shape ``widened(data_shape, condition_dim)``.
+        condition_dim: Length of c.
+        told_up: The way up sees c.
+        told_down: The way down does.
+    Raises:
+        PartError: if the way down of this hierarchy cannot be told anything.
+    """
+
+    def __init__(self, base: Hierarchy, condition_dim: int, told_up: bool = True, told_down: bool = True) -> None:
+        shape = narrowed(base.data_shape, condition_dim) if told_up else base.data_shape
+        super().__init__(shape, base.out_shape, base.latent_dims)
+        self.base, self.condition_dim = base, condition_dim
+        self.told_up, self.told_down = told_up, told_down
+        self.paint = painter(base.data_shape, condition_dim) if told_up else None
+        if told_down:
+            base.listen(condition_dim)
+
+    def bottom_up(self, x: Float[Tensor, "B ..."], c: Float[Tensor, "B C"] | None = None) -> Features:
+        if not self.told_up:
+            return self.base.bottom_up(x)
+        c = require_condition(type(self).__name__, c, self.condition_dim)
+        return self.base.bottom_up(beside(x, c, self.paint))
+
+    def top(self, features: Features) -> Numbers:
+        return self.base.top(features)
+
+    def forward(
+        self,
+        features: Features | None,
+        noise: Codes | None,
+        given: Codes = (),
+        c: Float[Tensor, "N C"] | None = None,
+    ) -> Path:
+        if not self.told_down:
+            return self.base(features, noise, given)
+        return self.base(features, noise, given, require_condition(type(self).__name__, c, self.condition_dim))
+
+    def inference(self) -> Iterator[nn.Parameter]:
+        if self.paint is not None:
+            yield from self.paint.parameters()
+        yield from self.base.inference()
 
 
 class StandardizedHierarchy(Hierarchy):
@@ -234,8 +308,17 @@ class StandardizedHierarchy(Hierarchy):
     def top(self, features: Features) -> Numbers:
         return self.base.top(features)
 
-    def forward(self, features: Features | None, noise: Codes | None, given: Codes = ()) -> Path:
-        return self.base(features, noise, given)
+    def listen(self, condition_dim: int) -> None:
+        self.base.listen(condition_dim)
+
+    def forward(
+        self,
+        features: Features | None,
+        noise: Codes | None,
+        given: Codes = (),
+        c: Float[Tensor, "N C"] | None = None,
+    ) -> Path:
+        return self.base(features, noise, given) if c is None else self.base(features, noise, given, c)
 
     def inference(self) -> Iterator[nn.Parameter]:
         return self.base.inference()

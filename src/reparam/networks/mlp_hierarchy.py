@@ -1,6 +1,7 @@
 """Hierarchies of layers of units: the two-layer hierarchical VAE and the ladder VAE are settings of one class."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -24,19 +25,24 @@ from reparam.networks.hierarchy import (
 from reparam.networks.mlp import Layer, layers
 from reparam.shapes import Shape, numel
 
-State = tuple[Tensor, ...]  # the codes that the next group reads
+
+class State(NamedTuple):
+    """The codes that the next group reads, and what it is told, if anything."""
+
+    codes: tuple[Tensor, ...]
+    c: Tensor | None
 
 
 class Joint(nn.Module):
     r"""Hidden layers over several inputs, then a linear one.
 
     Each input has a first layer of its own; the further layers see these side by side. Without hidden layers it is
-    one linear map of all inputs.
+    one linear map of all inputs. What it is told is added where the inputs meet, by a linear map of its own.
 
-    .. math:: y = W\, f([f_1(v_1), \dots, f_n(v_n)]) + b
+    .. math:: y = W\, f([f_1(v_1), \dots, f_n(v_n)] + U c) + b
 
     Shapes:
-        inputs: n times (N, in_dims[i])  ->  (N, out_dim)
+        inputs: n times (N, in_dims[i]), c: (N, C) where it listens  ->  (N, out_dim)
     """
 
     def __init__(
@@ -45,13 +51,20 @@ class Joint(nn.Module):
         super().__init__()
         first, rest = hidden_dims[:1], hidden_dims[1:]
         widths = [*first] * len(in_dims) if first else in_dims
+        self.width = sum(widths)
+        self.told: nn.Linear | None = None
         self.first = nn.ModuleList(layers(owner, (size, *first), layer) if first else nn.Identity() for size in in_dims)
-        self.rest = layers(owner, (sum(widths), *rest), layer) if rest else nn.Identity()
-        self.out = nn.Linear(rest[-1] if rest else sum(widths), out_dim)
+        self.rest = layers(owner, (self.width, *rest), layer) if rest else nn.Identity()
+        self.out = nn.Linear(rest[-1] if rest else self.width, out_dim)
 
-    def forward(self, inputs: Sequence[Tensor]) -> Float[Tensor, "N F"]:
+    def listen(self, condition_dim: int) -> None:
+        """Makes the layer that reads what it is told."""
+        self.told = nn.Linear(condition_dim, self.width, bias=False).to(self.out.weight)
+
+    def forward(self, inputs: Sequence[Tensor], c: Float[Tensor, "N C"] | None = None) -> Float[Tensor, "N F"]:
         seen = [layer(values) for layer, values in zip(self.first, inputs, strict=True)]
-        return self.out(self.rest(seen[0] if len(seen) == 1 else torch.cat(seen, -1)))
+        h = seen[0] if len(seen) == 1 else torch.cat(seen, -1)
+        return self.out(self.rest(h if self.told is None else h + self.told(c)))
 
 
 class _Chain(BottomUp):
@@ -80,16 +93,16 @@ class _MLPGroup(Group):
     def prior(self, state: State) -> tuple[State, Numbers | None]:
         if self.p_net is None:
             return state, None
-        loc, log_scale = self.p_net(state).chunk(2, -1)
+        loc, log_scale = self.p_net(state.codes, state.c).chunk(2, -1)
         return state, (loc, log_scale)
 
     def posterior(self, state: State, features: Features) -> Numbers:
-        above = state if self.sees_above else ()
+        above = state.codes if self.sees_above else ()
         loc, log_scale = self.q_net((features[self.feature], *above)).chunk(2, -1)
         return loc, log_scale
 
     def absorb(self, state: State, z: Float[Tensor, "N L"]) -> State:
-        return (*state, z) if self.skip else (z,)
+        return State((*state.codes, z) if self.skip else (z,), state.c)
 
 
 class MLPHierarchy(Hierarchy):
@@ -161,13 +174,25 @@ class MLPHierarchy(Hierarchy):
         return self.up(x)
 
     def top(self, features: Features) -> Numbers:
-        return loc_scale(self.groups[0].posterior((), features))  # type: ignore[operator]
+        return loc_scale(self.groups[0].posterior(State((), None), features))  # type: ignore[operator]
 
-    def forward(self, features: Features | None, noise: Codes | None, given: Codes = ()) -> Path:
-        return descend(self.groups, self.merge, (), features, noise, given, self._finish)
+    def listen(self, condition_dim: int) -> None:
+        self.out.listen(condition_dim)
+        for group in self.groups:
+            if isinstance(group.p_net, Joint):
+                group.p_net.listen(condition_dim)
+
+    def forward(
+        self,
+        features: Features | None,
+        noise: Codes | None,
+        given: Codes = (),
+        c: Float[Tensor, "N C"] | None = None,
+    ) -> Path:
+        return descend(self.groups, self.merge, State((), c), features, noise, given, self._finish)
 
     def _finish(self, state: State) -> Float[Tensor, "N ..."]:
-        return self.out(state).reshape(-1, *self.out_shape)
+        return self.out(state.codes, state.c).reshape(-1, *self.out_shape)
 
     def inference(self) -> Iterator[nn.Parameter]:
         return inference_of(self.up, self.groups)
