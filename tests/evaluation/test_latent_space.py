@@ -8,14 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
-from reparam.data import DataSpec, Split
+from reparam.data import DataSpec, Split, load_data
 from reparam.distributions import Energy, PointMass, joint
 from reparam.errors import RefusedError
 from reparam.evaluation import evaluate
 from reparam.evaluation.aggregate import log_densities
-from reparam.evaluation.checking import two_sided
+from reparam.evaluation.checking import neighbours, two_sided
 from reparam.evaluation.decoding import share_among
 from reparam.evaluation.probing import clustering_information, probe_accuracies
+from reparam.recipes import build
 from reparam.trace import Trace
 
 
@@ -169,6 +170,23 @@ def test_predictive_checks_tell_a_model_that_fits() -> None:
     assert shifted["ppc_mean_p"] == pytest.approx(2 / 1001)
     assert shifted["ppc_variance_p"] > 0.05
     assert shifted["ppc_mean_model"] == pytest.approx(1, abs=0.1)
+
+
+def test_neighbours_by_hand() -> None:
+    rows = torch.tensor([[[[0.0, 0.0], [1.0, 1.0]]], [[[0.0, 1.0], [1.0, 0.0]]], [[[2.0, 2.0], [2.0, 2.0]]]])
+    # along the rows 1 and -1, along the columns -1 and -1
+    assert neighbours(rows).tolist() == [0.0, -1.0, 0.0]
+    assert neighbours(torch.tensor([[[1.0, 2.0, 3.0, 4.0]]])).item() == pytest.approx((0.75 - 0.25 + 0.75) / 3 / 1.25)
+
+
+def test_predictive_checks_tell_independent_noise() -> None:
+    """Each value of a model's draw has noise of its own; a smooth signal has none."""
+    smooth = torch.cumsum(torch.randn(300, 1, 16, generator=torch.Generator().manual_seed(0)), 2).numpy()
+    data = load_data(smooth)
+    found = evaluate(build("vae", data).eval(), data.test, ["ppc"])
+    assert found["ppc_neighbours"] > 0.5
+    assert found["ppc_neighbours_model"] < 0.2
+    assert found["ppc_neighbours_p"] == pytest.approx(2 / 1001)
 
 
 @pytest.mark.parametrize("metric", ["collapse", "ppc"])

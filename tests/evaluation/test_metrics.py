@@ -30,7 +30,7 @@ KEYS = {
     "sharpness": {"sharpness", "sharpness_reconstructed"},
     "continuity": {"continuity_median", "continuity_p95", "continuity_jump"},
     "completeness": {"completeness", "completeness_n"},
-    "ppc": {"ppc_mean_p", "ppc_variance_p", "ppc_ink_p", "ppc_n"},
+    "ppc": {"ppc_mean_p", "ppc_variance_p", "ppc_neighbours_p", "ppc_n"},
     "probe": {"probe_accuracy", "knn_accuracy"},
     "nmi": {"nmi"},
     "mig": {"mig", "mig_per_factor"},

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from reparam.data import DataSpec
 from reparam.distributions import is_density
 from reparam.errors import RefusedError
 from reparam.evaluation.judged import Judged
@@ -14,12 +15,39 @@ from reparam.rng import generator
 
 POOL, REPLICATES, ITEMS = 4000, 1000, 400
 
+
+def neighbours(x: Float[Tensor, "B C ..."]) -> Float[Tensor, " B"]:
+    r"""Correlation of values that lie side by side in an example, averaged over its axes; 0 where nothing varies.
+
+    .. math:: T(x) = \frac{1}{A} \sum_a \frac{\mathrm{mean}_i (x_i - \bar x)(x_{i + e_a} - \bar x)}{\mathrm{var}(x)}
+    """
+    centred = x - x.mean(tuple(range(1, x.ndim)), keepdim=True)
+    variance = centred.square().flatten(1).mean(1)
+    axes = [axis for axis in range(2, x.ndim) if x.shape[axis] > 1]
+    products = [
+        centred.narrow(axis, 1, x.shape[axis] - 1) * centred.narrow(axis, 0, x.shape[axis] - 1) for axis in axes
+    ]
+    means = torch.stack([product.flatten(1).mean(1) for product in products]).mean(0)
+    return means / torch.where(variance > 0, variance, 1.0)
+
+
 Statistic = Callable[[Tensor], Tensor]
 STATISTICS: dict[str, Statistic] = {
-    "mean": lambda x: x.mean(1),
-    "variance": lambda x: x.var(1, correction=0),
-    "ink": lambda x: (x > 0.5).to(x).mean(1),
+    "mean": lambda x: x.flatten(1).mean(1),
+    "variance": lambda x: x.flatten(1).var(1, correction=0),
+    "ink": lambda x: (x > 0.5).to(x).flatten(1).mean(1),
+    "neighbours": neighbours,
 }
+
+
+def _asked(spec: DataSpec) -> list[str]:
+    """The statistics that say something of these data, and not the same twice."""
+    left_out = set()
+    if spec.effective_kind in ("real", "binary"):  # the ink of zeros and ones is their mean
+        left_out.add("ink")
+    if max(spec.shape[1:], default=1) == 1:
+        left_out.add("neighbours")
+    return [name for name in STATISTICS if name not in left_out]
 
 
 def two_sided(observed: float, replicated: Float[Tensor, " R"]) -> float:
@@ -32,13 +60,15 @@ def two_sided(observed: float, replicated: Float[Tensor, " R"]) -> float:
 
 
 def ppc(judged: Judged) -> dict[str, Any]:
-    """Compares mean, variance and ink of an example, averaged over examples, between data and draws of the model.
+    """Compares simple statistics of an example, averaged over examples, between data and draws of the model.
 
-    Ink is the share of values above 0.5, for data in [0, 1]. What is observed is the average over at most 400 random
-    judged examples; what the model predicts is the average over as many draws of x, replicated 1,000 times. Draws come
-    from one pool of 4,000, whose own mean is the centre of all replicates: it is off the model's by a standard
-    deviation of a third of the replicates' (the root of 400 / 4,000), which p-values do not account for. ``ppc_*_p`` is
-    the two-sided p-value: near 0 where the model's data would hardly ever look so, and it cannot be below 0.002.
+    They are the mean and the variance of its values, their ink (the share of values above 0.5, for data in [0, 1] that
+    are not all 0 or 1), and, of pictures and signals, how its values go with their neighbours. What is observed is the
+    average over at most 400 random judged examples; what the model predicts is the average over as many draws of x,
+    replicated 1,000 times. Draws come from one pool of 4,000, whose own mean is the centre of all replicates: it is
+    off the model's by a standard deviation of a third of the replicates' (the root of 400 / 4,000), which p-values do
+    not account for. ``ppc_*_p`` is the two-sided p-value: near 0 where the model's data would hardly ever look so, and
+    it cannot be below 0.002.
 
     Raises:
         RefusedError: if x cannot be drawn, for want of a prior or of a density p(x|z).
@@ -49,7 +79,7 @@ def ppc(judged: Judged) -> dict[str, Any]:
     if not is_density(judged.example_p_x):
         raise RefusedError("The reconstruction term is a distance, not a density, so x cannot be drawn from it.")
     shown = judged.split.subset(ITEMS, judged.seed, "ppc")
-    names = [name for name in STATISTICS if name != "ink" or judged.split.spec.kind != "real"]
+    names = _asked(judged.split.spec)
     observed = [_statistics(batch.x, names) for batch in judged.batches(shown)]
     pool = torch.cat([_statistics(x, names) for x in judged.drawn("ppc", POOL, draw=True)])
     chosen = torch.randint(POOL, (REPLICATES, len(shown)), generator=generator(judged.seed, "ppc replicates"))
@@ -63,5 +93,5 @@ def ppc(judged: Judged) -> dict[str, Any]:
 
 def _statistics(x: Tensor, names: list[str]) -> Tensor:
     """The statistics of each example, (B, number of names), float64 on the CPU."""
-    flat = x.flatten(1).cpu().double()
-    return torch.stack([STATISTICS[name](flat) for name in names], 1)
+    x = x.cpu().double()
+    return torch.stack([STATISTICS[name](x) for name in names], 1)

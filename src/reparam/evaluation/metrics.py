@@ -108,7 +108,9 @@ METRICS = {
     "completeness": Metric(
         "share of prior draws whose decoding lies where data lie (feature_network)", decoding.completeness
     ),
-    "ppc": Metric("posterior-predictive checks of mean, variance and ink: two-sided p-values", checking.ppc),
+    "ppc": Metric(
+        "posterior-predictive checks of mean, variance, ink and neighbours: two-sided p-values", checking.ppc
+    ),
     "imputation": Metric(
         "error of each observation told from the others (imputation_error_NAME, imputation_accuracy_NAME)",
         imputing.imputation,

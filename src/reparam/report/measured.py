@@ -106,6 +106,11 @@ MEASURED: dict[str, tuple[str, str, str]] = {
         "p-value",
         "Near 0 where data drawn from the model would hardly ever have the data's share of values above 0.5.",
     ),
+    "ppc_neighbours_p": (
+        "Check of neighbours",
+        "p-value",
+        "Near 0 where values side by side in what the model draws would hardly ever be as alike as in the data.",
+    ),
     "class_accuracy": (
         "Class by Bayes' rule",
         "accuracy",
