@@ -16,7 +16,6 @@ from reparam.networks import VectorCondition
 from reparam.objectives import ELBO
 from reparam.recipes import build
 from reparam.recipes.basic import BASIC
-from reparam.recipes.hierarchies import HIERARCHIES
 from reparam.recipes.latents import LATENTS
 from reparam.recipes.objectives import OBJECTIVES
 from reparam.recipes.quantised import QUANTISED
@@ -36,7 +35,7 @@ def model(
     return seeded_(vae)  # type: ignore[return-value]
 
 
-each_model = pytest.mark.parametrize("recipe", ["cvae", *HIERARCHIES])
+each_model = pytest.mark.parametrize("recipe", ["cvae", "hvae", "biva"])
 
 
 def examples(shape: tuple[int, ...] = (1, 9, 8)) -> tuple[Tensor, Tensor]:
@@ -295,12 +294,12 @@ def test_judged_by_what_the_examples_are_told() -> None:
     assert found["ppc_mean_model"] > 0
 
 
-@pytest.mark.parametrize("recipe", ["cvae", "ladder-vae", "very-deep-vae"])
+@pytest.mark.parametrize("recipe", ["cvae", "ladder-vae"])
 def test_trains_as_a_part_of_any_objective(recipe: str) -> None:
     """Draws from p(z|c) over the batch are what an aggregate posterior is matched with."""
     data = tiny_data("real", (4,))
-    by_dimension = ("beta-tc",) if recipe == "cvae" else ()
-    for kind in ("mmd", "sliced", "adversarial", "factor", "iwae", "dreg", "stl", *by_dimension):
+    flat = ("mmd", "sliced", "factor", "beta-tc", "stl") if recipe == "cvae" else ()
+    for kind in ("adversarial", "iwae", "dreg", *flat):
         settings = {"objective": kind, "train": {"epochs": 1, "batch_size": 8, "tensorboard": False}}
         run = train(recipe, settings | {"model": {"condition": "classes"}}, data=data, device="cpu")
         assert all(torch.tensor(row["loss"]).isfinite() for row in run.metrics)

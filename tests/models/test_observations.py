@@ -224,7 +224,7 @@ def test_what_is_missing_is_learned(recipe: str) -> None:
     second[::3] = torch.nan
     data = load_data({"first": first, "second": second}, observations=("first", "second"))
     settings: dict[str, Any] = {
-        "train": {"epochs": 60, "batch_size": 64, "tensorboard": False, "validations": 1},
+        "train": {"epochs": 20, "batch_size": 64, "learning_rate": 5e-3, "tensorboard": False, "validations": 1},
         "model": {"latent_dim": 3, "encoders": {"first": {"hidden_dims": [64]}, "second": {"hidden_dims": [64]}}},
     }
     run = train(recipe, settings, data=data, device="cpu")
