@@ -141,6 +141,13 @@ def _checked(value: Any, info: ValidationInfo) -> Any:
     return checked
 
 
+def _of_condition(value: Any, info: ValidationInfo) -> Any:
+    """What a condition goes into, where there is one."""
+    if value is not None and info.data.get("condition") is None:
+        raise ValueError("there is no condition that could go into them. Set model.condition, or leave this out")
+    return value
+
+
 class _FlatParts(Strict):
     """The parts of a model with one latent; each is a kind, or a kind with its settings.
 
@@ -161,6 +168,7 @@ class _FlatParts(Strict):
     condition_into: Into = None
 
     _parts = field_validator("*", mode="before")(_checked)
+    _told = field_validator("condition_into")(_of_condition)
 
     @property
     def network(self) -> Part:
@@ -225,6 +233,7 @@ class HierarchicalConfig(Strict):
     condition_into: Into = None
 
     _parts = field_validator("*", mode="before")(_checked)
+    _told = field_validator("condition_into")(_of_condition)
 
     @property
     def network(self) -> Part:

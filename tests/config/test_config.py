@@ -74,7 +74,7 @@ def test_a_name_stands_for_a_kind() -> None:
 
 
 def test_a_name_stands_for_a_tuple_of_one() -> None:
-    model = parse_config(whole(model=MODEL | {"condition_into": "decoder"})).model
+    model = parse_config(whole(model=MODEL | {"condition": "classes", "condition_into": "decoder"})).model
     assert model.condition_into == ("decoder",)  # type: ignore[union-attr]
     assert parse_config(whole(data={"source": "digits", "observations": "x"})).data.observations == ("x",)
 
@@ -180,6 +180,10 @@ class TestKindsOfModels:
                 "of kind flat, hierarchical, semi-supervised, implicit do.",
             ),
             (MODEL | {"flat": 1}, "my.yaml: model.flat: there is no such key. "),
+            (
+                MODEL | {"condition_into": "decoder"},
+                "my.yaml: model.condition_into: there is no condition that could go into them. Set model.condition",
+            ),
             (DEEP | {"spectral": -1}, "my.yaml: model.spectral: input should be greater than or equal to 0 (got -1)"),
             (DEEP | {"top": "nomal"}, "my.yaml: model.top: there is no prior 'nomal'. Did you mean 'normal'?"),
             (

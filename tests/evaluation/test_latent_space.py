@@ -173,10 +173,13 @@ def test_predictive_checks_tell_a_model_that_fits() -> None:
 
 
 def test_neighbours_by_hand() -> None:
-    rows = torch.tensor([[[[0.0, 0.0], [1.0, 1.0]]], [[[0.0, 1.0], [1.0, 0.0]]], [[[2.0, 2.0], [2.0, 2.0]]]])
+    rows = torch.tensor([[[[0.0, 0.0], [1.0, 1.0]]], [[[0.0, 1.0], [1.0, 0.0]]], [[[0.3, 0.3], [0.3, 0.3]]]])
     # along the rows 1 and -1, along the columns -1 and -1
     assert neighbours(rows).tolist() == [0.0, -1.0, 0.0]
-    assert neighbours(torch.tensor([[[1.0, 2.0, 3.0, 4.0]]])).item() == pytest.approx((0.75 - 0.25 + 0.75) / 3 / 1.25)
+    up = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    assert neighbours(up[None, None]).item() == pytest.approx((0.75 - 0.25 + 0.75) / 3 / 1.25)
+    # channels have means and units of their own, and one that does not vary says nothing
+    assert neighbours(torch.stack([up, 100 + 5 * up, 0.3 + 0 * up])[None]).item() == pytest.approx(1 / 3)
 
 
 def test_predictive_checks_tell_independent_noise() -> None:

@@ -172,6 +172,26 @@ def test_likelihood_is_that_of_x_given_c(recipe: str) -> None:
     assert torch.allclose(told, by_class[torch.arange(B), labels])
 
 
+@pytest.mark.parametrize("top", ["normal", "mixture", "flow", "vamp", "exemplar"])
+def test_any_prior_stands_on_top_of_a_hierarchy_that_is_told(top: str) -> None:
+    vae, (x, labels) = model(recipe="hvae", top=top), examples()
+    vae.start(torch.rand(510, 1, 9, 8), labels=torch.arange(510) % 3)
+    told = vae.given(labels=labels)
+    z = vae.encode(x, labels=labels)
+    assert torch.equal(told.p_z().log_prob(z), vae.p_z(labels=labels).log_prob(z))
+    assert log_likelihood(vae, x, 3, labels=labels).isfinite().all()
+    assert vae.trace(x, labels=labels).log_p_z.isfinite().all()
+    assert told.sample(B).shape == vae.sample(B, temperature=0.5, labels=1).shape == (B, 1, 9, 8)
+
+
+@pytest.mark.parametrize("hidden_dims", [[12], [12, 12]])
+def test_what_a_condition_does_depends_on_the_code(hidden_dims: list[int]) -> None:
+    vae = model("real", (5,), recipe="hvae", hierarchy={"hidden_dims": hidden_dims, "latent_dims": [2, 3]})
+    z = torch.randn(50, 5)
+    apart = vae.decode(z, labels=0).mean - vae.decode(z, labels=1).mean
+    assert (apart.std(0) > 1e-3).all()
+
+
 @pytest.mark.parametrize("name", [*BASIC, *OBJECTIVES, *LATENTS, *QUANTISED])
 def test_any_flat_recipe_takes_a_condition(name: str) -> None:
     reseed(0)
@@ -189,6 +209,16 @@ def test_a_part_that_cannot_be_told_is_left_out_unless_it_is_asked_for() -> None
     assert not hasattr(vamp.encoder, "condition_dim")
     with pytest.raises(PartError, match="a shift by c would leave"):
         build("svae", data, condition="classes", condition_into=["decoder", "prior"])
+
+
+@each_model
+def test_a_batch_of_one_and_of_none(recipe: str) -> None:
+    vae, (x, _) = model(recipe=recipe), examples()
+    one = torch.tensor([1])
+    assert torch.equal(vae.encode(x[0], labels=one), vae.encode(x[0], labels=1))
+    assert torch.equal(vae.reconstruct(x[0], labels=one), vae.reconstruct(x[0], labels=1))
+    assert vae.sample(3, labels=one).shape == (3, 1, 9, 8)
+    assert vae.sample(0, labels=1).shape == vae.reconstruct(x[:0], labels=1).shape == (0, 1, 9, 8)
 
 
 def test_refusals() -> None:
@@ -215,8 +245,6 @@ def test_refusals() -> None:
 def test_refusals_of_hierarchies() -> None:
     with pytest.raises(PartError, match="q is told a condition that they do not have"):
         model(recipe="hvae", top={"kind": "vamp", "components": 3}, condition_into=("encoder", "decoder"))
-    vamp = model(recipe="hvae", top={"kind": "vamp", "components": 3})
-    assert vamp.sample(2, labels=1).shape == (2, 1, 9, 8)
     with pytest.raises(PartError, match=r"would end at the top group\. Set skip, or leave 'decoder' out"):
         model(shape=(1, 16, 16), recipe="ladder-vae", hierarchy={"skip": False})
 

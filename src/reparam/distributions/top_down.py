@@ -44,7 +44,7 @@ class Way:
 
     def walk(self, features: Any, noise: Any, given: tuple[Tensor, ...], lead: Size) -> Any:
         """The path of all rows of ``lead``, each told its condition, laid out as ``lead``."""
-        told = () if self.told is None else (self.told.expand(*lead, -1).reshape(lead.numel(), -1),)
+        told = () if self.told is None else (self.told.expand(*lead, -1).reshape(lead.numel(), self.told.shape[-1]),)
         return self.down(features, noise, given, *told).shaped(lead)
 
     def fixed(self) -> "Way":
@@ -236,7 +236,8 @@ class TopDownPrior(TopDown):
 
     def expand(self, batch_shape: _size, _instance: Any = None) -> "TopDownPrior":
         """The same for a batch: its draws differ, its density does not."""
-        return TopDownPrior(self.way, self.top, Size(batch_shape))
+        top = self.top.expand(batch_shape) if self.top.batch_shape else self.top
+        return TopDownPrior(self.way, top, Size(batch_shape))
 
     def detached(self) -> "TopDownPrior":
         """The same with fixed parameters, those of the top group's density too."""

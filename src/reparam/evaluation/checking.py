@@ -17,18 +17,21 @@ POOL, REPLICATES, ITEMS = 4000, 1000, 400
 
 
 def neighbours(x: Float[Tensor, "B C ..."]) -> Float[Tensor, " B"]:
-    r"""Correlation of values that lie side by side in an example, averaged over its axes; 0 where nothing varies.
+    r"""Correlation of values side by side in a channel, averaged over axes and channels; 0 where nothing varies.
 
-    .. math:: T(x) = \frac{1}{A} \sum_a \frac{\mathrm{mean}_i (x_i - \bar x)(x_{i + e_a} - \bar x)}{\mathrm{var}(x)}
+    .. math:: T(x) = \frac{1}{A C} \sum_{a, c}
+              \frac{\mathrm{mean}_i (x_{c, i} - \bar x_c)(x_{c, i + e_a} - \bar x_c)}{\mathrm{var}(x_c)}
+
+    The sum goes over channels that vary.
     """
-    centred = x - x.mean(tuple(range(1, x.ndim)), keepdim=True)
-    variance = centred.square().flatten(1).mean(1)
+    flat = x.flatten(2)
+    varies = flat.amin(2) != flat.amax(2)
+    centred = x - flat.mean(2).reshape(*x.shape[:2], *(1 for _ in x.shape[2:]))
+    variance = torch.where(varies, flat.var(2, correction=0), 1.0)
     axes = [axis for axis in range(2, x.ndim) if x.shape[axis] > 1]
-    products = [
-        centred.narrow(axis, 1, x.shape[axis] - 1) * centred.narrow(axis, 0, x.shape[axis] - 1) for axis in axes
-    ]
-    means = torch.stack([product.flatten(1).mean(1) for product in products]).mean(0)
-    return means / torch.where(variance > 0, variance, 1.0)
+    pairs = [(centred.narrow(axis, 1, x.shape[axis] - 1), centred.narrow(axis, 0, x.shape[axis] - 1)) for axis in axes]
+    along = torch.stack([(one * other).flatten(2).mean(2) for one, other in pairs]).mean(0)
+    return torch.where(varies, along / variance, 0.0).sum(1) / varies.sum(1).clamp(min=1)
 
 
 Statistic = Callable[[Tensor], Tensor]

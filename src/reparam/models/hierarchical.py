@@ -1,6 +1,6 @@
 """The hierarchical graphical model: many latent groups for each x, each given those above it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any
 
@@ -29,8 +29,8 @@ class HierarchicalVAE(Told):
     .. math:: p(x, z) = p(z_1) \prod_{g>1} p(z_g \mid z_{<g})\; p(x \mid z), \qquad
               q(z \mid x) = q(z_1 \mid x) \prod_{g>1} q(z_g \mid z_{<g}, x)
 
-    All of it may be given a condition c: what the way up sees beside x, what the way down begins with, and what the
-    prior of the top group depends on.
+    All of it may depend on a condition c: q(z_g|z_<g, x, c), p(z_g|z_<g, c), p(x|z, c), and p(z_1|c) by a conditional
+    prior.
 
     Two-layer, ladder, BIVA-like and very deep VAEs are settings of its hierarchy. One walk from the top down draws z,
     and gives every density and the likelihood's numbers. The KL of a group is that of its conditionals at the draws
@@ -120,33 +120,29 @@ class HierarchicalVAE(Told):
         """Matrices and kernels of the hierarchy, whose norms are kept small."""
         return [weight for name, weight in self.hierarchy.named_parameters() if name.endswith("weight")]
 
-    def _way(self, named: Mapping[str, Any], shape: Size | None = None) -> Way:
-        """The way down, told what it is told: of examples of this shape, if any are given."""
+    def _way(self, c: Tensor | None) -> Way:
+        """The way down, which is told the condition where it listens."""
         hierarchy, like = self.hierarchy, next(self.hierarchy.parameters())
-        c = self.told(named).to(like.dtype) if hierarchy.told_down else None
-        if shape is not None:
-            self.require_each(c, shape)
-        return Way(hierarchy, partial(_frozen, hierarchy), hierarchy.latent_dims, like, c)
+        told = None if c is None or not hierarchy.told_down else c.to(like.dtype)
+        return Way(hierarchy, partial(_frozen, hierarchy), hierarchy.latent_dims, like, told)
+
+    def _features(self, x: Tensor, c: Tensor | None) -> Features:
+        """The way up of a batch, which is told the condition where it listens."""
+        if c is None or not isinstance(self.hierarchy, ConditionalHierarchy):
+            return self.hierarchy.bottom_up(x)
+        return self.hierarchy.bottom_up(x, c.expand(len(x), -1))
 
     def infer(self, x: Float[Tensor, "..."], **named: Any) -> TopDownPosterior:
         self.require_taken(named)
         batch, single = self._batch(x)
-        shape = Size() if single else batch.shape[:1]
-        way = self._way(named, batch.shape[:1])
-        return TopDownPosterior(way, self._features(batch, named), shape)
-
-    def _features(self, x: Tensor, named: Mapping[str, Any]) -> Features:
-        """The way up of a batch, told what it is told."""
-        if not isinstance(self.hierarchy, ConditionalHierarchy):
-            return self.hierarchy.bottom_up(x)
-        c = self.told(named)
-        self.require_each(c, x.shape[:1])
-        return self.hierarchy.bottom_up(x, c.expand(len(x), -1))
+        c = self.told_to(self.hierarchy, named)
+        self.require_each(c, batch.shape[:1])
+        return TopDownPosterior(self._way(c), self._features(batch, c), Size() if single else batch.shape[:1])
 
     def infer_top(self, x: Float[Tensor, "..."]) -> Independent:
         """q(z_1|x) of the top group alone: batch (B,), event (L_1,); for one item, batch ()."""
         batch, single = self._batch(x)
-        loc, scale = self.hierarchy.top(self._features(batch, {}))
+        loc, scale = self.hierarchy.top(self._features(batch, None))
         return normals((loc[0], scale[0]) if single else (loc, scale))
 
     def prior(self, infer: Callable[[Tensor], Distribution] | None = None) -> TopDownPrior:
@@ -157,14 +153,16 @@ class HierarchicalVAE(Told):
         """p(z) of all groups: batch () or, where they are told of N examples, (N,); event (L,)."""
         c = self.told_to(self.top, named)
         top = self.top(infer=self.infer_top) if c is None else self.top(infer=self.infer_top, c=c)
-        way = self._way(named)
+        way = self._way(self.told_to(self.hierarchy, named))
         shapes = [top.batch_shape] if way.told is None else [top.batch_shape, way.told.shape[:-1]]
         return TopDownPrior(way, top, torch.broadcast_shapes(*shapes))
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
         self.require_taken(named)
         rows, lead = self.hierarchy.split(z.reshape(-1, z.shape[-1])), z.shape[:-1]
-        return self.likelihood(self._way(named, lead).walk(None, None, rows, lead).out)
+        c = self.told_to(self.hierarchy, named)
+        self.require_each(c, lead)
+        return self.likelihood(self._way(c).walk(None, None, rows, lead).out)
 
     def trace(
         self,

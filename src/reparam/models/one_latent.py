@@ -53,5 +53,9 @@ class OneLatent(Told):
         """p(x|z) where the decoder is told c: of each code, or of all."""
         rows = z.reshape(-1, z.shape[-1])
         self.require_each(c, z.shape[:-1])
-        h = self.decoder(rows) if c is None else self.decoder(rows, c.expand(*z.shape[:-1], -1).reshape(len(rows), -1))
+        h = (
+            self.decoder(rows)
+            if c is None
+            else self.decoder(rows, c.expand(*z.shape[:-1], -1).reshape(len(rows), c.shape[-1]))
+        )
         return self.likelihood(h.reshape(*z.shape[:-1], *h.shape[1:]))

@@ -29,7 +29,7 @@ class Told(Autoencoder):
             self.condition.start(named[self.condition.name])
 
     def told(self, named: Mapping[str, Any]) -> Tensor:
-        """The condition: of some examples, (*B, C), or of all, (C,).
+        """The condition: of some examples, (*B, C), or of all, (C,), which may be given as one of a batch of one.
 
         Raises:
             RefusedError: if nothing was told.
@@ -42,7 +42,7 @@ class Told(Autoencoder):
                 f"This model must be told {name!r} of each example. Pass {name}=..., or take model.given({name}=...)."
             )
         c: Tensor = self.condition(torch.as_tensor(value).to(next(self.parameters()).device))
-        return c
+        return c[0] if c.ndim == 2 and len(c) == 1 else c
 
     def told_to(self, part: nn.Module | None, named: Mapping[str, Any]) -> Tensor | None:
         """The condition for a part that takes it; None for others."""
@@ -65,7 +65,8 @@ class Told(Autoencoder):
                 )
         if given and not dims:
             raise PartError(
-                f"{owner}: there is a condition, but no part takes it. Take a conditional encoder or decoder."
+                f"{owner}: there is a condition, but no part takes it. Take a conditional part (in a configuration, "
+                "name one in condition_into)."
             )
 
     def require_encodes(self, prior: Prior | None, encoder_told: bool) -> None:
@@ -86,7 +87,7 @@ class Told(Autoencoder):
         Raises:
             ShapeError: if there are others.
         """
-        if c is not None and c.ndim > 1 and c.shape[:-1] not in (Size([1]), shape[len(shape) - c.ndim + 1 :]):
+        if c is not None and c.ndim > 1 and c.shape[:-1] != shape[len(shape) - c.ndim + 1 :]:
             raise ShapeError(
                 f"{type(self).__name__}: told of {tuple(c.shape[:-1])} examples, asked for {tuple(shape)}. Give one "
                 "value for all, or one for each."

@@ -245,12 +245,16 @@ class ConditionalHierarchy(Hierarchy):
         x: (B, *data_shape), c: (B, condition_dim)  ->  features
         features, noise and given codes, each group (N, L_g), c: (N, condition_dim)  ->  Path
     Args:
-        base: The hierarchy; where the way up is told, of examples of the shape ``widened(data_shape, condition_dim)``.
+        base: The hierarchy, which learns to :meth:`~Hierarchy.listen`; where the way up is told, of examples of the
+            shape ``widened(data_shape, condition_dim)``.
         condition_dim: Length of c.
         told_up: The way up sees c.
         told_down: The way down does.
     Raises:
         PartError: if the way down of this hierarchy cannot be told anything.
+    Source:
+        Learning structured output representation using deep conditional generative models (Sohn et al., 2015), eq. 3,
+        for every group of a hierarchy.
     """
 
     def __init__(self, base: Hierarchy, condition_dim: int, told_up: bool = True, told_down: bool = True) -> None:

@@ -37,12 +37,14 @@ class Joint(nn.Module):
     r"""Hidden layers over several inputs, then a linear one.
 
     Each input has a first layer of its own; the further layers see these side by side. Without hidden layers it is
-    one linear map of all inputs. What it is told is added where the inputs meet, by a linear map of its own.
+    one linear map of all inputs. What it is told scales and shifts the values where the inputs meet.
 
-    .. math:: y = W\, f([f_1(v_1), \dots, f_n(v_n)] + U c) + b
+    .. math:: y = W\, f([f_1(v_1), \dots, f_n(v_n)] \odot (1 + A c) + U c) + b
 
     Shapes:
         inputs: n times (N, in_dims[i]), c: (N, C) where it listens  ->  (N, out_dim)
+    Source:
+        A c and U c: FiLM, visual reasoning with a general conditioning layer (Perez et al., 2018), eq. 2.
     """
 
     def __init__(
@@ -58,13 +60,17 @@ class Joint(nn.Module):
         self.out = nn.Linear(rest[-1] if rest else self.width, out_dim)
 
     def listen(self, condition_dim: int) -> None:
-        """Makes the layer that reads what it is told."""
-        self.told = nn.Linear(condition_dim, self.width, bias=False).to(self.out.weight)
+        """Makes the layer that reads what it is told, and at first only shifts."""
+        self.told = nn.Linear(condition_dim, 2 * self.width, bias=False).to(self.out.weight)
+        nn.init.zeros_(self.told.weight[: self.width])
 
     def forward(self, inputs: Sequence[Tensor], c: Float[Tensor, "N C"] | None = None) -> Float[Tensor, "N F"]:
         seen = [layer(values) for layer, values in zip(self.first, inputs, strict=True)]
         h = seen[0] if len(seen) == 1 else torch.cat(seen, -1)
-        return self.out(self.rest(h if self.told is None else h + self.told(c)))
+        if self.told is not None:
+            scale, shift = self.told(c).chunk(2, -1)
+            h = torch.addcmul(h + shift, h, scale)
+        return self.out(self.rest(h))
 
 
 class _Chain(BottomUp):

@@ -176,7 +176,8 @@ MEASURED: dict[str, tuple[str, str, str]] = {
 }
 COMPARED = {"fid", "recon_fid", "kid", "precision", "recall", "inception_score", "completeness"}
 COMPARED |= {"class_diversity"}
-OF_SAMPLES = COMPARED - {"recon_fid"} | {"sharpness"} | {f"ppc_{name}_p" for name in ("mean", "variance", "ink")}
+CHECKS = tuple(key.removeprefix("ppc_").removesuffix("_p") for key in MEASURED if key.startswith("ppc_"))
+OF_SAMPLES = COMPARED - {"recon_fid"} | {"sharpness"} | {f"ppc_{name}_p" for name in CHECKS}
 BESIDE = {
     "fid_n",
     "recon_fid_n",
@@ -188,4 +189,4 @@ BESIDE = {
     "mutual_information_most",
 } | {f"{name}_stderr" for name in ("mutual_information", "aggregate_kl", "class_accuracy")}
 BESIDE |= {f"filtered_nll_{part}" for part in ("stderr", "samples", "n")}
-BESIDE |= {"ppc_n"} | {f"ppc_{name}{which}" for name in ("mean", "variance", "ink") for which in ("", "_model")}
+BESIDE |= {"ppc_n"} | {f"ppc_{name}{which}" for name in CHECKS for which in ("", "_model")}
