@@ -24,6 +24,8 @@ from reparam.reading import parse_yaml, read_text, shown
 from reparam.training import TrainSettings
 from reparam.training.settings import Switch
 
+Column = Annotated[str, Field(coerce_numbers_to_str=True)]
+
 MOST_YAML = 50_000
 MOST_FAULTS = 20
 
@@ -45,6 +47,8 @@ class DataConfig(Strict):
         hidden: In what share of the training examples an observation is hidden, by name.
         pieces: Training sequences are cut into pieces of at most so many steps.
         seed: Seed of random splits and subsets; apart from the run's seed, so that runs share a test split.
+        label_column: The column of a table that holds the labels, where its name does not say so.
+        group_column: Likewise the column of groups.
         stream: ``on`` leaves the data on disk, ``off`` loads them, ``auto`` streams what is large beside the memory.
     """
 
@@ -61,6 +65,8 @@ class DataConfig(Strict):
     hidden: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = None
     pieces: Annotated[int, Field(ge=1)] | None = None
     seed: int = 0
+    label_column: Column | None = None
+    group_column: Column | None = None
     stream: Switch = "auto"
 
 

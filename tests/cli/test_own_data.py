@@ -110,3 +110,21 @@ def test_a_run_in_memory_needs_a_folder_for_its_report(tmp_path: Path) -> None:
     assert path == tmp_path / "there" / "report.html"
     assert "a training from Python" in path.read_text(encoding="utf-8")
     assert "not been evaluated" not in path.read_text(encoding="utf-8")
+
+
+def test_a_run_remembers_which_columns_hold_labels_and_groups(invoke: Invoke, tmp_path: Path) -> None:
+    x, rows = values().tolist(), range(60)
+    lines = ["a,b,c,d,species,home", *(",".join(map(str, [*x[i], "st"[i % 2], f"h{i % 7}"])) for i in rows)]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    told = ["--data.label_column", "species", "--data.group_column", "home", "--data.split_by", "groups"]
+    base = ["train", "vae", "--data", tmp_path / "a.csv", "--no-report", "--epochs", 1]
+    assert "expected one of 'species'" in invoke(*base, "--data.label_column", "specis").err
+    assert invoke(*base, *told, "--model.latent_dim", 2, "--out", tmp_path / "run").code == 0
+    assert invoke("resume", tmp_path / "run", "--epochs", 2, "--no-report").code == 0
+    run = open_run(tmp_path / "run", device="cpu")
+    assert (run.spec.classes, len(run.spec.groups), run.config.data.label_column) == (("s", "t"), 7, "species")
+    assert run.load_items(tmp_path / "a.csv").labels.tolist() == [0, 1] * 30
+    assert same(run.load_data(tmp_path / "a.csv"), run.load_data())
+    assert invoke("encode", tmp_path / "run", tmp_path / "a.csv", "--out", tmp_path / "z.npz").code == 0
+    with np.load(tmp_path / "z.npz") as found:
+        assert found["mean"].shape == (60, 2)

@@ -123,7 +123,7 @@ def test_csv(tmp_path: Path, content: str, columns: tuple[str, ...], classes: tu
         ("a,b\n1,2\n,4\n5,6\n", "column 'a', row 1 .* has an empty cell"),
         ("a,b\n1,2\nNA,4\nn/a,6\n", "column 'a', row 1 .* has 'NA'; expected a number"),
         ("a,b\n1,True\n2,NA\n3,False\n", "column 'b', row 1 .* has 'na'; expected a number"),
-        ("a,b,c\n1,x,p\n3,y,q\n", "columns 'b', 'c' are text"),
+        ("a,b,c\n1,x,p\n3,y,q\n", r"columns 'b', 'c' are text.*--data\.label_column NAME"),
         ("a,b\n1,2\n3,nan\n", "nan in row 1, column 'b'"),
         ("a,b\n1,2\n3,inf\n", "inf in row 1, column 'b'"),
         ("label\n1\n2\n", "no column of numbers"),

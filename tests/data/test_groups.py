@@ -164,3 +164,80 @@ def test_data_of_a_model_are_divided_by_groups_where_they_have_some() -> None:
     for labels in (np.repeat("cat", 40), np.array(["cat", "dog", "", "dog"] * 10)):  # one group, or some that are empty
         data = load_data((X, labels), spec=spec, split_by="groups")
         assert torch.equal(data.test.stored, load_data(X, spec=spec).test.stored)
+
+
+def named_otherwise(kind: str, folder: Path) -> Any:
+    """A table whose labels and groups are not called so, beside numbers called ``target``."""
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({f"x{i}": X[:, i] for i in range(4)})
+    frame = frame.assign(species=KINDS, home=HOMES, target=np.arange(40))
+    frame.to_csv(folder / "a.csv", index=False)
+    frame.to_csv(folder / "a.tsv", index=False, sep="\t")
+    frame.to_parquet(folder / "a.parquet")
+    frame.to_csv(folder / "bare.csv", index=False, header=False)
+    items = [{"x": row[:4].astype(float), "species": row[4], "home": row[5]} for row in frame.to_numpy()]
+    hub = pytest.importorskip("datasets").Dataset.from_pandas(frame) if kind == "hub" else None
+    return {"frame": frame, "items": items, "hub": hub}.get(kind, folder / kind)
+
+
+@pytest.mark.parametrize("kind", ["a.csv", "a.tsv", "a.parquet", "bare.csv", "frame", "items", "hub"])
+@pytest.mark.filterwarnings("ignore:datasets. the groups")
+def test_columns_of_any_name_are_told_to_hold_labels_and_groups(tmp_path: Path, kind: str) -> None:
+    source = named_otherwise(kind, tmp_path)
+    names = {"label_column": "species", "group_column": "home"} if kind != "bare.csv" else {
+        "label_column": 4, "group_column": "5",
+    }  # fmt: skip
+    data = load_data(source, **names, seed=3)
+    assert data.spec.classes == ("cat", "dog")
+    assert data.shape == ((4,) if kind == "items" else (5,))  # the target is an ordinary column
+    if kind != "hub":
+        assert data.spec.groups == NAMES
+    for x, label in zip(data.test.stored, data.test.labels, strict=True):
+        assert data.spec.classes[label] == KINDS[int(np.abs(X - x[:4].numpy()).sum(1).argmin())]
+    assert torch.equal(load_data(**data.origin | {"source": source}).test.stored, data.test.stored)
+    again = load_items(source, spec=data.spec)  # a model remembers the names
+    assert (again.labels.tolist(), again.spec) == ([0, 1] * 20, data.spec)
+
+
+def test_another_table_may_lack_the_label(tmp_path: Path) -> None:
+    frame = named_otherwise("frame", tmp_path)
+    spec = load_data(frame, label_column="species", group_column="home").spec
+    items = load_items(frame.drop(columns=["species", "home"]), spec=spec)
+    assert (items.labels, items.spec.shape) == (None, (5,))
+    with pytest.raises(DataError, match="label_column='species': The frame has no such column"):
+        load_data(frame.drop(columns="species"), spec=spec, label_column="species", group_column="home")
+
+
+@pytest.mark.parametrize("stream", ["off", "on"])
+def test_a_column_that_is_not_there_is_named_with_the_nearest(tmp_path: Path, stream: str) -> None:
+    source = named_otherwise("a.parquet", tmp_path)
+    with pytest.raises(DataError, match=r"label_column='specie': .* no such column; expected one of 'species', "):
+        load_data(source, label_column="specie", stream=stream)
+
+
+@pytest.mark.parametrize(
+    ("source", "more", "said"),
+    [
+        ("digits", {"label_column": "y"}, "label_column='y': digits is no table"),
+        ("sprites", {"group_column": "g"}, "group_column='g': sprites is no table"),
+        (load_data(X), {"label_column": "y"}, "is no table"),
+        ({"x": X, "species": KINDS}, {"label_column": "species"}, "dict is no table"),
+        (
+            [{"x": X[0], "kind": "a"}] * 9,
+            {"label_column": "king"},
+            "An item has no such column; expected one of 'kind'",
+        ),
+        (X, {"label_column": "a", "group_column": "a"}, "are both 'a'"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:dict")
+def test_what_has_no_columns_is_told_none(source: Any, more: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        load_data(source, **more)
+
+
+def test_a_column_of_lists_holds_no_labels() -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"x": [[1.0, 2.0]] * 4, "kind": [[1], [2], [1], [2]]})
+    with pytest.raises(DataError, match="column 'kind' holds lists"):
+        load_data(frame, label_column="kind")

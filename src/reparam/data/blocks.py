@@ -12,7 +12,7 @@ import numpy as np
 
 from reparam.data.limits import require_regular, truncated
 from reparam.data.numpy_files import read_header
-from reparam.data.raw import FOUND_OUT, Array, Declared, Part, require_numbers
+from reparam.data.raw import FOUND_OUT, UNTOLD, Array, Declared, Part, Told, require_numbers
 from reparam.errors import DataError
 
 BLOCK_BYTES = 4 << 20
@@ -52,6 +52,7 @@ class Stream:
         columns: Names of the columns of a table.
         classes: Names of the classes where labels are numbers from 0.
         declared: What the user says of it.
+        told: Which columns of a table were told to hold labels and groups.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Stream:
     columns: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     declared: Declared = FOUND_OUT
+    told: Told = UNTOLD
 
 
 def cut(count: int, row_bytes: int) -> list[int]:

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from reparam.data.blocks import Stream, cut
+from reparam.data.declared import found_names
 from reparam.data.images import decode, stack
 from reparam.data.limits import check_expansion, reason, require_regular, some, text_array, truncated
-from reparam.data.raw import SPLITS, Array, Part, Wanted
+from reparam.data.raw import SPLITS, Array, Part, Told, Wanted
 from reparam.data.roles import SPLIT_WORDS
-from reparam.data.tables import GROUP_COLUMNS, LABEL_COLUMNS, fractions
+from reparam.data.tables import GROUP_COLUMNS, LABEL_COLUMNS, MEND_TEXTS, fractions
 from reparam.errors import DataError, MissingExtraError
 
 HUB = "hf:"
@@ -65,24 +66,28 @@ class Columns:
         return Part(np.stack([numbers(table.column(own), name, own) for own in self.names], axis=1), labels)
 
 
-def found_columns(schema: Any, name: str, values: Sequence[str] = ()) -> Columns:
+def found_columns(schema: Any, name: str, wanted: Wanted) -> Columns:
     """Finds out which columns of an Arrow schema are which: as in tables, or one column of pictures.
 
     Args:
         schema: The schema.
         name: What messages call the table.
-        values: Columns that a model knows as values, so that they hold no labels and no groups; in its order.
+        wanted: Columns that a model knows as values, so that they hold no labels and no groups, in its order; and those
+            that are told to hold labels and groups.
 
     Raises:
-        DataError: if there are no numbers and no pictures, or texts that are no labels.
+        DataError: if there are no numbers and no pictures, texts that are no labels, or a column that is told is not
+            there.
     """
     types = importlib.import_module("pyarrow").types
     kinds = {field.name: field.type for field in schema}
     if len(kinds) < len(schema):
         raise DataError(f"{name} has two columns of one name. Rename or drop one of them.")
+    told, values = found_names(wanted.told, list(kinds), name), wanted.columns
+    free = [own for own in kinds if own not in (*values, told.label, told.group)]
     labelled, group = (
-        next((own for called in known for own in kinds if own.lower() == called and own not in values), None)
-        for known in (LABEL_COLUMNS, GROUP_COLUMNS)
+        own or next((other for called in known for other in free if other.lower() == called), None)
+        for own, known in ((told.label, LABEL_COLUMNS), (told.group, GROUP_COLUMNS))
     )
     labelled, left = (labelled, (group,)) if labelled and group else (labelled or group, ())
     kinds = {own: kind for own, kind in kinds.items() if own not in left}
@@ -99,7 +104,7 @@ def found_columns(schema: Any, name: str, values: Sequence[str] = ()) -> Columns
     if texts:
         raise DataError(
             f"{name}: the columns {some(texts)} are no numbers; expected numbers (or one column of picture files), and "
-            "at most one column of labels. Leave them out."
+            f"at most one column of labels. {MEND_TEXTS}"
         )
     if not plain:
         raise DataError(f"{name} has no column of numbers or pictures.")
@@ -200,8 +205,8 @@ class ParquetBlocks:
         if not sum(self.lengths) or not all(self.lengths):
             raise DataError(f"{path} has no rows, or an empty row group. Write it again.")
         check_expansion(self.name, 8 * self.about.num_rows * self.about.num_columns, path.stat().st_size)
-        self.columns = found_columns(schema, self.name, wanted.columns)
-        if self.columns.label and fractions(self.labels(0)):
+        self.columns = found_columns(schema, self.name, wanted)
+        if self.columns.label not in (None, wanted.told.label) and fractions(self.labels(0)):
             self.columns = replace(self.columns, names=(*self.columns.names, self.columns.label), label=None)
         self.types = [str(schema.field(own).type) for own in self.columns.all]
 
@@ -226,7 +231,7 @@ def has_pictures(path: Path) -> bool:
     """True if a table has a column of picture files."""
     try:
         schema = importlib.import_module("pyarrow.parquet").read_schema(path)
-        return found_columns(schema, str(path)).pictures
+        return found_columns(schema, str(path), Wanted()).pictures
     except Exception:  # the reader of tables says what is wrong
         return False
 
@@ -271,7 +276,7 @@ class HubBlocks:
         self.dataset = dataset.with_format("arrow")
         if not len(dataset):
             raise DataError(f"{name} has no rows.")
-        self.columns = found_columns(dataset.features.arrow_schema, name, wanted.columns)
+        self.columns = found_columns(dataset.features.arrow_schema, name, wanted)
         self.row_bytes = self.columns.part(self.dataset[:1], name, wanted).x.nbytes
         self.lengths = cut(len(dataset), self.row_bytes)
 
@@ -316,10 +321,10 @@ def splits_of(source: Any, wanted: Wanted) -> dict[str, HubBlocks]:
     return {key: HubBlocks(value, value.info.dataset_name or HUB_NAME, wanted) for key, value in known.items()}
 
 
-def readable(source: Any) -> list[HubBlocks]:
+def readable(source: Any, told: Told) -> list[HubBlocks]:
     """The data sets in what ``datasets.load_dataset`` gives; none if their columns cannot be read block by block."""
     try:
-        return list(splits_of(source, Wanted()).values())
+        return list(splits_of(source, Wanted(told=told)).values())
     except DataError:
         return []  # item by item, they may be read
 
@@ -331,9 +336,8 @@ def from_hub(source: Any, wanted: Wanted) -> Stream:
     say_left(first.columns, first.name)
     label = first.columns.label
     classes = getattr(first.dataset.features[label], "names", None) if label else None
-    return Stream(
-        first.name, {key: [blocks] for key, blocks in parts.items()}, first.columns.of_table, tuple(classes or ())
-    )
+    files = {key: [blocks] for key, blocks in parts.items()}
+    return Stream(first.name, files, first.columns.of_table, tuple(classes or ()), told=wanted.told)
 
 
 def located(source: Any) -> Any:

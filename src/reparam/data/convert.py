@@ -12,10 +12,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from reparam.data.declared import found_names
 from reparam.data.images import to_array
 from reparam.data.limits import MEMORY_BYTES, readable_bytes
 from reparam.data.ragged import SEQUENCES, TIME, longer, padded
-from reparam.data.raw import SPLITS, Array, Part, Raw, Scale, Wanted, require_numbers, whole
+from reparam.data.raw import SPLITS, UNTOLD, Array, Part, Raw, Scale, Told, Wanted, require_numbers, whole
 from reparam.data.records import Axes, Data, Split
 from reparam.data.roles import by_role, grouped, needed, role_of, roles
 from reparam.data.streams import StreamedSplit
@@ -192,7 +193,7 @@ def from_batches(loader: Iterable[Any], wanted: Wanted) -> Raw:
     xs: list[Array] = []
     told: dict[str, list[Array]] = {role: [] for role in TOLD}
     for batch in loader:
-        x, beside = parted(batch)
+        x, beside = parted(batch, wanted.told)
         xs.append(numeric(x, "A batch of the DataLoader", wanted))
         for role, values in beside.items():
             told[role].append(values_of(values, wanted))
@@ -201,7 +202,7 @@ def from_batches(loader: Iterable[Any], wanted: Wanted) -> Raw:
     if len({x.shape[1:] for x in xs}) > 1:
         raise DataError(f"The batches of the DataLoader differ in shape: {sorted({x.shape[1:] for x in xs})[:2]}.")
     known: dict[str, Any] = {role: np.concatenate(values) for role, values in told.items() if len(values) == len(xs)}
-    return Raw("dataloader", {"all": Part(np.concatenate(xs), **known)})
+    return Raw("dataloader", {"all": Part(np.concatenate(xs), **known)}, told=told_of(batch, wanted))
 
 
 def from_items(name: str, items: Iterator[Any], wanted: Wanted) -> Raw:
@@ -214,7 +215,7 @@ def from_items(name: str, items: Iterator[Any], wanted: Wanted) -> Raw:
     told: dict[str, list[Any]] = {role: [] for role in TOLD}
     size = 0
     for i, item in enumerate(items):
-        x, beside = parted(item)
+        x, beside = parted(item, wanted.told)
         xs.append(numeric(x, f"Item {i}", wanted))
         for role, value in beside.items():
             told[role].append(single_label(value, role, i, wanted))
@@ -227,7 +228,7 @@ def from_items(name: str, items: Iterator[Any], wanted: Wanted) -> Raw:
         raise DataError(f"The {name} has no items.")
     known: dict[str, Any] = {role: np.array(values) for role, values in told.items() if len(values) == len(xs)}
     x, lengths = padded(xs, wanted.axes) if len({x.shape for x in xs}) > 1 else (np.stack(xs), None)
-    return Raw(name, {"all": Part(x, lengths=lengths, **known)})
+    return Raw(name, {"all": Part(x, lengths=lengths, **known)}, told=told_of(item, wanted))
 
 
 def alike(xs: list[Array], i: int, axes: Axes) -> list[Array]:
@@ -253,14 +254,26 @@ def alike(xs: list[Array], i: int, axes: Axes) -> list[Array]:
     )
 
 
-def parted(item: Any) -> tuple[Any, dict[str, Any]]:
-    """The example of an item or a batch, and its label and group where there are some; the rest is left out."""
+def told_of(item: Any, wanted: Wanted) -> Told:
+    """The names that are told, where an item or a batch has names."""
+    return wanted.told if isinstance(item, Mapping) else UNTOLD
+
+
+def parted(item: Any, told: Told) -> tuple[Any, dict[str, Any]]:
+    """The example of an item or a batch, and its label and group where there are some; the rest is left out.
+
+    Raises:
+        DataError: if it has no example, or nothing under a name that is told.
+    """
     if isinstance(item, Mapping):
-        named = grouped({role: item[key] for key in item if (role := role_of(str(key))) is not None})
+        own = found_names(told, list(map(str, item)), "An item")
+        named = {role: item[key] for key in item if key not in own.names.values() and (role := role_of(str(key)))}
+        named |= {("all", role): item[key] for role, key in (("labels", own.label), ("groups", own.group)) if key}
+        named = grouped(named)
         if ("all", "x") not in named:
             raise DataError(f"An item has the keys {', '.join(map(repr, item))}; expected one called 'x' or 'image'.")
-        told = {role: named.get(("all", role)) for role in TOLD}
-        return named["all", "x"], {role: value for role, value in told.items() if value is not None}
+        beside = {role: named.get(("all", role)) for role in TOLD}
+        return named["all", "x"], {role: value for role, value in beside.items() if value is not None}
     if isinstance(item, tuple) or (isinstance(item, list) and item and isinstance(item[0], Tensor)):
         if not item:
             raise DataError("An item is an empty tuple; expected x or (x, label).")

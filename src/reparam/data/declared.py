@@ -1,13 +1,18 @@
-"""What the user says of a source."""
+"""What the user says of a source, and how it is to be read."""
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
-from reparam.data.raw import FOUND_OUT, Declared, Raw
-from reparam.data.records import Axes, Values
+from reparam.data.limits import some
+from reparam.data.raw import FOUND_OUT, UNTOLD, Declared, Raw, Told, Wanted
+from reparam.data.records import Axes, DataSpec, Values
 from reparam.errors import DataError
+
+Size = int | tuple[int, int]
 
 
 def said(axes: Axes, values: Values) -> Declared:
@@ -41,3 +46,85 @@ def require_nothing_said(declared: Declared, source: Any) -> None:
     """
     if declared != FOUND_OUT:
         raise DataError(f"{source} says itself what its axes and values are. Leave axes and values at auto.")
+
+
+def told_columns(label: object, group: object, spec: DataSpec | None = None) -> Told:
+    """The columns of labels and groups that the user names, else those that he named of a model's own data.
+
+    Raises:
+        DataError: if one column is to hold both.
+    """
+    given = Told("" if label is None else str(label), "" if group is None else str(group))
+    known = Told() if spec is None else Told(spec.label_column, spec.group_column)
+    told = Told(given.label or known.label, given.group or known.group, strict=given != UNTOLD)
+    if told.label and told.label == told.group:
+        raise DataError(f"label_column and group_column are both {told.label!r}; expected two columns. Leave one out.")
+    return told
+
+
+def found_names(told: Told, columns: Sequence[str], where: str) -> Told:
+    """The columns that are told, as far as they are there.
+
+    Raises:
+        DataError: if one is not, and must be.
+    """
+    for option, name in told.names.items() if told.strict else ():
+        if name not in columns:
+            near = difflib.get_close_matches(name, dict.fromkeys(columns), n=len(columns), cutoff=0.0)
+            raise DataError(f"{option}={name!r}: {where} has no such column; expected one of {some(near)}.")
+    label, group = (name if name in columns else "" for name in (told.label, told.group))
+    return replace(told, label=label, group=group)
+
+
+def require_told(told: Told, found: Told, source: Any) -> None:
+    """Checks that columns which the user names were looked for: that the source is a table.
+
+    Raises:
+        DataError: if it is none.
+    """
+    if told.strict and found.names != told.names:
+        option, name = next(iter(told.names.items()))
+        raise DataError(
+            f"{option}={name!r}: {source} is no table; expected .csv, .tsv, .parquet, a data frame or a data set of "
+            "Hugging Face. Leave it out: elsewhere what is called labels and groups counts."
+        )
+
+
+def extents(size: Size | None) -> tuple[int, int] | None:
+    """Height and width.
+
+    Raises:
+        DataError: if they are not one or two whole numbers of at least 1.
+    """
+    if size is None:
+        return None
+    found = list(size) if isinstance(size, Iterable) else [size]
+    if len(found) not in (1, 2) or not all(map(is_count, found)):
+        raise DataError(f"size={size}; expected a height and a width of at least 1, or one number for both.")
+    return int(found[0]), int(found[-1])
+
+
+def is_count(number: Any) -> bool:
+    """True for a whole number of at least 1, whatever library it is of."""
+    return hasattr(number, "__index__") and not isinstance(number, bool) and number >= 1
+
+
+def wanted(
+    size: Size | None,
+    spec: DataSpec | None,
+    observations: tuple[str, ...] = (),
+    axes: Axes = "auto",
+    columns: Sequence[str] = (),
+    told: Told | None = None,
+) -> Wanted:
+    """How a source should be read: pictures in the size that is asked for, else in the model's; axes likewise."""
+    axes, columns = (spec.axes if axes == "auto" else axes, spec.columns) if spec else (axes, columns)
+    told = told_columns(None, None, spec) if told is None else told
+    how = Wanted(extents(size), observations=observations, axes=axes, columns=tuple(columns), told=told)
+    if spec is not None and spec.observations:
+        sizes = {(one.shape[1], one.shape[2]) for one in spec.observations if len(one.shape) == 3}
+        return replace(how, size=how.size or (sizes.pop() if len(sizes) == 1 else None))
+    if spec is None or len(spec.shape) != 3:
+        return how
+    channels, height, width = spec.shape
+    return replace(how, size=how.size or (height, width), channels=channels if channels in (1, 3) else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -12,22 +12,30 @@ from typing import Any, get_args
 from reparam.data.catalogue import DATASETS, canonical, is_named
 from reparam.data.columns import located
 from reparam.data.convert import from_object
-from reparam.data.declared import require_nothing_said, said, with_said
+from reparam.data.declared import (
+    Size,
+    extents,
+    is_count,
+    require_nothing_said,
+    require_told,
+    said,
+    told_columns,
+    wanted,
+    with_said,
+)
 from reparam.data.formats import read_path
 from reparam.data.generated import GENERATED, Generated, generated, shared_out
 from reparam.data.labels import few_labels
 from reparam.data.observations import forget, hide, side_by_side, with_units
 from reparam.data.pieces import cut
 from reparam.data.prepare import divided, undivided
-from reparam.data.raw import FOUND_OUT, Raw, Wanted
+from reparam.data.raw import FOUND_OUT, UNTOLD, Raw, Told, Wanted
 from reparam.data.records import Axes, Binarize, Data, DataSpec, Split, SplitBy, Values
 from reparam.data.shards import gathered, is_streamable, only_in_blocks, opened_stream, weight
 from reparam.data.streaming import streamed
 from reparam.errors import DataError, DataNotFoundError, nearest
 from reparam.shapes import readable
 from reparam.weighing import memory_bytes
-
-Size = int | tuple[int, int]
 
 STREAM: dict[bool | str, str] = {True: "on", False: "off", "on": "on", "off": "off", "auto": "auto"}
 SHARE = 0.25  # loading takes room for what is found, for what is stored, and for a part of it more
@@ -52,6 +60,8 @@ def load_data(
     pieces: int | None = None,
     stream: bool | str = "auto",
     columns: Sequence[str] = (),
+    label_column: str | None = None,
+    group_column: str | None = None,
 ) -> Data:
     """Reads data from a name, a path or a Python object.
 
@@ -95,6 +105,10 @@ def load_data(
             data are divided by whole blocks, and what their values mean is decided from a random sample of blocks.
         columns: Columns of a table that are values, whatever they are called: ``group`` is none of groups then. A
             model's spec brings its own.
+        label_column: The column of a table that holds the labels, by name (by number, from 0, where columns have no
+            names), instead of one called ``label``, ``class``, ``target`` or ``y`` or the only one of text. A model's
+            spec looks for the one of its own data.
+        group_column: Likewise the column of groups, instead of ``group`` or ``groups``.
 
     Raises:
         DataNotFoundError: if there is no such name or path.
@@ -111,8 +125,11 @@ def load_data(
             raise DataError(f"validation={validation}: these data are divided already. Leave validation out.")
         binarize = source.spec.binarize if binarize == "none" and spec is None else binarize
     declared = said(axes, values)
+    told = told_columns(label_column, group_column, spec)
     given, source = source, located(source)
-    on_disk = streams(source, stream)
+    on_disk = streams(source, stream, told)
+    if isinstance(source, Data) or generated_row(source):
+        require_told(told, UNTOLD, source.spec.name if isinstance(source, Data) else source)
     require_split_by(split_by, source, on_disk, strict=spec is None)
     names = named_observations(observations, spec)
     if on_disk and (names or hidden):
@@ -122,7 +139,8 @@ def load_data(
         data = source if name is None else renamed(source, name)
         data = data if (limit, labelled, hidden or None, pieces) == (None,) * 4 else replace(data, origin={})
     elif on_disk:
-        found = opened_stream(source, wanted(size, spec, columns=columns))
+        found = opened_stream(source, wanted(size, spec, columns=columns, told=told))
+        require_told(told, found.told, found.name)
         found = replace(found, name=name or found.name, declared=declared)
         data = streamed(found, spec, extents(size), validation, seed)
     elif made := generated_row(source):
@@ -132,8 +150,9 @@ def load_data(
         data = shared_out(made.whole(spec, extents(size)), validation, seed)
         data = data if name is None else renamed(data, name)
     else:
-        how = wanted(size, spec, names, declared.axes, columns)
+        how = wanted(size, spec, names, declared.axes, columns, told)
         raw = joined_observations(read_whole(source, how).named(name), names, spec)
+        require_told(told, raw.told, raw.name)
         require_size(raw, extents(size))
         data = divided(with_said(raw, declared), spec, extents(size), validation, seed, split_by)
         data = with_units(data) if spec is None and raw.observations else data
@@ -142,6 +161,7 @@ def load_data(
         origin: dict[str, Any] = {"size": size, "axes": axes, "values": values, "seed": seed}
         origin |= {"validation": validation, "split_by": split_by, "limit": limit, "labelled": labelled}
         origin |= {"observations": tuple(observations), "hidden": hidden, "pieces": pieces}
+        origin |= {"label_column": label_column, "group_column": group_column}
         if isinstance(given, str | os.PathLike):
             path = os.path.realpath(os.path.expanduser(given))  # found again from any folder
             given = path if not is_named(given) and os.path.exists(path) else given
@@ -282,7 +302,7 @@ def read(source: Any, how: Wanted) -> Raw:
     if isinstance(source, str) and canonical(source) in DATASETS:
         return DATASETS[canonical(source)].read(how)
     source = located(source)
-    if only_in_blocks(source):
+    if only_in_blocks(source, how.told):
         return gathered(source, how)
     if not isinstance(source, str | os.PathLike):
         return from_object(source, how)
@@ -295,7 +315,7 @@ def read(source: Any, how: Wanted) -> Raw:
     return read_path(path, how)
 
 
-def streams(source: Any, choice: bool | str) -> bool:
+def streams(source: Any, choice: bool | str, told: Told) -> bool:
     """True where a source is to be read block by block.
 
     Raises:
@@ -311,46 +331,8 @@ def streams(source: Any, choice: bool | str) -> bool:
             "data set of Hugging Face with a length (a Dataset, no IterableDataset). Leave stream at auto."
         )
     if STREAM[choice] == "auto":
-        return not named and weight(source) > memory_bytes() * SHARE
+        return not named and weight(source, told) > memory_bytes() * SHARE
     return STREAM[choice] == "on"
-
-
-def extents(size: Size | None) -> tuple[int, int] | None:
-    """Height and width.
-
-    Raises:
-        DataError: if they are not one or two whole numbers of at least 1.
-    """
-    if size is None:
-        return None
-    found = list(size) if isinstance(size, Iterable) else [size]
-    if len(found) not in (1, 2) or not all(map(is_count, found)):
-        raise DataError(f"size={size}; expected a height and a width of at least 1, or one number for both.")
-    return int(found[0]), int(found[-1])
-
-
-def is_count(number: Any) -> bool:
-    """True for a whole number of at least 1, whatever library it is of."""
-    return hasattr(number, "__index__") and not isinstance(number, bool) and number >= 1
-
-
-def wanted(
-    size: Size | None,
-    spec: DataSpec | None,
-    observations: tuple[str, ...] = (),
-    axes: Axes = "auto",
-    columns: Sequence[str] = (),
-) -> Wanted:
-    """How a source should be read: pictures in the size that is asked for, else in the model's; axes likewise."""
-    axes, columns = (spec.axes if axes == "auto" else axes, spec.columns) if spec else (axes, columns)
-    how = Wanted(extents(size), observations=observations, axes=axes, columns=tuple(columns))
-    if spec is not None and spec.observations:
-        sizes = {(one.shape[1], one.shape[2]) for one in spec.observations if len(one.shape) == 3}
-        return replace(how, size=how.size or (sizes.pop() if len(sizes) == 1 else None))
-    if spec is None or len(spec.shape) != 3:
-        return how
-    channels, height, width = spec.shape
-    return replace(how, size=how.size or (height, width), channels=channels if channels in (1, 3) else None)
 
 
 def renamed(data: Data, name: str) -> Data:

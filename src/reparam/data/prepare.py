@@ -267,6 +267,8 @@ def described(raw: Raw, scale: Scale, x: Array, train: Array) -> DataSpec:
         axes=raw.declared.axes,
         values=raw.declared.values,
         observations=raw.observations,
+        label_column=raw.told.label,
+        group_column=raw.told.group,
     )
 
 

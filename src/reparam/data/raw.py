@@ -56,6 +56,30 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Told:
+    """The columns of a table that somebody names, empty where nobody does.
+
+    Attributes:
+        label: The column of labels.
+        group: The column of groups.
+        strict: False where a model knows them, and a table may lack them.
+    """
+
+    label: str = ""
+    group: str = ""
+    strict: bool = True
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names that are told, by the setting that tells them."""
+        given = {"label_column": self.label, "group_column": self.group}
+        return {option: name for option, name in given.items() if name}
+
+
+UNTOLD = Told()
+
+
+@dataclass(frozen=True)
 class Wanted:
     """What is known, before pictures are decoded, about how they should come out.
 
@@ -65,6 +89,7 @@ class Wanted:
         observations: Names of those that are asked for.
         axes: The meaning of each axis of an array, as it is said or as a model knows it.
         columns: Names of the columns of a table that are known to be values, in the order of the model that knows them.
+        told: Which columns of a table hold labels and groups.
         cut: Names of pictures that lost their edges on the way, to be filled.
     """
 
@@ -73,6 +98,7 @@ class Wanted:
     observations: tuple[str, ...] = ()
     axes: Axes = "auto"
     columns: tuple[str, ...] = ()
+    told: Told = UNTOLD
     cut: list[str] = field(default_factory=list, compare=False)
 
 
@@ -108,6 +134,7 @@ class Raw:
         called: What x is called where it is one of several observations.
         views: Names of the observations that it is of by itself.
         observations: What x is made of, where it is several of them side by side.
+        told: Which columns of a table were told to hold labels and groups.
     """
 
     name: str
@@ -121,6 +148,7 @@ class Raw:
     called: str = "x"
     views: tuple[str, ...] = ()
     observations: tuple[Observation, ...] = ()
+    told: Told = UNTOLD
 
     def named(self, name: str | None) -> Raw:
         """The same under another name, where one is given."""

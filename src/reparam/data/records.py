@@ -71,6 +71,8 @@ class DataSpec:
             a table, one per channel of an image or a signal), empty otherwise. x itself stays in its own units.
         axes, values: What the user said of the arrays; other arrays are read by it too where they can be that.
         observations: What x is made of, where several things are seen of each example.
+        label_column, group_column: The columns of a table that the user said hold labels and groups, empty where he
+            said nothing; they are looked for in other tables too.
     """
 
     name: str
@@ -89,6 +91,8 @@ class DataSpec:
     values: Values = "auto"
     observations: tuple[Observation, ...] = ()
     groups: tuple[str, ...] = ()
+    label_column: str = ""
+    group_column: str = ""
 
     @property
     def places(self) -> dict[str, slice]:

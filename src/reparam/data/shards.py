@@ -18,7 +18,7 @@ from reparam.data.limits import opened
 from reparam.data.numpy_files import read_header, read_npy
 from reparam.data.placed import is_picture
 from reparam.data.ragged import SEQUENCES, TIME, padded
-from reparam.data.raw import SPLITS, Array, Part, Raw, Wanted, require_numbers
+from reparam.data.raw import SPLITS, UNTOLD, Array, Part, Raw, Told, Wanted, require_numbers
 from reparam.data.roles import SPLIT_WORDS
 from reparam.data.tars import TarBlocks, has_labels
 from reparam.errors import DataError
@@ -60,10 +60,10 @@ def inside(folder: Path) -> list[Path]:
     return [entry for entry in entries if entry.suffix in WEIGHTS]
 
 
-def weight(source: Any) -> int:
+def weight(source: Any, told: Told = UNTOLD) -> int:
     """About how many bytes a source takes in memory; 0 for what cannot be read block by block."""
     if is_hub(source):
-        return sum(sum(part.lengths) * part.row_bytes for part in readable(source))
+        return sum(sum(part.lengths) * part.row_bytes for part in readable(source, told))
     return sum(WEIGHTS[path.suffix] * path.stat().st_size for path in shards_of(source))
 
 
@@ -72,11 +72,11 @@ def is_streamable(source: Any) -> bool:
     return is_hub(source) or bool(shards_of(source))
 
 
-def only_in_blocks(source: Any) -> bool:
+def only_in_blocks(source: Any, told: Told = UNTOLD) -> bool:
     """True for what no other reader knows: data sets of Hugging Face, shards, labelled archives, tables of pictures."""
     paths = shards_of(source)
     if len(paths) != 1 or not Path(source).is_file():
-        return bool(paths) or (is_hub(source) and bool(readable(source)))
+        return bool(paths) or (is_hub(source) and bool(readable(source, told)))
     return (paths[0].suffix == ".tar" and has_labels(paths[0])) or (
         paths[0].suffix == ".parquet" and has_pictures(paths[0])
     )
@@ -101,7 +101,8 @@ def opened_stream(source: Any, wanted: Wanted) -> Stream:
     else:
         tables = parquet_shards(paths, wanted)
         files, columns = tables, tables[0].columns.of_table
-    return Stream(folder_of(paths), by_split(paths, files), columns)
+    told = wanted.told if paths[0].suffix == ".parquet" else UNTOLD
+    return Stream(folder_of(paths), by_split(paths, files), columns, told=told)
 
 
 def by_split(paths: Sequence[Path], files: Sequence[File]) -> dict[str, list[File]]:
@@ -128,7 +129,7 @@ def gathered(source: Any, wanted: Wanted) -> Raw:
         return Raw(folder_of(paths), {split: sequences_in(files, wanted) for split, files in found.items()})
     stream = opened_stream(source, wanted)
     parts = {split: gathered_part(files) for split, files in stream.parts.items()}
-    return Raw(stream.name, alike(parts), stream.columns, stream.classes)
+    return Raw(stream.name, alike(parts), stream.columns, stream.classes, told=stream.told)
 
 
 def hold_sequences(paths: Sequence[Path], wanted: Wanted) -> bool:

@@ -182,7 +182,7 @@ def streamed(
     values = distinct_labels(chain)
     whole = Raw(stream.name, {"all": Part(np.zeros((len(values), 1)), values)}, stream.columns, stream.classes)
     numbers, classes = class_numbers(whole, spec.classes if spec else ()) if len(values) else (values, ())
-    raw = replace(whole, parts={"all": sample}, declared=stream.declared)
+    raw = replace(whole, parts={"all": sample}, declared=stream.declared, told=stream.told)
     reading = decided(raw, spec, size, classes, (values, numbers))
     splits = {}
     for name in SPLITS:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from reparam.data.declared import found_names
 from reparam.data.limits import TEXT_SHARE, check_expansion, read_all, reason, require_name, some, text_array, truncated
 from reparam.data.nested import holds_lists, unnested
 from reparam.data.raw import Array, Part, Raw, Wanted
@@ -27,6 +28,10 @@ MOST_COLUMNS = 100_000
 TRUTHS = ("true", "false")
 MISSING = ("", "na", "n/a", "nan", "null", "none")
 LONGEST_NAME = 1000
+MEND_TEXTS = (
+    "Say which one holds labels (--data.label_column NAME, label_column= in Python) or groups (group_column); encode "
+    "the others as numbers, or leave them out."
+)
 
 
 def is_number(cell: str) -> bool:
@@ -138,16 +143,22 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
 
     A column named as groups becomes the groups, or the labels where there are no others. Columns of True and False are
     numeric, as in data frames. A column named as labels or groups that holds numbers which are not whole is an ordinary
-    one. Columns of lists become x instead, as :func:`~reparam.data.nested.unnested` has them, and one named as lengths
-    says how long each is.
+    one. The user may tell the columns of labels and groups. Columns of lists become x instead, as
+    :func:`~reparam.data.nested.unnested` has them, and one named as lengths says how long each is.
 
     Raises:
-        DataError: if another column is not numeric, or none is.
+        DataError: if another column is not numeric, or none is, or one that is told is not there.
     """
     shown = names or tuple(str(i) for i in range(len(columns)))
     gaps = bool(wanted.observations)
     lists = [i for i, column in enumerate(columns) if holds_lists(column)]
-    label, group = (place_of(known, names, columns, wanted) for known in (LABEL_COLUMNS, GROUP_COLUMNS))
+    told = found_names(wanted.told, shown, path)
+    label, group = (
+        shown.index(own) if own else place_of(known, names, columns, (*wanted.columns, told.label, told.group))
+        for own, known in ((told.label, LABEL_COLUMNS), (told.group, GROUP_COLUMNS))
+    )
+    if nested := [name for name in told.names.values() if shown.index(name) in lists]:
+        raise DataError(f"{path}: column {some(nested)} holds lists; expected a name or a whole number in each row.")
     taken = {label, group, *lists}
     values = {
         i: numbers(column, f"{path}: column {some([shown[i]])}", gaps)
@@ -167,13 +178,13 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
     if texts:
         raise DataError(
             f"{path}: the columns {some(shown[i] for i in texts)} are text; expected numbers, and at most "
-            "one column of labels. Encode them as numbers or leave them out."
+            f"one column of labels. {MEND_TEXTS}"
         )
     kept = {i: column for i, column in values.items() if column is not None and not counts_rows(names, i, column)}
     labels, groups = (None if place is None else label_array(columns[place], path) for place in (label, group))
     if lists:
         part = of_lists(path, {shown[i]: columns[i] for i in lists}, {shown[i]: x for i, x in kept.items()}, wanted)
-        return Raw(name, {"all": replace(part, labels=labels, groups=groups)})
+        return Raw(name, {"all": replace(part, labels=labels, groups=groups)}, told=wanted.told)
     if not kept:
         raise DataError(f"{path} has no column of numbers.")
     lengthy = [shown[i] for i in kept if shown[i].lower() in LENGTH_COLUMNS]
@@ -185,12 +196,12 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
         )
     x = np.stack([np.asarray(column) for column in kept.values()], axis=1)
     part = Part(x, labels, groups=groups)
-    return Raw(name, {"all": part}, columns=tuple(names[i] for i in kept) if names else ())
+    return Raw(name, {"all": part}, columns=tuple(names[i] for i in kept) if names else (), told=wanted.told)
 
 
-def place_of(known: Sequence[str], names: Sequence[str], columns: Sequence[Any], wanted: Wanted) -> int | None:
-    """The column of one of these names, if it holds names or whole numbers and is not a model's own feature."""
-    lowered = ["" if column in wanted.columns else column.lower() for column in names]
+def place_of(known: Sequence[str], names: Sequence[str], columns: Sequence[Any], taken: Sequence[str]) -> int | None:
+    """The column of one of these names, if it holds names or whole numbers and is not taken for something else."""
+    lowered = ["" if column in taken else column.lower() for column in names]
     place = next((lowered.index(name) for name in known if name in lowered), None)
     return None if place is None or holds_lists(columns[place]) or fractions(columns[place]) else place
 
