@@ -3,6 +3,7 @@ import struct
 import zipfile
 from math import isnan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -256,6 +257,41 @@ def test_columns_of_truths_are_numbers(tmp_path: Path) -> None:
     assert set(data.train.batch(slice(None)).x[:, 1].tolist()) == {0.0, 1.0}
     (tmp_path / "t.csv").write_text("\n".join(["age,even", *(f"{i},{i % 2 == 0}" for i in range(30))]))
     assert load_data(tmp_path / "t.csv").spec.columns == ("age", "even")  # alone too, as in a data frame
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "streamed", "frame", "hub"])
+def test_truths_of_any_table_are_0_and_1(tmp_path: Path, kind: str) -> None:
+    """Beside numbers, alone, and as labels; the only column of words is the labels here too."""
+    pd = pytest.importorskip("pandas")
+    smoker, rows = np.arange(60) % 3 == 0, np.arange(60)
+    frame = pd.DataFrame(
+        {"age": rows / 7, "smoker": smoker, "male": rows % 2 == 0, "kind": np.array(["u", "v"])[rows % 2]}
+    )
+    frame = frame.astype({"male": "boolean"})
+
+    def found(chosen: Any) -> Any:
+        chosen.to_csv(tmp_path / "t.csv", index=False)
+        chosen.to_parquet(tmp_path / "t.parquet", row_group_size=4)
+        hub = pytest.importorskip("datasets").Dataset.from_pandas(chosen) if kind == "hub" else None
+        source = {"frame": chosen, "hub": hub, "csv": tmp_path / "t.csv"}.get(kind, tmp_path / "t.parquet")
+        return load_data(source, stream=kind == "streamed").train.take(torch.arange(20))
+
+    train = found(frame)
+    assert (train.spec.kind, train.spec.classes, train.spec.columns) == ("real", ("u", "v"), ("age", "smoker", "male"))
+    for (age, smokes, male), label in zip(train.stored.tolist(), train.labels.tolist(), strict=True):
+        assert (smokes, male, label) == (smoker[round(7 * age)], round(7 * age) % 2 == 0, round(7 * age) % 2)
+    assert found(frame[["smoker", "male"]]).spec.kind == "binary"
+    assert found(frame[["age", "smoker"]].rename(columns={"smoker": "label"})).spec.classes == ("False", "True")
+
+
+def test_missing_truths_are_gaps_in_frames_too() -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"age": np.arange(40) / 7, "smoker": pd.array([True, None] * 20, dtype="boolean")})
+    with pytest.raises(DataError, match="nan in row 1, column 'smoker'"):
+        load_data(frame)
+    data = load_data(frame, observations=("age", "smoker"))
+    assert [one.kind for one in data.spec.observations] == ["real", "binary"]
+    assert all(isnan(x[1]) == (round(7 * x[0]) % 2 == 1) for x in data.train.stored.tolist())
 
 
 def test_words_for_missing_values_are_gaps(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def found_columns(schema: Any, name: str, wanted: Wanted) -> Columns:
     rest = {own: kind for own, kind in kinds.items() if own != labelled}
     plain = [own for own, kind in rest.items() if is_number(types, kind)]
     texts = [own for own in rest if own not in plain]
-    if labelled is None and len(texts) == 1 and types.is_string(kinds[texts[0]]):
+    if labelled is None and len(texts) == 1 and is_text(types, kinds[texts[0]]):
         labelled = texts.pop()
     if texts:
         raise DataError(
@@ -114,6 +114,12 @@ def found_columns(schema: Any, name: str, wanted: Wanted) -> Columns:
 def is_number(types: Any, kind: Any) -> bool:
     """True for an Arrow type of numbers."""
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+
+
+def is_text(types: Any, kind: Any) -> bool:
+    """True for an Arrow type of texts, also where each is stored once."""
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
 def holds_files(types: Any, kind: Any) -> bool:

@@ -302,8 +302,8 @@ def from_frame(frame: Any, wanted: Wanted, name: str = "frame", path: str = "The
 
 
 def cells_of(column: Any) -> Any:
-    """A column of a data frame as numbers, lists or texts."""
+    """A column of a data frame as numbers, lists or texts; NaN where a number or a truth is missing."""
     if column.dtype.kind in "biuf":
-        return column.to_numpy()
+        return column.astype(float).to_numpy(na_value=np.nan) if column.hasnans else column.to_numpy()
     cells = list(column)
     return cells if holds_lists(cells) else [str(cell) for cell in cells]
