@@ -1,5 +1,6 @@
 """Several observations of each example: how they are found, what is missing, and what is refused."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,49 @@ def test_pictures_joints_and_class_in_a_folder(tmp_path: Path, joints: str, spli
     assert np.isnan(x[5, 23:]).all()
     (tmp_path / split / "labels.csv").unlink()
     assert load_items(tmp_path / split, spec=data.spec).batch(slice(None)).x[:, 23:].isnan().all()
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar", ".tar.gz"])
+@pytest.mark.parametrize("joints", ["arrays", "table"])
+@pytest.mark.parametrize("wrapped", ["", "scans"])
+def test_archives_hold_what_folders_hold(tmp_path: Path, ending: str, joints: str, wrapped: str) -> None:
+    folder, path = tmp_path / "in", tmp_path / f"a{ending}"
+    scans(folder / wrapped, joints)
+    (folder / wrapped / "__MACOSX" / "joints").mkdir(parents=True)
+    (folder / wrapped / "__MACOSX" / "joints" / "0.npy").write_bytes(b"no array")
+    (folder / wrapped / "notes.csv").write_text("left,out")
+    shutil.make_archive(str(tmp_path / "a"), {".zip": "zip", ".tar": "tar", ".tar.gz": "gztar"}[ending], folder)
+    names = ("depth", "joints", "labels")
+    found, same = (load_data(source, observations=names) for source in (path, folder))
+    assert found.spec.observations == same.spec.observations
+    for name in ("train", "validation", "test"):
+        assert torch.equal(found.split(name).stored.nan_to_num(-9), same.split(name).stored.nan_to_num(-9))
+    assert load_items(path, spec=found.spec).stored.isnan().any(1).tolist() == [False] * 4 + [True] * 2
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError, match="truncated or damaged"):
+        load_data(path, observations=names)
+
+
+def test_archives_hold_no_pickles_links_or_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scans(tmp_path / "in", "arrays")
+    path, names = tmp_path / "a.tar.gz", ("depth", "joints")
+    place = tmp_path / "in" / "joints" / "0.npy"
+    np.save(place, np.array([1, "a"], object), allow_pickle=True)
+    shutil.make_archive(str(tmp_path / "a"), "gztar", tmp_path / "in")
+    with pytest.raises(DataError, match=r"joints/0\.npy.*never read"):
+        load_data(path, observations=names)
+    place.unlink()
+    place.symlink_to(tmp_path / "secret.npy")
+    shutil.make_archive(str(tmp_path / "a"), "gztar", tmp_path / "in")
+    with pytest.raises(DataError, match="link in place of a file"):
+        load_data(path, observations=names)
+    place.unlink()
+    (tmp_path / "in" / "labels.csv").write_text("0,a\n" * 5000)
+    shutil.make_archive(str(tmp_path / "a"), "gztar", tmp_path / "in")
+    monkeypatch.setattr("reparam.data.limits.MODEST_BYTES", 70_000)
+    monkeypatch.setattr("reparam.data.limits.MODEST_RATIO", 2)
+    with pytest.raises(DataError, match=r"labels\.csv claims .* decompression bomb"):
+        load_data(path, observations=("depth", "joints", "labels"))
 
 
 def test_labels_beside_folders_are_read_where_they_are_asked_for(tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
         "a picture in an odd place",
     ),
     "zip from the root": ("a.zip", lambda _: zipped({"/a.png": picture()}), "a picture in an odd place"),
-    "zip of links": ("a.zip", lambda _: zip_link("a.png", "/etc/passwd"), "a link in place of a picture"),
+    "zip of links": ("a.zip", lambda _: zip_link("a.png", "/etc/passwd"), "a link in place of a file"),
     "zip bomb": ("a.zip", lambda _: zipped({"a.bmp": bytes(34 * MIB)}), "decompression bomb"),
     "zip bomb that lies": ("a.zip", lambda _: lying_zip("a.bmp", bytes(9 * MIB), 99), "truncated or damaged"),
     "zip of endless folders": (
@@ -285,11 +285,11 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
         "a label of 60,000 characters",
     ),
     "tar slip": ("a.tar", lambda _: tarred((tarfile.TarInfo("../../a.png"), picture())), "a picture in an odd place"),
-    "tar of links": ("a.tar", lambda _: tarred((link("a.png", "/etc/passwd"), b"")), "a link in place of a picture"),
+    "tar of links": ("a.tar", lambda _: tarred((link("a.png", "/etc/passwd"), b"")), "a link in place of a file"),
     "tar of hard links": (
         "a.tar",
         lambda _: tarred((link("a.png", "/etc/passwd", tarfile.LNKTYPE), b"")),
-        "a link in place of a picture",
+        "a link in place of a file",
     ),
     "tar bomb": ("a.tar.gz", lambda _: gzip.compress(bytes(34 * MIB)), "decompression bomb|no pictures"),
     "tar of endless headers": (

@@ -31,8 +31,8 @@ from reparam.data.limits import (
     text_array,
     truncated,
 )
-from reparam.data.observed import first_of, is_told, observed_part
-from reparam.data.placed import Picture, below, is_picture, stacked
+from reparam.data.observed import TABLE, first_of, is_read, observed_part
+from reparam.data.placed import Picture, below, stacked
 from reparam.data.raw import Part, Raw, Wanted, whole
 from reparam.data.roles import SPLIT_WORDS
 from reparam.errors import DataError
@@ -58,7 +58,7 @@ def read_folder(path: Path, wanted: Wanted) -> Raw:
                     place = PurePosixPath(Path(entry.path).relative_to(path).as_posix())
                     if entry.is_dir(follow_symlinks=False):
                         left.append(Path(entry.path))
-                    elif (is_picture(place) or is_told(place, wanted)) and not entry.is_dir():
+                    elif is_read(place, wanted) and not entry.is_dir():
                         pictures.append(Picture(place, partial(opened_plain, Path(entry.path))))
                         stored += entry.stat().st_size
         except OSError as error:
@@ -79,19 +79,19 @@ def read_picture(path: Path, wanted: Wanted) -> Raw:
 
 
 def read_zip(path: Path, wanted: Wanted) -> Raw:
-    """Pictures in a .zip file, without unpacking it to disk."""
-    return arranged(str(path), path.stem, zip_pictures(path), wanted, path.stat().st_size)
+    """Pictures in a .zip file, and what is told beside them, without unpacking it to disk."""
+    return arranged(str(path), path.stem, zip_pictures(path, wanted), wanted, path.stat().st_size)
 
 
-def zip_pictures(path: Path) -> list[Picture]:
-    """The pictures in a .zip file, not yet decoded.
+def zip_pictures(path: Path, wanted: Wanted) -> list[Picture]:
+    """The pictures in a .zip file, not yet decoded, and the arrays and tables of observations that are asked for.
 
     Raises:
         DataError: if it is damaged, encrypted, or unpacks to unreasonably much.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            items = [item for item in archive.infolist() if is_picture(PurePosixPath(item.filename))]
+            items = [item for item in archive.infolist() if is_read(PurePosixPath(item.filename), wanted)]
             if any(stat.S_ISLNK(item.external_attr >> 16) for item in items):
                 raise linked(str(path))
             check_expansion(str(path), sum(item.file_size for item in items), path.stat().st_size)
@@ -111,12 +111,12 @@ def unpacked(archive: zipfile.ZipFile, item: zipfile.ZipInfo, path: str) -> byte
 
 
 def read_tar(path: Path, wanted: Wanted) -> Raw:
-    """Pictures in a .tar, .tar.gz or .tgz file, without unpacking it to disk."""
-    return arranged(str(path), path.name.split(".")[0], tar_pictures(path), wanted, path.stat().st_size)
+    """Pictures in a .tar, .tar.gz or .tgz file, and what is told beside them, without unpacking it to disk."""
+    return arranged(str(path), path.name.split(".")[0], tar_pictures(path, wanted), wanted, path.stat().st_size)
 
 
-def tar_pictures(path: Path) -> list[Picture]:
-    """The pictures in a .tar, .tar.gz or .tgz file, not yet decoded.
+def tar_pictures(path: Path, wanted: Wanted) -> list[Picture]:
+    """The pictures in a .tar, .tar.gz or .tgz file, not yet decoded, and arrays and tables of observations likewise.
 
     Raises:
         DataError: if it is damaged, holds links, or unpacks to unreasonably much.
@@ -131,7 +131,7 @@ def tar_pictures(path: Path) -> list[Picture]:
             with tarfile.open(fileobj=capped, mode="r|", tarinfo=header_class(stored, str(path))) as archive:
                 for item in archive:
                     place = PurePosixPath(item.name)
-                    if not is_picture(place) or item.issparse():
+                    if not is_read(place, wanted) or item.issparse():
                         continue
                     if item.issym() or item.islnk():
                         raise linked(str(path))
@@ -171,7 +171,7 @@ def header_class(stored: int, path: str) -> type[tarfile.TarInfo]:
 
 def linked(path: str) -> DataError:
     """The sentence about links in an archive, which are not followed."""
-    return DataError(f"{path} holds a link in place of a picture, which is not followed. Pack the pictures themselves.")
+    return DataError(f"{path} holds a link in place of a file, which is not followed. Pack the files themselves.")
 
 
 def ends_with_zeros(path: Path, count: int) -> bool:
@@ -235,9 +235,12 @@ def arranged(path: str, name: str, pictures: Sequence[Picture], wanted: Wanted, 
 
 
 def unwrapped(pictures: Sequence[Picture]) -> list[Picture]:
-    """Leaves out an outer folder that all pictures share, as long as there are folders inside it."""
-    found = list(pictures)
-    while all(len(picture.place.parts) > 2 for picture in found) and len({p.place.parts[0] for p in found}) == 1:
+    """Leaves out an outer folder that all pictures share, as long as they lie in folders inside it."""
+    found, least = list(pictures), {TABLE: 1}  # a table lies beside the folders
+    while (
+        all(len(picture.place.parts) > least.get(picture.place.suffix, 2) for picture in found)
+        and len({picture.place.parts[0] for picture in found}) == 1
+    ):
         found = [below(picture) for picture in found]
     return found
 

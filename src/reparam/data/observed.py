@@ -1,4 +1,4 @@
-"""Several observations on disk: of each a folder of pictures or arrays, or a table; one name is one item."""
+"""Several observations, in a folder or an archive: a folder of files of each, or a table; one name is one item."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from reparam.data.images import ENDINGS
-from reparam.data.limits import reason, some, text_array, truncated
+from reparam.data.limits import TEXT_SHARE, check_expansion, reason, some, text_array, truncated
 from reparam.data.numpy_files import read_array
-from reparam.data.placed import Picture, below, is_picture, stacked
+from reparam.data.placed import Picture, below, is_hidden, is_picture, stacked
 from reparam.data.raw import Array, Part, Wanted, require_numbers
 from reparam.data.roles import SPLIT_WORDS
 from reparam.data.tables import equal_rows, has_header, numbers
@@ -24,8 +24,10 @@ LABELS = "labels"
 ARRAY, TABLE = ".npy", ".csv"
 
 
-def is_told(place: PurePosixPath, wanted: Wanted) -> bool:
-    """True for an array of an observation, and for a table beside the folders: ``joints/0.npy``, ``joints.csv``."""
+def is_read(place: PurePosixPath, wanted: Wanted) -> bool:
+    """True for pictures, for arrays of an observation, ``joints/0.npy``, and for tables beside them, ``joints.csv``."""
+    if is_hidden(place) or is_picture(place):
+        return is_picture(place)
     if place.suffix == ARRAY:
         return not {*wanted.observations}.isdisjoint(place.parts[:-1])
     return place.suffix == TABLE and place.stem in wanted.observations
@@ -60,8 +62,8 @@ def observed_part(path: str, files: Sequence[Picture], wanted: Wanted, stored: i
         if own:
             found[name] = list(own), values_in(path, own, wanted, stored)
         else:
-            found[name] = numbers_of(table_of(path, tables[name]), f"{path}/{name}{TABLE}")
-    classes = table_of(path, tables[LABELS]) if LABELS in tables else {}
+            found[name] = numbers_of(table_of(path, tables[name], stored), f"{path}/{name}{TABLE}")
+    classes = table_of(path, tables[LABELS], stored) if LABELS in tables else {}
     owners = [set(own) for own, _ in found.values()] + ([set(classes)] if classes else [])
     items = sorted(set().union(*(own for own, _ in found.values())))
     require_matches(path, items, owners)
@@ -115,16 +117,23 @@ def values_in(path: str, own: Mapping[str, Picture], wanted: Wanted, stored: int
     return np.stack(found)
 
 
-def table_of(path: str, file: Picture) -> dict[str, list[str]]:
+def table_of(path: str, file: Picture, stored: int) -> dict[str, list[str]]:
     """The rows of a table by the name in their first column, without its ending.
 
+    Args:
+        path: The folder or archive, for messages.
+        file: The table.
+        stored: Bytes of the files or the archive that it lies in.
+
     Raises:
-        DataError: if it is no table, has one column only, or a name twice.
+        DataError: if it is no table, has one column only, or a name twice, or is longer than so few bytes need.
     """
     where = f"{path}/{file.place}"
     try:
         with file.open() as stream:
-            content = stream.read().decode("utf-8-sig")
+            packed = stream.read()
+        check_expansion(where, TEXT_SHARE * len(packed), stored)
+        content = packed.decode("utf-8-sig")
         separator = max(",;\t", key=content.partition("\n")[0].count)
         rows = equal_rows(csv.reader(io.StringIO(content, newline=""), delimiter=separator), where)
     except (UnicodeDecodeError, csv.Error) as error:

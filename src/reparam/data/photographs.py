@@ -58,7 +58,7 @@ def read_utkface(name: str, files: Files, wanted: Wanted) -> Raw:
     The names of the files say them: AGE_GENDER_ETHNICITY_DATE.jpg.
     """
     (path,) = files.values()
-    pictures = sorted(folders.tar_pictures(path), key=lambda picture: picture.place.parts)
+    pictures = sorted(folders.tar_pictures(path, Wanted()), key=lambda picture: picture.place.parts)
     raw = folders.arranged(str(path), name, pictures, wanted, path.stat().st_size)
     parts = {}
     for split, part in raw.parts.items():

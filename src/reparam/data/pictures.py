@@ -70,7 +70,7 @@ def read_omniglot_zips(name: str, files: Files, wanted: Wanted) -> Raw:
     """The same from the owner's two zips, which share characters: inverted, 105x105 -> 28x28 by the mean over areas."""
     found: dict[str, Array] = {}
     for path in files.values():
-        for picture in folders.zip_pictures(path):
+        for picture in folders.zip_pictures(path, Wanted()):
             _, alphabet, character, file = picture.place.parts
             with picture.open() as stream, Image.open(stream) as image:
                 paper = image.convert("L")

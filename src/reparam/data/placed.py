@@ -24,10 +24,14 @@ class Picture:
         return str(self.place.parent)
 
 
+def is_hidden(place: PurePosixPath) -> bool:
+    """True for hidden files, and for what a Mac packs beside the files of an archive."""
+    return any((step.startswith(".") and step != "..") or step == "__MACOSX" for step in place.parts)
+
+
 def is_picture(place: PurePosixPath) -> bool:
     """True for the endings we read, not for hidden files."""
-    hidden = any((step.startswith(".") and step != "..") or step == "__MACOSX" for step in place.parts)
-    return place.suffix.lower() in ENDINGS and not hidden
+    return place.suffix.lower() in ENDINGS and not is_hidden(place)
 
 
 def below(picture: Picture) -> Picture:
