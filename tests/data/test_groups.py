@@ -89,14 +89,39 @@ def test_a_column_that_a_model_knows_as_a_feature_stays_one(tmp_path: Path) -> N
     assert load_items(tmp_path / "b.csv", spec=spec).stored.tolist() == [[1.5, 0.0], [2.5, 1.0]]
 
 
-def test_streamed_data_leave_groups_out(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
+@pytest.mark.parametrize("kind", ["parquet", "hub"])
+def test_streamed_data_have_groups(tmp_path: Path, kind: str) -> None:
     frame = sources(tmp_path)["frame"]
-    for name in "abc":
-        frame.to_parquet(tmp_path / f"{name}.parquet")
-    with pytest.warns(UserWarning, match="the groups 'group' are left out"):
-        data = load_data(f"{tmp_path}/*.parquet", stream=True)
-    assert (data.shape, data.spec.classes, data.spec.groups) == ((4,), ("cat", "dog"), ())
+    frame.to_parquet(tmp_path / "s.parquet", row_group_size=4)
+    hub = pytest.importorskip("datasets").Dataset.from_pandas(frame) if kind == "hub" else None
+    data = load_data(tmp_path / "s.parquet" if hub is None else hub, stream=True)
+    train = data.train
+    assert (data.shape, data.spec.classes, data.spec.groups) == ((4,), ("cat", "dog"), NAMES)
+    order = train.order(0, 0, group_size=2)[:]
+    for batch in (*train.batches(7), train.take(order[:9]).batch(slice(None)), train.batch(order)):
+        for x, label, group in zip(batch.x, batch.named["labels"], batch.named["groups"], strict=True):
+            row = int(np.abs(X - x.numpy()).sum(1).argmin())
+            assert (data.spec.classes[label], data.spec.groups[group]) == (KINDS[row], HOMES[row])
+    assert torch.equal(train.groups, train.named["groups"])
+    sizes = train.groups.bincount()
+    runs = 1 + (train.groups[order].diff() != 0).sum()
+    assert runs <= ((sizes + 1) // 2).sum()  # members of a group stand side by side
+    few = load_data(frame[:24].rename(columns={"label": "kind"}), spec=data.spec)
+    assert few.train.groups.max() < len(NAMES)
+    assert reparam.build("ml-vae", data).observes == ("groups",)
+
+
+def test_streamed_groups_that_are_not_one_each_are_left_out(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"x": X[:, 0], "label": KINDS, "group": np.where(np.arange(40) % 5, HOMES, None)})
+    for group, said in ((frame.group, "1 of 6 groups are empty"), (np.where(X[:, 1] > 0, 1, np.nan), "float64")):
+        frame.assign(group=group).to_parquet(tmp_path / "a.parquet", row_group_size=4)
+        names = {"label_column": "label", "group_column": "group"}
+        with pytest.warns(UserWarning, match=f"{said}.*the groups are left out"):
+            data = load_data(tmp_path / "a.parquet", stream=True, **names)
+        assert (data.spec.groups, list(data.train.named)) == ((), ["labels"])
+    frame.assign(group=X[:, 1]).to_parquet(tmp_path / "a.parquet", row_group_size=4)
+    assert load_data(tmp_path / "a.parquet", stream=True).spec.columns == ("x", "group")  # fractions are values
 
 
 @pytest.mark.parametrize("recipe", ["ml-vae", "group-vae"])
@@ -181,17 +206,14 @@ def named_otherwise(kind: str, folder: Path) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["a.csv", "a.tsv", "a.parquet", "bare.csv", "frame", "items", "hub"])
-@pytest.mark.filterwarnings("ignore:datasets. the groups")
 def test_columns_of_any_name_are_told_to_hold_labels_and_groups(tmp_path: Path, kind: str) -> None:
     source = named_otherwise(kind, tmp_path)
     names = {"label_column": "species", "group_column": "home"} if kind != "bare.csv" else {
         "label_column": 4, "group_column": "5",
     }  # fmt: skip
     data = load_data(source, **names, seed=3)
-    assert data.spec.classes == ("cat", "dog")
+    assert (data.spec.classes, data.spec.groups) == (("cat", "dog"), NAMES)
     assert data.shape == ((4,) if kind == "items" else (5,))  # the target is an ordinary column
-    if kind != "hub":
-        assert data.spec.groups == NAMES
     for x, label in zip(data.test.stored, data.test.labels, strict=True):
         assert data.spec.classes[label] == KINDS[int(np.abs(X - x[:4].numpy()).sum(1).argmin())]
     assert torch.equal(load_data(**data.origin | {"source": source}).test.stored, data.test.stored)

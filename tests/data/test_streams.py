@@ -179,18 +179,18 @@ def test_splits_follow_from_the_seed_and_leave_nothing_out(tmp_path: Path) -> No
 class Numbers:
     """Rows that are their own numbers."""
 
-    labelled = True
+    roles = ("labels",)
 
     def __init__(self, lengths: list[int]) -> None:
         self.lengths, self.reads = lengths, []
 
-    def read(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def read(self, number: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         self.reads.append(number)
         start = sum(self.lengths[:number])
         found = torch.arange(start, start + self.lengths[number])
-        return found[:, None].float(), found
+        return found[:, None].float(), {"labels": found}
 
-    def labels(self, number: int) -> torch.Tensor:
+    def named(self, number: int) -> dict[str, torch.Tensor]:
         return self.read(number)[1]
 
 

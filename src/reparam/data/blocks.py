@@ -34,11 +34,11 @@ class Blocks(Protocol):
         ...
 
     def read(self, number: int) -> Part:
-        """The examples of a block, and their labels if there are some."""
+        """The examples of a block, and their labels and groups if there are some."""
         ...
 
-    def labels(self, number: int) -> Array | None:
-        """The labels of a block alone, which is cheap."""
+    def named(self, number: int) -> dict[str, Array]:
+        """The ``labels`` and the ``groups`` of a block alone, as far as there are some, which is cheap."""
         ...
 
 
@@ -124,9 +124,9 @@ class NpyBlocks:
         native = values.astype(self.dtype.newbyteorder("="), copy=False)
         return Part(require_numbers(native.reshape(-1, *self.row_shape), self.name))
 
-    def labels(self, number: int) -> None:
-        """None: an .npy file has no labels."""
-        return
+    def named(self, number: int) -> dict[str, Array]:
+        """Nothing: an .npy file has no labels and no groups."""
+        return {}
 
 
 class Chain:

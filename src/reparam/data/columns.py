@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import io
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,24 +29,22 @@ HUB_SOURCE = re.compile(r"hf:([^:@\s]+)(?::([^:@\s]+))?(?:@([^:@\s]+))?")
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table are x, and which one holds the labels.
+    """Which columns of a table are x, and which hold the labels and the groups.
 
     Attributes:
         names: Columns of numbers, or one of pictures.
-        label: The column of labels, if there is one.
+        beside: The columns of ``labels`` and ``groups``, as far as there are some.
         pictures: True where x is a column of picture files.
-        left: The column of groups beside labels, which is left out.
     """
 
     names: tuple[str, ...]
-    label: str | None
+    beside: Mapping[str, str]
     pictures: bool = False
-    left: tuple[str, ...] = ()
 
     @property
     def all(self) -> list[str]:
         """Every column that is read."""
-        return [*self.names, *([self.label] if self.label else [])]
+        return [*self.names, *self.beside.values()]
 
     @property
     def of_table(self) -> tuple[str, ...]:
@@ -55,15 +52,25 @@ class Columns:
         return () if self.pictures else self.names
 
     def part(self, table: Any, name: str, wanted: Wanted) -> Part:
-        """The examples of a table, and their labels.
+        """The examples of a table, and their labels and groups.
 
         Raises:
             DataError: if a picture is damaged, or an entry is missing.
         """
-        labels = label_array(table.column(self.label), name) if self.label else None
+        named: dict[str, Any] = self.named(table, name)
         if self.pictures:
-            return Part(decoded(table.column(self.names[0]), name, wanted), labels)
-        return Part(np.stack([numbers(table.column(own), name, own) for own in self.names], axis=1), labels)
+            return Part(decoded(table.column(self.names[0]), name, wanted), **named)
+        return Part(np.stack([numbers(table.column(own), name, own) for own in self.names], axis=1), **named)
+
+    def named(self, table: Any, name: str) -> dict[str, Array]:
+        """The labels and the groups of a table.
+
+        Raises:
+            DataError: if a label is missing.
+        """
+        if "labels" in self.beside and table.column(self.beside["labels"]).null_count:
+            raise DataError(f"{name} has rows without a label. Fill in the labels, or leave their column out.")
+        return {role: name_array(table.column(own), name) for role, own in self.beside.items()}
 
 
 def found_columns(schema: Any, name: str, wanted: Wanted) -> Columns:
@@ -89,14 +96,12 @@ def found_columns(schema: Any, name: str, wanted: Wanted) -> Columns:
         own or next((other for called in known for other in free if other.lower() == called), None)
         for own, known in ((told.label, LABEL_COLUMNS), (told.group, GROUP_COLUMNS))
     )
-    labelled, left = (labelled, (group,)) if labelled and group else (labelled or group, ())
-    kinds = {own: kind for own, kind in kinds.items() if own not in left}
-    pictures = [own for own, kind in kinds.items() if own != labelled and holds_files(types, kind)]
+    pictures = [own for own, kind in kinds.items() if own not in (labelled, group) and holds_files(types, kind)]
     if len(pictures) > 1:
         raise DataError(f"{name} has several columns of pictures ({some(pictures)}). Keep one of them.")
     if pictures:
-        return Columns((pictures[0],), labelled, pictures=True, left=left)
-    rest = {own: kind for own, kind in kinds.items() if own != labelled}
+        return Columns((pictures[0],), roles_of(labelled, group), pictures=True)
+    rest = {own: kind for own, kind in kinds.items() if own not in (labelled, group)}
     plain = [own for own, kind in rest.items() if is_number(types, kind)]
     texts = [own for own in rest if own not in plain]
     if labelled is None and len(texts) == 1 and is_text(types, kinds[texts[0]]):
@@ -108,7 +113,13 @@ def found_columns(schema: Any, name: str, wanted: Wanted) -> Columns:
         )
     if not plain:
         raise DataError(f"{name} has no column of numbers or pictures.")
-    return Columns(tuple(values if {*values} == {*plain} else plain), labelled, left=left)
+    return Columns(tuple(values if {*values} == {*plain} else plain), roles_of(labelled, group))
+
+
+def roles_of(label: str | None, group: str | None) -> dict[str, str]:
+    """The columns of labels and groups, as far as there are some; groups are the labels where there are no others."""
+    own = {"labels": label, "groups": group} if label else {"labels": group}
+    return {role: column for role, column in own.items() if column}
 
 
 def is_number(types: Any, kind: Any) -> bool:
@@ -154,17 +165,12 @@ def cells_of(column: Any, name: str) -> list[Any]:
         raise truncated(name, error) from None
 
 
-def label_array(column: Any, name: str) -> Array:
-    """A column of labels as an array.
-
-    Raises:
-        DataError: if one is missing.
-    """
-    if column.null_count:
-        raise DataError(f"{name} has rows without a label. Fill in the labels, or leave their column out.")
-    if is_number(importlib.import_module("pyarrow").types, column.type):
+def name_array(column: Any, name: str) -> Array:
+    """A column of labels or groups as an array; NaN, or an empty text, where one is missing."""
+    types = importlib.import_module("pyarrow").types
+    if is_number(types, column.type) and not (column.null_count and types.is_boolean(column.type)):
         return np.asarray(column.to_numpy())
-    return text_array([str(value) for value in cells_of(column, name)], name)
+    return text_array(["" if value is None else str(value) for value in cells_of(column, name)], name)
 
 
 def decoded(column: Any, name: str, wanted: Wanted) -> Array:
@@ -212,18 +218,24 @@ class ParquetBlocks:
             raise DataError(f"{path} has no rows, or an empty row group. Write it again.")
         check_expansion(self.name, 8 * self.about.num_rows * self.about.num_columns, path.stat().st_size)
         self.columns = found_columns(schema, self.name, wanted)
-        if self.columns.label not in (None, wanted.told.label) and fractions(self.labels(0)):
-            self.columns = replace(self.columns, names=(*self.columns.names, self.columns.label), label=None)
+        self.columns = self._without_fractions()
         self.types = [str(schema.field(own).type) for own in self.columns.all]
 
     def read(self, number: int) -> Part:
         """The rows of a row group."""
         return self.columns.part(self._table(number, self.columns.all), self.name, self.wanted)
 
-    def labels(self, number: int) -> Array | None:
-        """The labels of a row group alone."""
-        label = self.columns.label
-        return label_array(self._table(number, [label]).column(label), self.name) if label else None
+    def named(self, number: int) -> dict[str, Array]:
+        """The labels and the groups of a row group alone."""
+        return self.columns.named(self._table(number, [*self.columns.beside.values()]), self.name)
+
+    def _without_fractions(self) -> Columns:
+        """The columns, of which those called like labels or groups that hold fractions are values, unless told."""
+        found, told = self.columns, self.wanted.told.names.values()
+        broken = [role for role, cells in self.named(0).items() if found.beside[role] not in told and fractions(cells)]
+        left = {role: own for role, own in found.beside.items() if role not in broken}
+        beside = roles_of(left.get("labels"), left.get("groups"))
+        return replace(found, names=(*found.names, *(found.beside[role] for role in broken)), beside=beside)
 
     def _table(self, number: int, columns: list[str]) -> Any:
         try:
@@ -242,15 +254,6 @@ def has_pictures(path: Path) -> bool:
         return False
 
 
-def say_left(columns: Columns, name: str) -> None:
-    """Says what is left out of data that are read block by block."""
-    if columns.left:
-        warnings.warn(
-            f"{name}: the groups {some(columns.left)} are left out; what is read block by block has labels alone.",
-            stacklevel=4,
-        )
-
-
 def parquet_shards(paths: Sequence[Path], wanted: Wanted) -> list[ParquetBlocks]:
     """The row groups of .parquet files with the same columns.
 
@@ -264,7 +267,6 @@ def parquet_shards(paths: Sequence[Path], wanted: Wanted) -> list[ParquetBlocks]
             raise DataError(
                 f"{link.name} has the columns {some(own)}, {links[0].name} has {some(first)}. Make all shards alike."
             )
-    say_left(links[0].columns, links[0].name)
     return links
 
 
@@ -290,13 +292,12 @@ class HubBlocks:
         """The rows of a slice."""
         return self.columns.part(self.dataset[self._rows(number)], self.name, self.wanted)
 
-    def labels(self, number: int) -> Array | None:
-        """The labels of a slice alone."""
-        label = self.columns.label
-        if label is None:
-            return None
-        only = self.dataset.select_columns([label]).with_format("arrow")
-        return label_array(only[self._rows(number)].column(label), self.name)
+    def named(self, number: int) -> dict[str, Array]:
+        """The labels and the groups of a slice alone."""
+        if not self.columns.beside:
+            return {}
+        only = self.dataset.select_columns([*self.columns.beside.values()]).with_format("arrow")
+        return self.columns.named(only[self._rows(number)], self.name)
 
     def _rows(self, number: int) -> slice:
         return slice(number * self.lengths[0], number * self.lengths[0] + self.lengths[number])
@@ -339,8 +340,7 @@ def from_hub(source: Any, wanted: Wanted) -> Stream:
     """What ``datasets.load_dataset`` gives, to be read block by block."""
     parts = splits_of(source, wanted)
     first = next(iter(parts.values()))
-    say_left(first.columns, first.name)
-    label = first.columns.label
+    label = first.columns.beside.get("labels")
     classes = getattr(first.dataset.features[label], "names", None) if label else None
     files = {key: [blocks] for key, blocks in parts.items()}
     return Stream(first.name, files, first.columns.of_table, tuple(classes or ()), told=wanted.told)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from reparam.data.beside import ROLES
 from reparam.data.blocks import Blocks, Stream, npy_shards
 from reparam.data.columns import from_hub, has_pictures, is_hub, parquet_shards, readable
 from reparam.data.folders import alike
@@ -18,7 +19,7 @@ from reparam.data.limits import opened
 from reparam.data.numpy_files import read_header, read_npy
 from reparam.data.placed import is_picture
 from reparam.data.ragged import SEQUENCES, TIME, padded
-from reparam.data.raw import SPLITS, UNTOLD, Array, Part, Raw, Told, Wanted, require_numbers
+from reparam.data.raw import SPLITS, UNTOLD, Part, Raw, Told, Wanted, require_numbers
 from reparam.data.roles import SPLIT_WORDS
 from reparam.data.tars import TarBlocks, has_labels
 from reparam.errors import DataError
@@ -190,5 +191,6 @@ def together(parts: Sequence[Part], name: str) -> Part:
             f"{name}: some blocks have examples of shape {shapes[0]}, others of {shapes[1]}. Make them one shape "
             "(pictures: --data.size 64, or size=64 in Python)."
         )
-    labels: list[Array] = [part.labels for part in parts if part.labels is not None]
-    return Part(np.concatenate(xs), np.concatenate(labels) if len(labels) == len(parts) else None)
+    told = {role: [getattr(part, role) for part in parts] for role in ROLES}
+    found: Any = {role: np.concatenate(own) for role, own in told.items() if all(one is not None for one in own)}
+    return Part(np.concatenate(xs), **found)

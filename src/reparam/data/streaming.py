@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from reparam.data import images
-from reparam.data.beside import UNKNOWN, class_numbers
+from reparam.data.beside import UNKNOWN, class_numbers, group_numbers
 from reparam.data.blocks import Chain, Stream
 from reparam.data.prepare import described, held_out, prepared, shares
 from reparam.data.raw import BYTES, REAL, SPLITS, Array, Part, Raw, Scale, require_numbers
@@ -39,7 +39,7 @@ class Reading:
         example: Shape of an example as it is found.
         shape: The same with its axes in order.
         size: Height and width that pictures are brought to.
-        values, numbers: The labels that occur, sorted, and the class number of each.
+        numbered: The labels and the groups that occur, each sorted, and the number of each, by role.
     """
 
     raw: Raw
@@ -49,8 +49,7 @@ class Reading:
     example: Shape
     shape: Shape
     size: tuple[int, int] | None
-    values: Array
-    numbers: Array
+    numbered: Mapping[str, tuple[Array, Array]]
 
     def x(self, x: Array, name: str, first: int) -> Tensor:
         """The values of a block as they are stored.
@@ -111,9 +110,13 @@ class Reading:
                 "(stream=False in Python)."
             )
 
-    def classes_of(self, labels: Array) -> Tensor:
-        """Class numbers of labels."""
-        return torch.from_numpy(self.numbers[np.searchsorted(self.values, labels)])
+    def numbers_of(self, named: Mapping[str, Array], roles: Sequence[str]) -> dict[str, Tensor]:
+        """Class and group numbers of labels and groups."""
+        found = {}
+        for role in roles:
+            values, numbers = self.numbered[role]
+            found[role] = torch.from_numpy(numbers[np.searchsorted(values, named[role])])
+        return found
 
 
 @dataclass(frozen=True)
@@ -124,13 +127,13 @@ class Settled:
         chain: All blocks of the source.
         numbers: Which of them.
         reading: How they become stored values.
-        labelled: True if every row has a class number.
+        roles: What every row has a number for: ``labels`` (its class), ``groups``.
     """
 
     chain: Chain
     numbers: Array
     reading: Reading
-    labelled: bool
+    roles: Sequence[str]
 
     @cached_property
     def lengths(self) -> Sequence[int]:
@@ -139,18 +142,16 @@ class Settled:
         return found
 
     def read(self, number: int) -> Stored:
-        """The rows of a block, and their class numbers."""
+        """The rows of a block, and their class and group numbers."""
         file, own, first = self.chain.place(int(self.numbers[number]))
         part = file.read(own)
         x = self.reading.x(part.x, file.name, first)
-        return x, self.reading.classes_of(part.labels) if self.labelled and part.labels is not None else None
+        return x, self.reading.numbers_of({role: getattr(part, role) for role in self.roles}, self.roles)
 
-    def labels(self, number: int) -> Tensor:
-        """The class numbers of a block alone."""
+    def named(self, number: int) -> dict[str, Tensor]:
+        """The class and group numbers of a block alone."""
         file, own, _ = self.chain.place(int(self.numbers[number]))
-        found = file.labels(own)
-        assert found is not None
-        return self.reading.classes_of(found)
+        return self.reading.numbers_of(file.named(own), self.roles)
 
 
 def streamed(
@@ -179,16 +180,19 @@ def streamed(
     chain = Chain([file for files in stream.parts.values() for file in files])
     index = shared_blocks(stream, validation, seed)
     sample = sampled(chain, index["train"], stream.name, seed)
-    values = distinct_labels(chain)
-    whole = Raw(stream.name, {"all": Part(np.zeros((len(values), 1)), values)}, stream.columns, stream.classes)
-    numbers, classes = class_numbers(whole, spec.classes if spec else ()) if len(values) else (values, ())
+    whole = Raw(stream.name, {}, stream.columns, stream.classes)
+    values = distinct(chain)
+    numbered, names = numbers_of(whole, values, spec)
     raw = replace(whole, parts={"all": sample}, declared=stream.declared, told=stream.told)
-    reading = decided(raw, spec, size, classes, (values, numbers))
+    reading = decided(raw, spec, size, names, numbered)
     splits = {}
     for name in SPLITS:
         owners = np.unique(chain.owner[index[name]])
-        labelled = UNKNOWN not in numbers and all(chain.links[owner].labels(0) is not None for owner in owners)
-        rows = Settled(chain, index[name], reading, labelled)
+        there = [chain.links[owner].named(0) for owner in owners]
+        roles = [
+            role for role, (_, own) in numbered.items() if UNKNOWN not in own and all(role in one for one in there)
+        ]
+        rows = Settled(chain, index[name], reading, roles)
         # The floors above ask a split for what it answers, not for where its rows are.
         splits[name] = cast(Split, StreamedSplit(rows, reading.spec))
     return Data(splits["train"], splits["validation"], splits["test"])
@@ -230,26 +234,51 @@ def sampled(chain: Chain, numbers: Array, name: str, seed: int) -> Part:
         parts.append(part)
         if sum(part.x.nbytes for part in parts) >= SAMPLE_BYTES:
             break
-    return replace(together(parts, name), labels=None)
+    return replace(together(parts, name), labels=None, groups=None)
 
 
-def distinct_labels(chain: Chain) -> Array:
-    """The labels that occur, sorted; they alone are read, block by block."""
-    found = np.empty(0)
+def distinct(chain: Chain) -> dict[str, Array]:
+    """The labels and the groups that occur, sorted, by role; they alone are read, block by block."""
+    found: dict[str, Array] = {}
     for number in range(len(chain.lengths)):
         file, own, _ = chain.place(number)
-        labels = file.labels(own)
-        if labels is not None:
-            found = np.unique(np.concatenate([found, np.unique(labels)]) if len(found) else labels)
+        for role, values in file.named(own).items():
+            found[role] = np.unique(np.concatenate([found[role], np.unique(values)]) if role in found else values)
     return found
+
+
+def numbers_of(
+    whole: Raw, found: Mapping[str, Array], spec: DataSpec | None
+) -> tuple[dict[str, tuple[Array, Array]], dict[str, tuple[str, ...]]]:
+    """The labels and the groups that occur with the number of each, and the names of classes and groups.
+
+    Args:
+        whole: The source without its parts.
+        found: What occurs, sorted, by role.
+        spec: What a model knows of its data.
+
+    Raises:
+        DataError: if labels are neither whole numbers nor names; groups are left out then, with a warning.
+    """
+    numbered: dict[str, tuple[Array, Array]] = {}
+    names: dict[str, tuple[str, ...]] = {"classes": (), "groups": spec.groups if spec else ()}
+    for role, values in found.items():
+        part = Part(np.zeros((len(values), 1)))
+        own = replace(whole, parts={"all": replace(part, labels=values, groups=values)})
+        if role == "labels":
+            numbers, names["classes"] = class_numbers(own, spec.classes if spec else ())
+        else:
+            numbers, names["groups"] = group_numbers(own, names["groups"])
+        numbered[role] = values, numbers
+    return numbered, names
 
 
 def decided(
     raw: Raw,
     spec: DataSpec | None,
     size: tuple[int, int] | None,
-    classes: tuple[str, ...],
-    labels: tuple[Array, Array],
+    names: Mapping[str, tuple[str, ...]],
+    numbered: Mapping[str, tuple[Array, Array]],
 ) -> Reading:
     """Decides from a sample how all blocks are read.
 
@@ -257,8 +286,8 @@ def decided(
         raw: The source, with the sample as its only part.
         spec: What a model knows of its data.
         size: Height and width of pictures.
-        classes: Names of the classes.
-        labels: The labels that occur, and their class numbers.
+        names: Names of the ``classes`` and the ``groups``.
+        numbered: The labels and the groups that occur, and their numbers, by role.
 
     Raises:
         DataError: if the sample is bad, or does not fit the model.
@@ -276,7 +305,7 @@ def decided(
         found = REAL
     else:
         found = raw.scale or measure(in_place, in_place.ndim > 2 or spec.kind != "real", values)[1]
-    spec = replace(spec, name=raw.name, classes=classes)
+    spec = replace(spec, name=raw.name, classes=names["classes"], groups=names["groups"])
     top = int(sample.max()) or 1 if found.kind == "binary" else 1
     shape = tuple(in_place.shape[1:])
-    return Reading(raw, spec, found, top, tuple(sample.shape[1:]), shape, size, *labels)
+    return Reading(raw, spec, found, top, tuple(sample.shape[1:]), shape, size, numbered)

@@ -21,11 +21,11 @@ AT_ONCE = 2  # a batch may lie in two pools; while one is used, the next is read
 
 CPU = torch.device("cpu")
 
-Stored = tuple[Tensor, Tensor | None]
+Stored = tuple[Tensor, dict[str, Tensor]]
 
 
 class Rows(Protocol):
-    """Rows in blocks, as they are stored: (n, *shape) and perhaps class numbers (n,)."""
+    """Rows in blocks, as they are stored: (n, *shape) and perhaps class and group numbers (n,)."""
 
     @property
     def lengths(self) -> Sequence[int]:
@@ -33,16 +33,16 @@ class Rows(Protocol):
         ...
 
     @property
-    def labelled(self) -> bool:
-        """True if every row has a class number."""
+    def roles(self) -> Sequence[str]:
+        """What every row has a number for: ``labels`` (its class), ``groups``."""
         ...
 
     def read(self, number: int) -> Stored:
-        """The rows of a block, and their class numbers."""
+        """The rows of a block, and their numbers by role."""
         ...
 
-    def labels(self, number: int) -> Tensor:
-        """The class numbers of a block alone."""
+    def named(self, number: int) -> dict[str, Tensor]:
+        """The numbers of a block alone."""
         ...
 
 
@@ -121,7 +121,7 @@ class Shelf:
     def __init__(self, rows: Rows, spec: DataSpec, capacity: int) -> None:
         self.rows, self.capacity, self.slot_rows = rows, min(capacity, len(rows.lengths)), max(rows.lengths)
         self.x = torch.empty(self.capacity * self.slot_rows, *spec.shape, dtype=stored_type(spec))
-        self.labels = torch.empty(self.capacity * self.slot_rows, dtype=torch.int64) if rows.labelled else None
+        self.named = {role: torch.empty(len(self.x), dtype=torch.int64) for role in rows.roles}
         self.held: dict[int, tuple[int, Future[None]]] = {}  # the least recently used first
         self.slots = torch.zeros(len(rows.lengths), dtype=torch.int64)
         self.reader = ThreadPoolExecutor(1, "reparam-data")
@@ -150,11 +150,11 @@ class Shelf:
         return slot
 
     def _fill(self, block: int, slot: int) -> None:
-        x, labels = self.rows.read(block)
+        x, named = self.rows.read(block)
         first = slot * self.slot_rows
         self.x[first : first + len(x)] = x
-        if self.labels is not None and labels is not None:
-            self.labels[first : first + len(x)] = labels
+        for role, numbers in self.named.items():
+            numbers[first : first + len(x)] = named[role]
 
     def gather(self, blocks: Tensor, within: Tensor) -> Stored:
         """Rows by the block they lie in and their number within it, once those blocks are read.
@@ -169,7 +169,7 @@ class Shelf:
                 del self.held[block]
                 raise
         places = self.slots[blocks] * self.slot_rows + within
-        return self.x.index_select(0, places), None if self.labels is None else self.labels[places]
+        return self.x.index_select(0, places), {role: numbers[places] for role, numbers in self.named.items()}
 
 
 @dataclass(frozen=True)
@@ -211,11 +211,11 @@ class StreamedSplit:
 
     @property
     def named(self) -> Mapping[str, Tensor]:
-        """Class numbers of all rows as ``labels``, where they have some; they alone are read."""
-        if not self.rows.labelled:
+        """Class and group numbers of all rows as ``labels`` and ``groups``, where all have one; they alone are read."""
+        if not self.rows.roles:
             return {}
-        numbers = [self.rows.labels(block) for block in range(len(self.rows.lengths))]
-        return {"labels": torch.cat(numbers).to(self.device)}
+        numbers = [self.rows.named(block) for block in range(len(self.rows.lengths))]
+        return {role: torch.cat([own[role] for own in numbers]).to(self.device) for role in self.rows.roles}
 
     @property
     def labels(self) -> Tensor | None:
@@ -224,8 +224,9 @@ class StreamedSplit:
 
     @cached_property
     def groups(self) -> Tensor | None:
-        """The group of each example, (N,), which is its label; None without labels."""
-        return self.labels
+        """The group of each example, (N,), or else its label; None without either."""
+        named = self.named
+        return named.get("groups", named.get("labels"))
 
     def order(self, seed: int, epoch: int, group_size: int = 1) -> Order:
         """The numbers of all examples, shuffled for this epoch by pools of blocks: slices of it make batches.
@@ -257,14 +258,14 @@ class StreamedSplit:
         """The examples with these numbers, in memory."""
         blocks, within = self._found(index)
         x = torch.empty(len(index), *self.spec.shape, dtype=stored_type(self.spec))
-        labels = torch.empty(len(index), dtype=torch.int64)
+        named = {role: torch.empty(len(index), dtype=torch.int64) for role in self.rows.roles}
         numbers, counts = blocks.unique(return_counts=True)
         for number, here in zip(numbers.tolist(), blocks.argsort(stable=True).split(counts.tolist()), strict=True):
             stored, found = self.rows.read(number)
             x[here] = stored[within[here]]
-            if found is not None:
-                labels[here] = found[within[here]]
-        return Split(x, self.spec, {"labels": labels} if self.rows.labelled else {}).to(self.device)
+            for role, own in named.items():
+                own[here] = found[role][within[here]]
+        return Split(x, self.spec, named).to(self.device)
 
     def subset(self, limit: int | None, *counters: int | str) -> Split | StreamedSplit:
         """A seeded random subset of at most ``limit`` examples, in memory: from as few random pools as hold so many."""
@@ -289,9 +290,9 @@ class StreamedSplit:
         return self._batch(self._shelf.gather(blocks, within), draws)
 
     def _batch(self, found: Stored, draws: torch.Generator | None = None) -> Batch:
-        stored, labels = found
-        named = {} if labels is None else {"labels": labels.to(self.device)}
-        return Batch(to_x(stored.to(self.device), self.spec, draws), named)
+        stored, named = found
+        there = {role: numbers.to(self.device) for role, numbers in named.items()}
+        return Batch(to_x(stored.to(self.device), self.spec, draws), there)
 
     def _found(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """The block that each row lies in, and its number within it."""
@@ -336,17 +337,17 @@ class Drawn:
         return self.rows.lengths
 
     @property
-    def labelled(self) -> bool:
-        """True if every row has a class number."""
-        return self.rows.labelled
+    def roles(self) -> Sequence[str]:
+        """What every row has a number for."""
+        return self.rows.roles
 
     def read(self, number: int) -> Stored:
-        """The rows of a block, and their class numbers."""
-        stored, labels = self.rows.read(number)
+        """The rows of a block, and their numbers by role."""
+        stored, named = self.rows.read(number)
         with part_of_batch(0, 1):  # every process draws the whole block
             x = to_x(stored, self.spec, generator("binarize", *self.counters, number))
-        return x.to(torch.uint8), labels
+        return x.to(torch.uint8), named
 
-    def labels(self, number: int) -> Tensor:
-        """The class numbers of a block alone."""
-        return self.rows.labels(number)
+    def named(self, number: int) -> dict[str, Tensor]:
+        """The numbers of a block alone."""
+        return self.rows.named(number)

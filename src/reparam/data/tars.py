@@ -74,13 +74,13 @@ class TarBlocks:
     def read(self, number: int) -> Part:
         """The pictures of a block."""
         first = number * self.lengths[0]
-        return Part(self._pictures(first, first + self.lengths[number]), self.labels(number))
+        return Part(self._pictures(first, first + self.lengths[number]), self.named(number).get("labels"))
 
-    def labels(self, number: int) -> Array | None:
-        """The labels of a block alone."""
+    def named(self, number: int) -> dict[str, Array]:
+        """The labels of a block alone, if there are some."""
         first = number * self.lengths[0]
         numbers = self.numbers[first : first + self.lengths[number]]
-        return None if self.texts is None else self.texts[numbers]
+        return {} if self.texts is None else {"labels": self.texts[numbers]}
 
     def _pictures(self, first: int, stop: int) -> Array:
         places = list(zip(self.offsets[first:stop].tolist(), self.sizes[first:stop].tolist(), strict=True))
