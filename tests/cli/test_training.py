@@ -278,3 +278,20 @@ def test_a_run_that_was_not_judged_is_judged_on_resume(invoke: Invoke, tmp_path:
 def test_rows_without_a_finite_step() -> None:
     assert terms({"step": 3, "split": "train", "skipped": 3}) == "no step was finite"
     assert terms({"step": 3, "split": "train", "skipped": 1, "rate": 2.0, "distortion": 3.0}) == "distortion 3.00"
+
+
+def test_says_that_older_weights_are_kept(invoke: Invoke, tmp_path: Path) -> None:
+    """Where a run goes on and is no better; where it is worse, in log.txt and in the report as well."""
+    pytest.importorskip("matplotlib")
+    run = tmp_path / "run"
+    steady = ["--train.schedule=constant", "--train.ema=0", "--train.batch_size=8", "--data.binarize=dynamic"]
+    begun = invoke("train", "vae", "--epochs", 4, "--out", run, "--no-report", *steady, *SMALL)
+    assert "kept" not in begun.err
+    same = invoke("resume", run, "--epochs", 6, "--train.learning_rate", 1e-30, "--no-report", "--device=cpu")
+    assert "No validation since step 20 was better: the weights of step 20 are still kept." in same.err
+    worse = invoke("resume", run, "--epochs", 8, "--train.learning_rate", 10, "--device=cpu")
+    said = open_run(run).ending
+    assert "The weights of step 20 are kept" in said
+    assert said in worse.err
+    assert said in (run / "log.txt").read_text()
+    assert said in (run / "report.html").read_text()

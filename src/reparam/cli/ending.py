@@ -7,7 +7,7 @@ from typing import Any
 
 from reparam.cli.console import print_json, print_line, print_table, say
 from reparam.cli.options import Reporting
-from reparam.cli.progress import CountingProgress
+from reparam.cli.progress import CountingProgress, log
 from reparam.launch import speaks
 from reparam.report import write_report
 from reparam.report.numbers import RELIABLE, balance, headline_numbers, notes, refusals
@@ -16,7 +16,7 @@ from reparam.runs import Run
 SAMPLES, LIMIT = 100, 1000
 
 
-def conclude(run: Run, folder: Path, common: Reporting, report: bool = True) -> None:
+def conclude(run: Run, folder: Path, common: Reporting, report: bool = True, since: int | None = None) -> None:
     """Judges a trained run quickly, writes its report, and prints the numbers; of several processes, the first does.
 
     Args:
@@ -24,12 +24,16 @@ def conclude(run: Run, folder: Path, common: Reporting, report: bool = True) -> 
         folder: Its folder.
         common: The options of every verb.
         report: Write the report.
+        since: The step that the training went on from; None where it began.
     """
     if not speaks():
         return
     each = f", {SAMPLES} samples each for log p(x)" if "nll" in run.judged_by else ""
     if unbalanced := balance(run.metrics, run.config.model_dump()):
         say(unbalanced)
+    if worse := run.ending or ("" if since is None else run.unbeaten(since)):
+        say(worse)
+        log(folder, worse)
     say(f"judging on the test split (at most {LIMIT:,} items{each})")
     with CountingProgress() as progress:
         evaluation = run.evaluate(samples=SAMPLES, limit=LIMIT, seed=common.draws, progress=progress)

@@ -93,8 +93,13 @@ class TrainingProgress:
     def _log(self, line: str) -> None:
         head = "" if self._logging else f"$ {COMMAND.get()}\n"
         self._logging = True
-        with (self.folder / LOG).open("a", encoding="utf-8") as file:
-            file.write(f"{head}{line}\n")
+        log(self.folder, f"{head}{line}")
+
+
+def log(folder: Path, text: str) -> None:
+    """Adds a line, or some, to log.txt."""
+    with (folder / LOG).open("a", encoding="utf-8") as file:
+        file.write(f"{text}\n")
 
 
 def terms(row: Mapping[str, Any]) -> str:

@@ -61,4 +61,4 @@ def resume(
             if common.json:
                 print_json({"run": run, "report": None, "evaluation": done.evaluation})
         else:
-            conclude(done, run, common, report)
+            conclude(done, run, common, report, since=before)

@@ -123,6 +123,8 @@ class FactorBound(Objective):
         hidden layers of 1000.
     """
 
+    steady = False
+
     def __init__(
         self,
         latent_dim: int,
@@ -182,6 +184,8 @@ class AdversarialBound(Objective):
         step, as in the latter. Slope: Which training methods for GANs do actually converge? (Mescheder et al., 2018),
         arXiv:1801.04406, eq. 9 (R1), which neither paper has.
     """
+
+    steady = False
 
     def __init__(
         self,

@@ -22,6 +22,7 @@ class Objective(nn.Module, ABC):
     fixed_q = False  # True for estimators whose log q must pass no gradient to the parameters of q
     noiseless = False  # True for those that ask for a posterior without noise
     judged_by: str | None = "elbo"  # the term by which, on validation, the best weights are chosen; None: the newest
+    steady = True  # False for those whose value means something else later, because a critic or a multiplier moved
     trains_likelihood = True  # False for those in whose value p(x|z) counts by its mean alone: its noise learns nothing
 
     def __init__(self, samples: int = 1) -> None:

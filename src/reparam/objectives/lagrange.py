@@ -83,6 +83,8 @@ class ReconstructionConstraint(Objective):
         Taming VAEs (Rezende & Viola, 2018), arXiv:1810.00597, section 2 and algorithm 1.
     """
 
+    steady = False
+
     def __init__(self, samples: int = 1, tau: float = 0.1, speed: float = 0.01, decay: float = 0.99) -> None:
         super().__init__(samples)
         require_at_least("ReconstructionConstraint", -1e6, tau=tau)
@@ -123,6 +125,8 @@ class RateConstraint(Objective):
         Deep variational information bottleneck (Alemi et al., 2017), arXiv:1612.00410, eq. 2 (the constrained form),
         with x in place of its label and the multiplier of :class:`Multiplier`, which the paper keeps fixed.
     """
+
+    steady = False
 
     def __init__(self, samples: int = 1, target: float = 10.0, speed: float = 0.01, decay: float = 0.99) -> None:
         super().__init__(samples)

@@ -56,6 +56,7 @@ def write_report(run: Run, folder: str | Path | None = None, *, seed: int = 0) -
         command=run.command or "a training from Python",
         seed=seed,
         film=None if run.folder is None else frames(run.folder, run.spec),
+        ending=run.ending,
     )
 
 
@@ -70,6 +71,7 @@ def write_page(
     command: str,
     seed: int = 0,
     film: tuple[list[int], Tensor] | None = None,
+    ending: str = "",
 ) -> Path:
     """Writes ``figures/*`` and ``report.html``, one self-contained page, into a run folder.
 
@@ -83,6 +85,7 @@ def write_page(
         command: The command that made the run.
         seed: Seeds the choice of items and every draw.
         film: Steps of the training, and what the same codes were decoded to there, (S, N, C, H, W).
+        ending: What the reader should know first of how the training ended, or nothing.
 
     Returns:
         Path of ``report.html``.
@@ -96,7 +99,7 @@ def write_page(
         lead=_lead(model, data.spec, metrics),
         numbers=headline_numbers(evaluation),
         numbers_caption=_numbers_caption(evaluation),
-        notice=_notice(),
+        notice=" ".join(filter(None, (ending, _notice()))),
         sections=sections,
         config=yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True),
         command=command,

@@ -22,7 +22,7 @@ from reparam.models import Autoencoder
 from reparam.parts import constructor
 from reparam.reading import read_json
 from reparam.runs.settings import FROM_PYTHON, choose_device, config_by_hand, own_data, read_config, write_text
-from reparam.training import read_metrics
+from reparam.training import ending, read_metrics, unbeaten
 from reparam.training.log import Row
 from reparam.trust import trusting
 
@@ -72,6 +72,21 @@ class Run:
     def judged_by(self) -> tuple[str, ...]:
         """The metrics that say how good the model is, when nobody asks for others."""
         return names_of(self.model, None, self.likelihood_trained)
+
+    @property
+    def ending(self) -> str:
+        """What to know of how the training ended, where it made the model worse; else nothing."""
+        return ending(self.metrics, self._chosen_by, self.config.train, _of_objective(self.config, "steady", True))
+
+    def unbeaten(self, since: int) -> str:
+        """Says that the weights of before a step are still kept, where no later validation beat them; else nothing."""
+        return unbeaten(self.metrics, self._chosen_by, since)
+
+    @property
+    def _chosen_by(self) -> str | None:
+        """The term by which the weights were chosen; None where there is none, or the objective is unknown here."""
+        found: str | None = _of_objective(self.config, "judged_by", None)
+        return found
 
     def load_data(self, source: Any = None) -> Data:
         """The run's own data, or another source prepared the same way, on the model's device."""
@@ -261,7 +276,7 @@ def _opened(folder: Path, device: str | torch.device, data: Any) -> Run:
         folder = folder.parent
     if (folder / "config.yaml").exists():
         config = read_config(folder)
-        trained = _trains_likelihood(config)
+        trained = bool(_of_objective(config, "trains_likelihood", True))
         run = Run(folder, model, spec, config, read_metrics(folder), likelihood_trained=trained)
     else:
         named = {"source": spec.name if is_named(spec.name) else FROM_PYTHON, "binarize": spec.binarize}
@@ -272,10 +287,10 @@ def _opened(folder: Path, device: str | torch.device, data: Any) -> Run:
     return run
 
 
-def _trains_likelihood(config: Config) -> bool:
-    """Whether the objective of a run does; True where the objective is unknown here."""
+def _of_objective(config: Config, name: str, unknown: Any) -> Any:
+    """What the class of a run's objective says of itself, or what to take where that is unknown here."""
     if config.objective is None:
-        return True
+        return unknown
     with suppress(RunError):  # a class of the user's own that may not be imported
-        return bool(getattr(constructor("objective", config.objective.kind), "trains_likelihood", True))
-    return True
+        return getattr(constructor("objective", config.objective.kind), name, unknown)
+    return unknown

@@ -127,9 +127,9 @@ class Faults:
             skippable: Whether such a step may be left out.
         """
         now = self.settings
-        changes = {"learning_rate": f"{min(now.learning_rate / 2, TrainSettings.learning_rate):g}"} if step else {}
-        if step and (steep or not now.clip):
-            changes["clip"] = f"{now.clip / 10 if now.clip else CLIP:g}"
+        changes = gentler(now, 2) if step else {}
+        if now.clip and not steep:
+            changes.pop("clip", None)
         if now.precision != "float32":
             changes["precision"] = "float32"
         if skippable:
@@ -140,6 +140,12 @@ class Faults:
         first, *rest = (f"--train.{name} {value}" for name, value in changes.items())
         others = f" (or {' or '.join(rest)})" if rest else ""
         return f"{why}What was saved before stays; go on with: reparam resume {self.folder} {first}{others}"
+
+
+def gentler(now: TrainSettings, slower: float) -> dict[str, str]:
+    """Settings that take smaller steps: a learning rate so many times slower, and a clip ten times as narrow."""
+    rate = min(now.learning_rate / slower, TrainSettings.learning_rate)
+    return {"learning_rate": f"{rate:g}", "clip": f"{now.clip / 10 if now.clip else CLIP:g}"}
 
 
 def _reason(bad: Sequence[str]) -> str:
