@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from reparam.data import load_data
 from reparam.errors import ConfigError, PartError, RefusedError, RunError, UnknownNameError
 from reparam.rng import reseed
 from reparam.runs import Run, open_run, train
@@ -335,3 +336,22 @@ def test_a_model_of_python_data_says_what_is_missing(tmp_path: Path) -> None:
     run: Run = open_run(tmp_path / "run", "cpu")
     with pytest.raises(RunError, match="trained on data given from Python"):
         draw(run, "gmm")
+
+
+def test_sequences_of_several_lengths_are_sampled_step_by_step() -> None:
+    """The codes of steps that there are, each by itself; those behind an end, which are 0, are not among them."""
+    source = {"x": torch.rand(40, 3, 5).numpy(), "lengths": torch.arange(40).remainder(4).add(2).numpy()}
+    settings = {"model": {"dynamics": {"step_dim": 2}}, "train": {"batch_size": 8, "epochs": 1, "tensorboard": False}}
+    run = train("vrnn", settings, data=load_data(source), device="cpu")
+    split = run.load_data().train
+    found = codes(run.model, split)
+    assert found.shape == (int(split.named["lengths"].sum()), 2)
+    assert (found != 0).all()
+    sampler = fitted(run, "gmm")
+    assert sampler.latent_dim == 2
+    assert sampler.sample(5).shape == (5, 2)
+    made = draw(run, "gmm", 3, lengths=torch.tensor([2, 5, 3]))
+    assert made.shape == (3, 3, 5)
+    assert (made[0, :, 2:] == 0).all()
+    assert (made[1, :, 4] != 0).all()
+    assert draw(run, "riemannian", 2, lengths=4).shape == (2, 3, 5)

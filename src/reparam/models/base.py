@@ -65,6 +65,21 @@ class Autoencoder(nn.Module, ABC):
         """Number of latent dimensions L."""
 
     @property
+    def code_dim(self) -> int:
+        """Numbers of a code that can be learnt from others like it: of all of z, or of a step's where steps vary."""
+        return self.latent_dim
+
+    def codes(self, z: Float[Tensor, "B L"], **named: Any) -> Float[Tensor, "N C"]:
+        """The codes in the z of examples that have what is named: one in each, or one in each of its steps."""
+        return z
+
+    @property
+    def some_told(self) -> dict[str, Any]:
+        """What an example may be told, by name, for who asks of what kind q(z|x) is."""
+        condition = getattr(self, "condition", None)
+        return {} if condition is None else {condition.name: condition.example}
+
+    @property
     def tellable(self) -> tuple[str, ...]:
         """Names of what :meth:`given` takes."""
         return self.conditions

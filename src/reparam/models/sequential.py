@@ -90,6 +90,19 @@ class SequentialVAE(Autoencoder):
         return self.prior.latent_dim
 
     @property
+    def code_dim(self) -> int:
+        """That of one step where sequences differ in length: behind their ends there is nothing to learn from."""
+        return self.step_dim if self.ragged else self.latent_dim
+
+    def codes(self, z: Float[Tensor, "B L"], **named: Any) -> Float[Tensor, "N C"]:
+        """Of sequences of several lengths those of all steps that there are, which the prior makes alike as well."""
+        return z.unflatten(-1, (self.steps, -1))[self.mask(**named) > 0] if self.ragged else z
+
+    @property
+    def some_told(self) -> dict[str, Any]:
+        return {"lengths": self.steps} if self.ragged else {}
+
+    @property
     def step_dim(self) -> int:
         """Latent dimensions of one step."""
         return self.dynamics.step_dim

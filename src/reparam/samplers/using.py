@@ -86,9 +86,10 @@ def sampler_of(run: Run, name: str) -> tuple[str, Callable[..., Tensor]]:
                 f"The {name} sampler draws the class with the code. Leave it out, or draw from the prior."
             )
         with evaluating(model):
-            z = fit.sample(n)
             if fit.over_codes:
-                z = _q_anywhere(model).codebook.vectors(z.long())
+                z = _q_anywhere(model).codebook.vectors(fit.sample(n).long())
+            else:
+                z = fit.sample(n * (model.latent_dim // model.code_dim)).reshape(n, -1)
             p_x = model.decode(onto_space(model, z), **named)
             return p_x.sample() if draw else p_x.mean
 
@@ -129,9 +130,10 @@ def _fit(sampler: Sampler, model: Any, split: Split, seed: int) -> None:
     means, scales = [], []
     with evaluating(model):
         for batch in split.fixed(seed, "codes").batches(BATCH):
-            q = model.infer(batch.x, **batch.pick(model.conditions))
-            means.append(q.mean)
-            scales += [q.stddev] if is_density(q) else []
+            told = batch.pick(model.conditions)
+            q = model.infer(batch.x, **told)
+            means.append(model.codes(q.mean, **told))
+            scales += [model.codes(q.stddev, **told)] if is_density(q) else []
     more = {"scales": torch.cat(scales)} if scales else {}
     sampler.fit(torch.cat(means), seed, **more)
 
@@ -139,10 +141,8 @@ def _fit(sampler: Sampler, model: Any, split: Split, seed: int) -> None:
 def _q_anywhere(model: Any) -> Any:
     """q(z|x) of an example of zeros: it tells what codes, if any, z is made of."""
     device = next(model.parameters()).device
-    condition = getattr(model, "condition", None)
-    named = {} if condition is None else {condition.name: condition.example}
     with evaluating(model):
-        return model.infer(torch.zeros(1, *model.data_shape, device=device), **named)
+        return model.infer(torch.zeros(1, *model.data_shape, device=device), **model.some_told)
 
 
 def _sizes(model: Any, kind: Kind) -> dict[str, Any]:
@@ -159,17 +159,18 @@ def _sizes(model: Any, kind: Kind) -> dict[str, Any]:
             else "The autoregressive sampler draws codes from a finite set; this model's z are real numbers. Use gmm."
         )
     if codebook is None:
-        return {"latent_dim": model.latent_dim}
+        return {"latent_dim": model.code_dim}
     return {"grid": codebook.grid, "codes": codebook.codes}
 
 
 def codes(model: Any, split: Split, over_codes: bool = False, seed: int = 0) -> Float[Tensor, "N L"]:
-    """A draw from q(z|x) for each example, or the numbers of its codes."""
+    """A draw from q(z|x) for each example (of ragged sequences for each step), or the numbers of its codes."""
     found = []
     with evaluating(model), seeded(seed, "codes"):
         for batch in split.fixed(seed, "codes").batches(BATCH):
-            q = model.infer(batch.x, **batch.pick(model.conditions))
-            found.append(q.indices.to(torch.get_default_dtype()) if over_codes else q.sample())
+            told = batch.pick(model.conditions)
+            q = model.infer(batch.x, **told)
+            found.append(q.indices.to(torch.get_default_dtype()) if over_codes else model.codes(q.sample(), **told))
     return torch.cat(found)
 
 
