@@ -86,5 +86,10 @@ class MissingExtraError(ReparamError, ImportError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """Says which known name is meant: ``Did you mean 'vae'?`` or the list of what there is."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(names)}."
+    return meant(name, names) or f"There are: {', '.join(names)}."
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """``Did you mean 'vae'?`` where a known name is near; else nothing."""
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    return f"Did you mean {close[0]!r}?" if close else ""

@@ -1,7 +1,8 @@
 """The model's section of a configuration: which graphical model, and the kinds and settings of its parts."""
 
 import inspect
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -19,7 +20,7 @@ from pydantic import (
 )
 
 from reparam.distributions.kl import KLMethod
-from reparam.errors import PartError, ReparamError, nearest
+from reparam.errors import PartError, ReparamError, meant, nearest
 from reparam.parts import PARTS, SECTIONS, WRAPPERS, arguments, constructor, settings_of
 from reparam.reading import shown
 from reparam.trust import is_path
@@ -69,8 +70,7 @@ def checked_part(section: str, value: Any) -> Any:
         except PydanticUserError:  # of a class that pydantic knows nothing of
             checked[name] = setting
         except ValidationError as error:
-            faults = " or ".join(dict.fromkeys(sentence(fault) for fault in error.errors()))
-            raise ValueError(f"{name}: {faults}") from None
+            raise ValueError(f"{name}: {alternatives(error.errors())}") from None
     return checked
 
 
@@ -80,15 +80,25 @@ def _type_of(setting: inspect.Parameter) -> Any:
     return Any if found is setting.empty or isinstance(found, str) else found
 
 
+def alternatives(faults: Sequence[Any]) -> str:
+    """What a value of several types might have been, in our words; a word that is nearly one of them is just that."""
+    said = dict.fromkeys(map(sentence, faults))
+    return next((one for one in said if one.endswith("'?")), " or ".join(said))
+
+
 def sentence(error: Any) -> str:
-    """One fault that pydantic found, in our words."""
+    """One fault that pydantic found, in our words; of a misspelt word also the one that is meant."""
     message = error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if error["type"] == "unexpected_keyword_argument":
         return f"there is no setting {shown(error['loc'][-1])}"
     if error["type"] == "value_error":
         return message
-    return f"{message} (got {shown(error['input'])})"
+    said = f"{message} (got {shown(error['input'])})"
+    if error["type"] == "literal_error" and isinstance(error["input"], str):
+        near = meant(error["input"], re.findall(r"'([^']*)'", error["ctx"]["expected"]))
+        return f"{said}. {near}" if near else said
+    return said
 
 
 def build_part(section: str, part: Part, context: Mapping[str, Any]) -> Any:

@@ -1,5 +1,6 @@
 """Typed settings: YAML and back, and every fault in one clear line."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -9,10 +10,10 @@ import yaml
 from reparam.composing import build_model, build_part, describe
 from reparam.config import DataConfig, merged, parse_config, read_yaml
 from reparam.errors import ConfigError, PartError, UnknownNameError
-from reparam.model_config import FlatConfig, HierarchicalConfig, Part
+from reparam.model_config import FlatConfig, HierarchicalConfig, Part, checked_part
 from reparam.models import HierarchicalVAE
 from reparam.networks import Encoder
-from reparam.parts import PARTS, WRAPPER, constructor, settings_of
+from reparam.parts import PARTS, WRAPPER, WRAPPERS, constructor, settings_of
 from reparam.training import TrainSettings
 from tests.contracts.members import tiny_spec
 
@@ -124,6 +125,52 @@ def test_one_clear_line(over: dict[str, Any], expected: str) -> None:
     found = fault(whole(**over))
     assert expected in found
     assert "\n" not in found
+
+
+def choices(hint: Any) -> list[str]:
+    """The words that a type knows."""
+    if get_origin(hint) is Literal:
+        return [word for word in get_args(hint) if isinstance(word, str)]
+    return [word for one in get_args(hint) for word in choices(one)]
+
+
+MISSPELT = [
+    pytest.param(section, kind, name, word, get_origin(hint) is Sequence, id=f"{section}-{kind}-{name}")
+    for section, kinds in PARTS.items()
+    if section != "model"
+    for kind in kinds
+    if kind not in WRAPPERS
+    for name, setting in settings_of(section, kind).items()
+    for hint in [setting.annotation]
+    for word in choices(hint)[:1]
+]
+
+
+@pytest.mark.parametrize(("section", "kind", "name", "word", "several"), MISSPELT)
+def test_a_misspelt_word_of_every_part_names_the_nearest(
+    section: str, kind: str, name: str, word: str, several: bool
+) -> None:
+    wrong = f"{word}x"
+    with pytest.raises(ValueError, match=rf"^{name}: .*\(got '{wrong}'\)\. Did you mean '{word}'\?$"):
+        checked_part(section, {"kind": kind, name: [wrong] if several else wrong})
+
+
+@pytest.mark.parametrize(
+    ("over", "said"),
+    [
+        (
+            {"train": {"schedule": "cosin"}},
+            "my.yaml: train.schedule: input should be 'constant', 'cosine' or 'plateau'",
+        ),
+        ({"data": {"axes": "NTX"}}, "(got 'NTX'). Did you mean 'NTC'?"),
+        ({"model": MODEL | {"kl": "closd"}}, "(got 'closd'). Did you mean 'closed'?"),
+        ({"train": {"compile": "xyz"}}, "'auto', 'on' or 'off' (got 'xyz')"),  # near nothing: what there is is said
+    ],
+)
+def test_a_misspelt_word_of_other_settings(over: dict[str, Any], said: str) -> None:
+    found = fault(whole(**over))
+    assert said in found
+    assert ("Did you mean" in found) == ("xyz" not in found)
 
 
 def test_all_faults_at_once() -> None:
