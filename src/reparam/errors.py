@@ -91,5 +91,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def meant(name: str, known: Iterable[str]) -> str:
     """``Did you mean 'vae'?`` where a known name is near; else nothing."""
-    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(str(name), sorted(known), n=1, cutoff=0.6)
     return f"Did you mean {close[0]!r}?" if close else ""

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from reparam.arguments import checked
 from reparam.composing import describe, rebuild
 from reparam.data import DataSpec
 from reparam.errors import RunError, RunNotFoundError
@@ -32,6 +33,7 @@ MOST_VALUES = 1 << 28
 DAMAGE = (OSError, SafetensorError, *FAULTS)
 
 
+@checked
 def save(model: Autoencoder, folder: Path | str, spec: DataSpec | None = None) -> Path:
     """Writes a model folder: complete, or as it was before.
 
@@ -174,6 +176,7 @@ def load_weights(model: nn.Module, folder: Path) -> None:
     model.load_state_dict(weights)
 
 
+@checked
 def load(
     path: Path | str,
     device: torch.device | str = "cpu",

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from reparam.arguments import checked
 from reparam.data import Split
 from reparam.errors import RefusedError, ShapeError
 from reparam.evaluation.judged import BATCH, Judged, labels_of
@@ -64,6 +65,7 @@ def bayes(log_p_x: Float[Tensor, "B C"], prior: Float[Tensor, " K"] | None = Non
     return (log_p_x + prior.to(log_p_x).log()).softmax(-1)
 
 
+@checked
 def classify(
     model: Any,
     x: Float[Tensor, "B ..."],

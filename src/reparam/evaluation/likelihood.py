@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
+from reparam.arguments import checked
 from reparam.data import Batch, Split
 from reparam.distributions import is_density
 from reparam.errors import PartError, RefusedError, ShapeError
@@ -247,6 +248,7 @@ def _stream(model: Model, piece: Batch, samples: int, rows: int) -> Likelihoods:
     return stream.result(noiseless)
 
 
+@checked
 def log_likelihood(
     model: Model, x: Float[Tensor, "B ..."], samples: int = 5000, *, seed: int = 0, rows: int = ROWS, **named: Any
 ) -> Float[Tensor, " B"]:

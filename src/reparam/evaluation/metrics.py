@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from reparam.arguments import checked
 from reparam.data import Split, StreamedSplit
 from reparam.errors import DataError, MissingExtraError, RefusedError, UnknownNameError, nearest
 from reparam.evaluation import (
@@ -199,6 +200,7 @@ def is_of(key: str, metrics: Iterable[str]) -> bool:
     return any(key == start or key.startswith(f"{start}_") for start in starts)
 
 
+@checked
 def evaluate(
     model: Any,
     split: Split,

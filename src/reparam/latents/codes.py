@@ -60,8 +60,10 @@ def posterior_means(model: HasLatents, x: Float[Tensor, "..."]) -> Float[Tensor,
         x: (*data_shape) or (B, *data_shape), on any device  ->  (L,) or (B, L), on the model's device
 
     Raises:
-        ShapeError: if x has another shape.
+        ShapeError: if x is no tensor, or has another shape.
     """
+    if not isinstance(x, Tensor):
+        raise ShapeError(f"An item is a {type(x).__name__}, expected a tensor, such as data.test.batch([0]).x[0].")
     rank = len(model.data_shape)
     if tuple(x.shape[x.ndim - rank :]) != tuple(model.data_shape) or x.ndim not in (rank, rank + 1):
         raise ShapeError(

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from reparam.arguments import checked
 from reparam.errors import PartError, ShapeError, UnknownNameError, nearest
 from reparam.latents.codes import HasLatents, decoded_means, onto_space, posterior_means
 
@@ -46,6 +47,7 @@ def spherical(a: Float[Tensor, "B L"], b: Float[Tensor, "B L"], t: Float[Tensor,
 PATHS: dict[str, Path] = {"linear": linear, "spherical": spherical}
 
 
+@checked
 def interpolate(
     model: HasLatents,
     a: Float[Tensor, "..."],

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
+from reparam.arguments import checked
 from reparam.distributions import EUCLIDEAN, ByClass, Structured
 from reparam.errors import PartError, RefusedError, ShapeError
 from reparam.latents.codes import HasLatents, decoded_means, home, onto_space, posterior_means
@@ -15,6 +16,7 @@ from reparam.rng import seeded
 _LOWEST = 0.01
 
 
+@checked
 def traverse(
     model: HasLatents,
     anchor: Float[Tensor, "..."] | None = None,

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from reparam.arguments import checked
 from reparam.errors import ShapeError
 from reparam.networks import full_precision
 from reparam.shapes import Shape, times
@@ -32,6 +33,7 @@ class Likelihood(nn.Module, ABC):
     of_classes = False
     starts = False
 
+    @checked
     def __init__(self, data_shape: Shape, arguments: int = 1) -> None:
         super().__init__()
         self.data_shape = tuple(data_shape)

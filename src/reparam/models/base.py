@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from reparam.arguments import checked
 from reparam.distributions import EUCLIDEAN, Space, tempered
 from reparam.distributions.kl import KLMethod
 from reparam.errors import PartError, RefusedError, ShapeError, nearest
@@ -297,6 +298,7 @@ class Autoencoder(nn.Module, ABC):
         told = self.given(**named)
         return told.decode(told.encode(x, draw)).mean
 
+    @checked
     @torch.no_grad()
     def sample(self, n: int, temperature: float = 1.0, draw: bool = False, **named: Any) -> Float[Tensor, "N ..."]:
         """n new examples: means of p(x|z) (or draws from it) for z from the prior.

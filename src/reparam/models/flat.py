@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from reparam.arguments import checked
 from reparam.distributions import CODES, Refined, Space, detached, kl_groups
 from reparam.distributions.kl import KLMethod
 from reparam.errors import PartError, RefusedError
@@ -47,6 +48,7 @@ class VAE(OneLatent):
         2015), eq. 3.
     """
 
+    @checked
     def __init__(
         self,
         encoder: nn.Module,

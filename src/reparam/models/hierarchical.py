@@ -10,6 +10,7 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution, Independent
 from torch.func import functional_call
 
+from reparam.arguments import checked
 from reparam.distributions import TopDownPosterior, TopDownPrior, Way, detached, kl_groups, normals
 from reparam.distributions.kl import KLMethod
 from reparam.errors import PartError, RefusedError
@@ -56,6 +57,7 @@ class HierarchicalVAE(Told):
         as general as VDVAE's learned Normal, since the networks may rescale z_1.
     """
 
+    @checked
     def __init__(
         self,
         hierarchy: Hierarchy,

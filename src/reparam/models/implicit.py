@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
+from reparam.arguments import checked
 from reparam.distributions import CODES, EUCLIDEAN, PointMass, Space
 from reparam.errors import PartError
 from reparam.latents import inverted
@@ -47,6 +48,7 @@ class ImplicitModel(OneLatent):
     amortized = False
     judged_by = ("fid", "precision-recall")
 
+    @checked
     def __init__(
         self, prior: Prior, decoder: nn.Module, likelihood: Likelihood, condition: Condition | None = None
     ) -> None:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam.errors import PartError
+from reparam.errors import PartError, ShapeError
 from reparam.models.told import Told
 
 
@@ -47,6 +47,11 @@ class OneLatent(Told):
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
         self.require_taken(named)
+        if not isinstance(z, Tensor) or z.ndim < 1 or z.shape[-1] != self.latent_dim:
+            found = f"of shape {tuple(z.shape)}" if isinstance(z, Tensor) else f"a {type(z).__name__}"
+            raise ShapeError(
+                f"{type(self).__name__}: z is {found}, expected a tensor of codes, of shape (..., {self.latent_dim})."
+            )
         return self.decoded(z, self.told_to(self.decoder, named))
 
     def decoded(self, z: Float[Tensor, "*N L"], c: Tensor | None) -> Distribution:

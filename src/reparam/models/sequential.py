@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution, Normal
 
+from reparam.arguments import checked
 from reparam.distributions.normal import kl_normal
 from reparam.errors import PartError, RefusedError
 from reparam.likelihoods import Likelihood
@@ -50,6 +51,7 @@ class SequentialVAE(Autoencoder):
         See :class:`~reparam.networks.Dynamics`.
     """
 
+    @checked
     def __init__(
         self,
         encoder: Encoder,

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reparam.arguments import checked
 from reparam.errors import PartError, ShapeError
 from reparam.shapes import Shape
 
@@ -16,6 +17,7 @@ class Encoder(nn.Module, ABC):
         x: (B, *data_shape)  ->  h: (B, out_dim)
     """
 
+    @checked
     def __init__(self, data_shape: Shape, out_dim: int) -> None:
         super().__init__()
         if out_dim < 1:
@@ -48,6 +50,7 @@ class Decoder(nn.Module, ABC):
         z: (N, latent_dim)  ->  h: (N, *out_shape)
     """
 
+    @checked
     def __init__(self, latent_dim: int, out_shape: Shape) -> None:
         super().__init__()
         if latent_dim < 1:

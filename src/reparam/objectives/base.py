@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from reparam.arguments import checked
 from reparam.errors import PartError
 from reparam.processes import Processes, current
 from reparam.trace import Bound, HasNamedValues, Model, Player, Progress, Trace
@@ -25,6 +26,7 @@ class Objective(nn.Module, ABC):
     steady = True  # False for those whose value means something else later, because a critic or a multiplier moved
     trains_likelihood = True  # False for those in whose value p(x|z) counts by its mean alone: its noise learns nothing
 
+    @checked
     def __init__(self, samples: int = 1) -> None:
         super().__init__()
         if samples < 1:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
+from reparam.arguments import checked
 from reparam.distributions import EUCLIDEAN, Codebook, Flow, Space, joint
 from reparam.errors import PartError, RefusedError
 from reparam.networks import Bijection, bounded, full_precision
@@ -32,6 +33,7 @@ class Posterior(nn.Module, ABC):
     refines = False  # True for those that move their draws on by the gradient of log p(x, z)
     space: Space = EUCLIDEAN  # where z lies; the prior must lie there too
 
+    @checked
     def __init__(self, in_dim: int, latent_dim: int, arguments: int, head: nn.Module | None = None) -> None:
         super().__init__()
         if latent_dim < 1:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from reparam.arguments import checked
 from reparam.distributions import EUCLIDEAN, Codebook, Space
 from reparam.errors import PartError
 from reparam.shapes import Shape, numel
@@ -30,6 +31,7 @@ class Prior(nn.Module, ABC):
     space: Space | None = EUCLIDEAN  # where z lies; None for that of the posteriors it is made of
     zero: Tensor
 
+    @checked
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
         if latent_dim < 1:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reparam.arguments import checked
 from reparam.composing import build_model, describe
 from reparam.config import Config, merged, parse_config, with_networks
 from reparam.data import Data, load_data
@@ -126,6 +127,7 @@ def parts_of(model: Autoencoder) -> Mapping[str, Any] | None:
         return None
 
 
+@checked
 def build(name: str, data: Any, *, trust_code: bool = False, **settings: Any) -> Autoencoder:
     """A model by the name of its recipe, for these data.
 

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from torch import Tensor
 
+from reparam.arguments import checked
 from reparam.data.records import Data, DataSpec
 from reparam.errors import MissingExtraError, RunError
 from reparam.evaluation import evaluating
@@ -27,6 +28,7 @@ from reparam.runs import Run, frames
 from reparam.shapes import readable
 
 
+@checked
 def write_report(run: Run, folder: str | Path | None = None, *, seed: int = 0) -> Path | None:
     """Writes ``report.html`` and ``figures/`` of a run: its training, its pictures, and what evaluation.json holds.
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from reparam import store
+from reparam.arguments import checked
 from reparam.config import Config
 from reparam.data import Data, DataSpec, Split, load_data, load_items
 from reparam.data.catalogue import is_named
@@ -104,6 +105,7 @@ class Run:
         items = load_items(source, spec=self.spec, size=self.config.data.size)
         return items.to(next(self.model.parameters()).device)
 
+    @checked
     def evaluate(
         self,
         split: str = "test",
@@ -246,6 +248,7 @@ def _merged(kept: Mapping[str, Any], found: Mapping[str, Any], metrics: set[str]
     return {**{key: value for key, value in kept.items() if not is_of(key, metrics)}, **found}
 
 
+@checked
 def open_run(
     path: Path | str, device: str | torch.device = "auto", data: Any = None, *, trust_code: bool = False
 ) -> Run:

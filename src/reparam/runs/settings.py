@@ -27,6 +27,7 @@ from reparam.objectives import AnyObjective
 from reparam.parts import FROM_CONTEXT
 from reparam.processes import take_own_gpu
 from reparam.recipes import BY_HAND, parts_of, require_recipe, resolve
+from reparam.training import read_metrics
 from reparam.training.settings import CHANGEABLE
 from reparam.trust import is_path, trusting
 
@@ -145,6 +146,18 @@ def changed(config: Config, over: Mapping[str, Any], origin: str) -> Config:
             f"minutes these of train may change: {', '.join(CHANGEABLE)}."
         )
     return found
+
+
+def require_more(folder: Path, epochs: int) -> None:
+    """Checks that a new total of epochs is no fewer than were done.
+
+    Raises:
+        ConfigError: if it is.
+    """
+    rows = read_metrics(folder)
+    done = rows[-1]["epoch"] if rows else 0
+    if epochs < done:
+        raise ConfigError(f"resume: {folder} has done {done:g} epochs, {epochs} is fewer. Give a greater total.")
 
 
 def prepare(recipe: str, over: Mapping[str, Any], data: Any = None, origin: str = "settings") -> tuple[Config, Data]:

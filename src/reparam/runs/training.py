@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from reparam import processes, store
+from reparam.arguments import checked
 from reparam.composing import build_model, build_objective, describe, rebuild
 from reparam.config import Config, merged, parse_config
 from reparam.data import Data, DataSpec, load_data
@@ -19,6 +20,7 @@ from reparam.files import locked
 from reparam.models import Autoencoder
 from reparam.objectives import ELBO, AnyObjective
 from reparam.processes import Processes, joined
+from reparam.reading import shown
 from reparam.recipes import BY_HAND, default_epochs, parts_of
 from reparam.rng import seeded
 from reparam.runs.film import Film
@@ -31,9 +33,10 @@ from reparam.runs.settings import (
     own_data,
     prepare,
     read_config,
+    require_more,
     write_text,
 )
-from reparam.training import Outcome, Trainer, TrainSettings, about, has_checkpoints, read_metrics
+from reparam.training import Outcome, Trainer, TrainSettings, about, has_checkpoints
 from reparam.training.log import Row
 from reparam.trust import trusting
 
@@ -43,6 +46,7 @@ Described = dict[str, Any] | None
 Given = tuple[Autoencoder | None, AnyObjective | None]
 
 
+@checked
 def train(
     recipe: str = "vae",
     over: Mapping[str, Any] | None = None,
@@ -98,6 +102,7 @@ def _start(model: Autoencoder, data: Data, seed: int) -> None:
             model.start(shown.x.cpu(), **{name: v.cpu() for name, v in shown.pick(model.conditions).items()})
 
 
+@checked
 def fit(
     model: Autoencoder,
     data: Any,
@@ -138,7 +143,7 @@ def fit(
         data = data.binarized("dynamic")
     if objective is None and getattr(model, "built", None) is None:
         objective = ELBO()
-    if isinstance(objective, nn.Module):
+    if isinstance(objective, nn.Module) and hasattr(objective, "players"):
         own, told = objective, described(objective)
         config = config_of(model, data, told, settings, seed)
         config = config if told else config.model_copy(update={"recipe": BY_HAND, "objective": None})
@@ -148,7 +153,7 @@ def fit(
             assert config.objective is not None
             own = build_objective(config.objective, model, seed)
     else:
-        raise ConfigError(f"fit: objective is {objective!r}, expected an objective such as ELBO(), or its name.")
+        raise ConfigError(f"fit: objective is {shown(objective)}, expected an objective such as ELBO(), or its name.")
     if config.train.epochs is None and config.train.max_minutes is None:
         epochs = default_epochs(len(data.train), config.train.batch_size)
         config = config.model_copy(update={"train": replace(config.train, epochs=epochs)})
@@ -281,6 +286,7 @@ def _finish(trainer: Trainer, outcome: Outcome, data: Data, config: Config) -> R
     return Run(folder, model, data.spec, config, outcome.metrics, data, likelihood_trained=trained)
 
 
+@checked
 def resume(
     folder: Path | str,
     over: Mapping[str, Any] | None = None,
@@ -332,25 +338,13 @@ def resume(
             config = parse_config(merged(config.model_dump(mode="json"), moved), "resume")
         model, found = _begun(folder, config, data, (model, objective))
     if epochs is not None:
-        _require_more(folder, epochs)
+        require_more(folder, epochs)
     with joined(chosen) as group, _alone_in(folder, group):
         trainer = _trainer(model.to(chosen), data.to(chosen), found, config, folder, progress)
         if group.writes:
             write_text(folder / "config.yaml", config.to_yaml())
         outcome = trainer.run(resume=has_checkpoints(folder), replan=max_minutes is not None)
         return _finish(trainer, outcome, data.to(chosen), config)
-
-
-def _require_more(folder: Path, epochs: int) -> None:
-    """Checks that a new total of epochs is no fewer than were done.
-
-    Raises:
-        ConfigError: if it is.
-    """
-    rows = read_metrics(folder)
-    done = rows[-1]["epoch"] if rows else 0
-    if epochs < done:
-        raise ConfigError(f"resume: {folder} has done {done:g} epochs, {epochs} is fewer. Give a greater total.")
 
 
 def _begun(folder: Path, config: Config, data: Data, given: Given) -> tuple[Autoencoder, AnyObjective]:
