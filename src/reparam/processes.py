@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
+from itertools import count
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from reparam.errors import RunError
 from reparam.launch import launched
 
 PATIENCE = timedelta(minutes=30)
+_MEETINGS = count()
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,15 @@ def _joined() -> bool:
     return dist.is_available() and dist.is_initialized()
 
 
+@cache
+def _meeting() -> tuple[Any, int, int]:
+    """Where the processes meet, once for all groups of theirs, and which one of how many this is."""
+    from torch.distributed.rendezvous import rendezvous  # not there in a build of torch without processes
+
+    found: tuple[Any, int, int] = next(iter(rendezvous("env://", timeout=PATIENCE)))
+    return found
+
+
 @contextmanager
 def joined(device: torch.device) -> Iterator[Processes]:
     """Joins the group that ``torchrun`` announces, for a block; alone otherwise, or where the caller has joined one.
@@ -168,7 +180,11 @@ def joined(device: torch.device) -> Iterator[Processes]:
     if _joined() or not launched():
         yield current()
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    store, rank, world = _meeting()
+    # a place of its own: what an earlier group of these processes left would be read again by whoever comes first
+    own = dist.distributed_c10d.PrefixStore(f"reparam/{next(_MEETINGS)}", store)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=own, rank=rank, world_size=world, timeout=PATIENCE)
     try:
         yield current()
     finally:

@@ -5,6 +5,7 @@ import os
 import socket
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def in_processes(world: int, work: Callable[[], Any], folder: Path) -> list[Any]:
-    """Runs ``work`` in each process of a gloo group and returns what each gave, as JSON keeps it."""
+def in_processes(world: int, work: Callable[[], Any], folder: Path, join: bool = True) -> list[Any]:
+    """Runs ``work`` in each process of a gloo group, or of one that it joins itself; returns what each gave."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    children = [_forked(rank, world, port, work, folder) for rank in range(world)]
+    children = [_forked(rank, world, port, work, folder, join) for rank in range(world)]
     for child in children:
         os.waitpid(child, 0)
     answers = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(world)]
@@ -34,7 +35,7 @@ def in_processes(world: int, work: Callable[[], Any], folder: Path) -> list[Any]
     return [answer["gave"] for answer in answers]
 
 
-def _forked(rank: int, world: int, port: int, work: Callable[[], Any], folder: Path) -> int:
+def _forked(rank: int, world: int, port: int, work: Callable[[], Any], folder: Path, join: bool) -> int:
     child = os.fork()
     if child:
         return child
@@ -42,7 +43,7 @@ def _forked(rank: int, world: int, port: int, work: Callable[[], Any], folder: P
     try:
         os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        with joined(torch.device("cpu")):
+        with joined(torch.device("cpu")) if join else nullcontext():
             answer = {"gave": work()}
     except BaseException:
         answer = {"failed": traceback.format_exc()}

@@ -1,5 +1,6 @@
 """Several processes train what one would: the same losses at every step, whoever draws."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from reparam.data import Data
 from reparam.errors import RefusedError, RunError
 from reparam.objectives import ELBO
-from reparam.processes import Processes, current
+from reparam.processes import Processes, current, joined
 from reparam.rng import part_of_batch, per_example, seeded
 from reparam.training import read_metrics
 from tests.contracts.members import tiny_data
@@ -167,3 +168,17 @@ class TestDraws:
     def test_what_cannot_be_shared_is_refused(self) -> None:
         with part_of_batch(0, 2), per_example(0), pytest.raises(RefusedError, match="bernoulli cannot be drawn alike"):
             torch.bernoulli(torch.full((2,), 0.5))
+
+
+def test_processes_may_meet_again(tmp_path: Path) -> None:
+    """One training after another in a script, where one process is late: it must not be sought where it was before."""
+
+    def late(lag: float) -> list[float]:
+        found = []
+        for number in (1.0, 2.0):
+            with joined(torch.device("cpu")) as group:
+                found.append(group.total(torch.tensor(number)).item())
+            time.sleep(lag * group.writes)
+        return found
+
+    assert in_processes(2, lambda: late(0.3), tmp_path, join=False) == [[2.0, 4.0]] * 2
