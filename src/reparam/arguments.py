@@ -73,7 +73,10 @@ KINDS: dict[str, Kind] = {
     "name": _RECIPE,
     "over": Kind(lambda value: isinstance(value, Mapping), "settings by section, such as {'train': {'epochs': 3}}"),
     "progress": Kind(callable, "a function to call"),
-    "split": Kind(lambda value: isinstance(value, str) or hasattr(value, "batches"), "train, validation or test"),
+    "split": Kind(
+        lambda value: isinstance(value, str) or hasattr(value, "batches"),
+        "one split of the data, such as data.test (of a run train, validation or test)",
+    ),
     "metrics": Kind(lambda value: isinstance(value, Iterable), "names of metrics, such as ['elbo', 'nll']"),
     "samples": _COUNT,
     "steps": _COUNT,

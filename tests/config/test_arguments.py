@@ -72,7 +72,10 @@ def test_parts_of_a_model(other: dict[str, Any], said: str) -> None:
         (lambda run: reparam.train(5), "train: recipe is 5, expected the name of a recipe"),  # type: ignore[arg-type]
         (lambda run: reparam.train("vae", "digits"), "train: over is 'digits', expected settings by section"),  # type: ignore[arg-type]
         (lambda run: reparam.write_report(run.model), "write_report: run is a VAE, expected a run"),
-        (lambda run: run.evaluate(["nll"]), "evaluate: split is a list, expected train, validation or test."),
+        (
+            lambda run: run.evaluate(["nll"]),
+            "evaluate: split is a list, expected one split of the data, such as data.test",
+        ),
         (lambda run: run.model.sample(2, temperature="a"), "sample: temperature is 'a', expected a number"),
         (lambda run: reparam.ELBO(samples="a"), "ELBO: samples is 'a', expected a whole number."),  # type: ignore[arg-type]
         (lambda run: NormalPrior("2"), "NormalPrior: latent_dim is '2', expected a whole number."),  # type: ignore[arg-type]

@@ -68,6 +68,7 @@ HIERARCHY: dict[str, tuple[Settings, ...]] = {
         {"depth": "1x1,3x2", "channels": 4, "latent_channels": 1, "skip": False},
     ),
     WRAPPER: ({},),
+    CONDITIONAL: ({"condition_dim": 2},),
 }
 SCALES: tuple[Settings, ...] = tuple({"scale": scale} for scale in (0.3, "learned", "optimal", "predicted"))
 
@@ -286,7 +287,7 @@ def make(section: str, kind: str, settings: Settings, shape: Shape = (1, 12, 11)
         extra = {"data_shape": shape} if section == "corruption" else {}
         return constructor(section, kind)(make(section, base, ROWS[section][base][0], shape), **units(shape), **extra)
     if kind == CONDITIONAL:
-        base = {"encoder": "mlp", "decoder": "mlp", "prior": "normal"}[section]
+        base = {"encoder": "mlp", "decoder": "mlp", "prior": "normal", "hierarchy": "mlp"}[section]
         return constructor(section, kind)(make(section, base, ROWS[section][base][0], shape, latent_dim), **settings)
     if kind == SEVERAL:
         shapes: tuple[Shape, ...] = {"encoder": ((4,), (2, 2, 2))}.get(section, ((2,), (1, 2, 2)))

@@ -297,8 +297,9 @@ def test_data_without_anything_to_be_told() -> None:
 def test_attributes(recipe: str, tmp_path: Path) -> None:
     """They are standardised by the training split, kept with the weights, and say where x lies."""
     data = attributes(400)
-    sizes = {"latent_dim": 1} if recipe == "cvae" else {"hierarchy": {"latent_dims": [1, 1]}}
-    settings = {"train": {"epochs": 40, "tensorboard": False}, "model": sizes | {"condition": "vector"}, "seed": 1}
+    sizes = {"latent_dim": 1} if recipe == "cvae" else {"hierarchy": {"latent_dims": [1, 1], "hidden_dims": [32, 32]}}
+    how = {"epochs": 20, "batch_size": 64, "learning_rate": 4e-3, "validations": 1, "tensorboard": False}
+    settings = {"train": how, "model": sizes | {"condition": "vector"}, "seed": 1}
     run = train(recipe, settings, data=data, device="cpu")
     assert run.model.conditions == ("attributes",)
     test = data.test.batch(slice(None))

@@ -1,11 +1,14 @@
 """The model without an encoder: its codes are searched for."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
 from reparam.errors import PartError, RefusedError
 from reparam.evaluation import evaluate, log_likelihood
+from reparam.latents import inverted
 from reparam.likelihoods import NormalLikelihood
 from reparam.models import ImplicitModel
 from reparam.networks import ClassCondition, ConditionalDecoder, Decoder, MLPDecoder, VectorCondition
@@ -99,7 +102,8 @@ def test_refuses_a_prior_made_of_codes() -> None:
 
 
 @pytest.mark.usefixtures("sketched")
-def test_a_structured_code_is_shown_class_by_class() -> None:
+def test_a_structured_code_is_shown_class_by_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reparam.models.implicit.inverted", partial(inverted, steps=2))
     data = tiny_data("unit", (1, 4, 4))
     subject = look_at(build("info-gan", data).eval(), data, {})
     sections = {section.name: section for section in draw_sections(subject, [])}

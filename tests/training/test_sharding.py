@@ -99,15 +99,14 @@ def test_layers_are_used_as_anybody_likes(tmp_path: Path) -> None:
         assert found == pytest.approx(gradients(False), rel=1e-9)
 
 
-@pytest.mark.parametrize("recipe", sorted(REFUSED))
-def test_what_cannot_be_shared_out_is_refused(tmp_path: Path, recipe: str) -> None:
-    def sentence() -> str:
+def test_what_cannot_be_shared_out_is_refused(tmp_path: Path) -> None:
+    def sentence(recipe: str) -> str:
         with pytest.raises(RefusedError) as refused:
             rows(recipe, shard=True)
         return str(refused.value)
 
-    for said in in_processes(2, sentence, tmp_path):
-        assert said.endswith("Use --train.shard false.")
+    for said in in_processes(2, lambda: [sentence(recipe) for recipe in sorted(REFUSED)], tmp_path):
+        assert [one for one in said if not one.endswith("Use --train.shard false.")] == []
 
 
 def held(one: Trainer) -> list[int]:
