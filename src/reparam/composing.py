@@ -241,9 +241,11 @@ def _condition(part: Part, spec: DataSpec) -> Condition:
         context = {"numbers": spec.widths.get(name, 0)}
     if not any((context | part.settings).values()):
         beside = ", ".join((["labels"] if spec.classes else []) + list(spec.widths)) or "nothing"
+        other = "vector" if "attributes" in spec.widths else "classes" if spec.classes else ""
+        way = f"Set model.condition to {other}" if other else "Take data with labels or attributes"
         raise PartError(
             f"model.condition: {part.kind} finds nothing to be told in {spec.name}, which has {beside} beside x. "
-            "Take data with labels or attributes, or a recipe without a condition."
+            f"{way}, or a recipe without a condition."
         )
     wanted = part.settings.get("classes")
     if wanted is not None and spec.classes and wanted != len(spec.classes):

@@ -288,6 +288,8 @@ def test_data_without_anything_to_be_told() -> None:
     data = load_data(torch.rand(30, 4).numpy())
     with pytest.raises(PartError, match=r"classes finds nothing to be told in .* which has nothing beside x"):
         build("cvae", data)
+    with pytest.raises(PartError, match=r"which has labels beside x\. Set model\.condition to classes, or a recipe"):
+        build("cvae", tiny_data("levels", (1, 9, 8)), condition="vector")
     with pytest.raises(DataError, match="The model needs 'labels' with each example"):
         train("vae", {"model": {"condition": {"kind": "classes", "classes": 3}}, "train": {"epochs": 1}}, data=data)
 

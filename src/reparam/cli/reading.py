@@ -54,7 +54,8 @@ def examples(spec: DataSpec) -> str:
         named = f" ({', '.join(spec.columns)})" if 0 < len(spec.columns) <= SHOWN else ""
         return f"rows of {spec.shape[0]} value{'s' * (spec.shape[0] > 1)}{named}"
     if len(spec.shape) == 2:
-        return f"signals of {extent} values, channels: {spec.shape[0]}"
+        what = f"sequences of at most {extent} steps" if "lengths" in spec.widths else f"signals of {extent} values"
+        return f"{what}, channels: {spec.shape[0]}"
     return f"pictures of {extent}, channels: {spec.shape[0]}"
 
 

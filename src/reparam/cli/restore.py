@@ -84,7 +84,8 @@ def restore(
         print_json({"run": run, "source": source, "split": split, "n": len(items), "missing": missing, "out": path})
     else:
         told = ", ".join(f"{name} of {count:,}" for name, count in missing.items() if count) or "nothing"
-        print_line(f"{len(items):,} items, restored: {told}: {path}")
+        done = f"restored: {told}" if seen is None else f"{len(found.going):,} of them continued"
+        print_line(f"{len(items):,} items, {done}: {path}")
 
 
 def _require_alike(hide: str | None, seen: int | None, length: int | None, draws: int | None, n: int | None) -> None:

@@ -77,7 +77,9 @@ class Run:
     @property
     def ending(self) -> str:
         """What to know of how the training ended, where it made the model worse; else nothing."""
-        return ending(self.metrics, self._chosen_by, self.config.train, _of_objective(self.config, "steady", True))
+        # batches of training hold groups, and validation takes each example for itself: their terms do not compare
+        steady = bool(_of_objective(self.config, "steady", True)) and not self.model.content_dim
+        return ending(self.metrics, self._chosen_by, self.config.train, steady)
 
     def unbeaten(self, since: int) -> str:
         """Says that the weights of before a step are still kept, where no later validation beat them; else nothing."""

@@ -51,11 +51,15 @@ def ending(metrics: Sequence[Row], judged_by: str | None, settings: TrainSetting
         f"{split} {name} was {before[judged_by]:,.4g} at step {before['step']:,}. "
     )
     fitted = max(row[judged_by] for row in learnt if row["step"] <= first["step"]) if before is first else None
+    worst = min(judged, key=lambda row: float(row[judged_by]))
     if fitted is not None and learnt[-1][judged_by] > fitted:
         way = "The training split went on improving, so it was overfitted: train for fewer epochs, or on more data."
+    elif _worse(last, worst, judged_by, "distortion"):
+        way = (
+            f"It has been getting better since step {worst['step']:,}: train afresh with the settings that it has now."
+        )
     else:
-        changes = [f"{name} {value}" for name, value in gentler(settings, 10).items()]
-        way = f"Train again with a smaller step: {' or '.join(f'--train.{change}' for change in changes)}."
+        way = f"Train again with a smaller step: --train.learning_rate {gentler(settings, 10)['learning_rate']}."
     return f"{said}The weights of step {best['step']:,} are kept ({name} {best[judged_by]:,.4g}). {way}"
 
 
