@@ -20,7 +20,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["mvae", "hybrid-vae"])
+@pytest.fixture(scope="module", params=["mvae", pytest.param("hybrid-vae", marks=pytest.mark.slow)])
 def run_of_two(request: pytest.FixtureRequest, scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from reparam.cli import run
 

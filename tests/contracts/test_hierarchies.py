@@ -6,7 +6,7 @@ from torch import Tensor
 
 from reparam.errors import PartError
 from reparam.networks import ConvHierarchy, Hierarchy, Path
-from reparam.parts import PARTS
+from reparam.parts import CONDITIONAL, PARTS
 from reparam.rng import reseed
 from reparam.shapes import Shape
 from tests.contracts.members import (
@@ -39,6 +39,7 @@ def walk(hierarchy: Hierarchy, x: Tensor) -> Path:
 SHAPED = [
     row(kind, settings, shape)
     for kind in PARTS["hierarchy"]
+    if kind != CONDITIONAL
     for settings in ROWS["hierarchy"].get(kind, ())
     for shape in SHAPES
     if takes(kind, shape) and fits(settings, shape)

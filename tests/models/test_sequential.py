@@ -206,9 +206,7 @@ def test_a_longer_training_explains_more() -> None:
     place = (torch.arange(12) + torch.randint(4, (200, 1))) % 4
     x = torch.nn.functional.one_hot(place, 4).mT.numpy().astype("uint8")
     given = load_data(x, axes="NCT")
-    settings = {
-        "train": {"epochs": 15, "batch_size": 20, "learning_rate": 2e-2, "validations": 1, "tensorboard": False}
-    }
+    settings = {"train": {"epochs": 9, "batch_size": 20, "learning_rate": 3e-2, "validations": 1, "tensorboard": False}}
     settings["model"] = {"dynamics": {"hidden_dim": 16, "step_dim": 2}}
     run = reparam.train("vrnn", settings, data=given, device="cpu")
     elbo = run.evaluate("test", ["elbo"])["elbo"]

@@ -1,6 +1,7 @@
 """Samples over a training: kept at each validation, shown by the report."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 
 from reparam.data import Data, load_data
+from reparam.latents import inverted
 from reparam.report import write_report
 from reparam.report.images import animated
 from reparam.report.page import _figure
@@ -52,8 +54,9 @@ def of_faces() -> Data:
 
 
 @pytest.mark.usefixtures("sketched")
-def test_real_pictures_of_attributes_have_a_film_too(tmp_path: Path) -> None:
+def test_real_pictures_of_attributes_have_a_film_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In units of the data, of the attributes of validation items, and shown in the range that the report shows."""
+    monkeypatch.setattr("reparam.models.implicit.inverted", partial(inverted, steps=2))
     data = of_faces()
     run = train("cgan", SETTINGS, data=data, out=tmp_path / "run", device="cpu")
     assert run.model.conditions == ("attributes",)
