@@ -53,6 +53,10 @@ def test_the_length_of_samples_is_the_users(invoke: Invoke, player: Path, tmp_pa
     five = np.load(tmp_path / "five.npz")
     assert five["lengths"].tolist() == [5, 5, 5]
     assert five["x"].shape == (3, D, T)
+    invoke("sample", player, "-n", 3, "--length", 5, "--out", tmp_path / "five.csv")
+    header, *rows = (tmp_path / "five.csv").read_text().splitlines()
+    assert header.endswith(",length")
+    assert all(row.endswith(",5") for row in rows)
     for length in (0, 13):
         answer = invoke("sample", player, "--length", length)
         assert answer.code == 2

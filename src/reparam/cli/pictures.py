@@ -32,7 +32,8 @@ def write_items(
     """Items as a grid (.png), music (.mid), an array ``x`` (.npz), rows of a table (.csv), or pictures in a folder.
 
     The name of each item's class, where it has one, stands beside it as ``label``; in a folder each class has its own.
-    How many steps sequences have, where they differ, stands beside the array as ``lengths``.
+    How many steps sequences have, where they differ, stands beside the array as ``lengths``, and in a table as
+    ``length``.
     """
     match out.suffix.lower():
         case ".png":
@@ -43,7 +44,8 @@ def write_items(
         case ".mid":
             write_bytes(out, midi(x, lengths))
         case ".csv":
-            write_table(out, item_columns(x, spec) | ({"label": labels} if labels else {}))
+            long = {} if lengths is None else {"length": lengths.tolist()}
+            write_table(out, item_columns(x, spec) | long | ({"label": labels} if labels else {}))
         case _:
             write_folder(out, x, spec, labels)
 
