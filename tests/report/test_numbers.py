@@ -26,6 +26,8 @@ def test_an_unbalanced_game_is_reported(accuracy: float, said: str) -> None:
     assert balance(rows, config).startswith(said)
     assert bool(balance(rows, config)) == bool(said)
     assert balance([], config) == ""
+    otherwise = [row | {"split": "validation", "critic_accuracy": 0.8} for row in rows]
+    assert balance(rows + otherwise, config) == ""  # the examples that it was not trained on say something else
     assert balance(rows, {"objective": {"gan_loss": "wasserstein"}}) == ""  # there a critic is meant to be ahead
     unheard = [{name: value for name, value in row.items() if name != "convincing"} for row in rows]
     assert balance(unheard, config) == ""

@@ -29,11 +29,10 @@ def conclude(run: Run, folder: Path, common: Reporting, report: bool = True, sin
     if not speaks():
         return
     each = f", {SAMPLES} samples each for log p(x)" if "nll" in run.judged_by else ""
-    if unbalanced := balance(run.metrics, run.config.model_dump()):
-        say(unbalanced)
-    if worse := run.ending or ("" if since is None else run.unbeaten(since)):
-        say(worse)
-        log(folder, worse)
+    worse = run.ending or ("" if since is None else run.unbeaten(since))
+    for said in filter(None, (balance(run.metrics, run.config.model_dump()), worse)):
+        say(said)
+        log(folder, said)
     say(f"judging on the test split (at most {LIMIT:,} items{each})")
     with CountingProgress() as progress:
         evaluation = run.evaluate(samples=SAMPLES, limit=LIMIT, seed=common.draws, progress=progress)

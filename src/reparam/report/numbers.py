@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import mean
 from typing import Any
 
 from reparam.report.measured import BESIDE, COMPARED, MEASURED, OF_SAMPLES
@@ -293,26 +294,23 @@ def duration(seconds: float) -> str:
 def balance(metrics: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> str:
     """Who is winning a game, in a sentence, where one side is far ahead at the end; else nothing.
 
-    The mean of the critic's accuracy over the last tenth of the steps counts in which the model heard it; with a loss
-    of differences a critic is meant to be ahead.
+    The mean of the critic's accuracy over the last tenth of the steps counts in which the model heard it, on training
+    and on validation examples, where there are some; with a loss of differences a critic is meant to be ahead.
     """
     heard = [row for row in metrics if {"convincing", "critic_features"} & set(row)]
-    found = (
-        []
-        if (config.get("objective") or {}).get("gan_loss") == "wasserstein"
-        else series(heard, "train", "critic_accuracy")[1]
-    )
-    last = found[-max(1, len(found) // 10) :]
-    mean = sum(last) / len(last) if last else 0.75
-    if mean > 0.95:
+    told = [series(heard, split, "critic_accuracy")[1] for split in ("train", "validation")]
+    shares = [mean(values[-max(1, len(values) // 10) :]) for values in told if values]
+    if not shares or (config.get("objective") or {}).get("gan_loss") == "wasserstein":
+        return ""
+    if min(shares) > 0.95:
         return (
-            f"The critic is winning: it tells {mean:.0%} rightly, and so teaches little. Let it rest "
+            f"The critic is winning: it tells {shares[0]:.0%} rightly, and so teaches little. Let it rest "
             "(--objective.critic.rest_above 0.9), raise its penalty_weight, or make it smaller."
         )
-    if mean < 0.55:
+    if max(shares) < 0.55:
         return (
-            f"The critic is losing: it tells {mean:.0%} rightly, no better than by chance. Where samples look poor, "
-            "make it larger, or lower its penalty_weight."
+            f"The critic is losing: it tells {shares[0]:.0%} rightly, no better than by chance. Where samples look "
+            "poor, make it larger, or lower its penalty_weight."
         )
     return ""
 
