@@ -34,7 +34,7 @@ from reparam.distributions.spaces import (
 from reparam.distributions.sphere import UniformSphere, VonMisesFisher
 from reparam.distributions.structured import Structured
 from reparam.distributions.tempering import tempered
-from reparam.distributions.top_down import TopDown, TopDownPosterior, TopDownPrior, Way, normals
+from reparam.distributions.top_down import TopDown, TopDownPosterior, TopDownPrior, Way, normals, rows_of
 
 __all__ = [
     "CODES",
@@ -89,6 +89,7 @@ __all__ = [
     "log_mass",
     "ms_ssim",
     "normals",
+    "rows_of",
     "squared_distances",
     "ssim",
     "tempered",

@@ -23,6 +23,11 @@ def normals(numbers: tuple[Tensor, Tensor]) -> Independent:
     return joint(Normal(*numbers, validate_args=False), 1)
 
 
+def rows_of(values: Tensor, lead: Size) -> Tensor:
+    """One row for each of ``lead``, (N, C), of values for all, (C,), or for each along the last axes, (*B, C)."""
+    return values.expand(*lead, -1).reshape(lead.numel(), values.shape[-1])
+
+
 @dataclass(frozen=True)
 class Way:
     """A way down through the groups, as distributions need it.
@@ -44,7 +49,7 @@ class Way:
 
     def walk(self, features: Any, noise: Any, given: tuple[Tensor, ...], lead: Size) -> Any:
         """The path of all rows of ``lead``, each told its condition, laid out as ``lead``."""
-        told = () if self.told is None else (self.told.expand(*lead, -1).reshape(lead.numel(), self.told.shape[-1]),)
+        told = () if self.told is None else (rows_of(self.told, lead),)
         return self.down(features, noise, given, *told).shaped(lead)
 
     def fixed(self) -> "Way":

@@ -77,8 +77,7 @@ class Autoencoder(nn.Module, ABC):
     @property
     def some_told(self) -> dict[str, Any]:
         """What an example may be told, by name, for who asks of what kind q(z|x) is."""
-        condition = getattr(self, "condition", None)
-        return {} if condition is None else {condition.name: condition.example}
+        return {}
 
     @property
     def tellable(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from reparam.networks import Condition, ConditionalHierarchy, Corruption, Featur
 from reparam.priors import Prior
 from reparam.processes import is_part
 from reparam.rng import per_example
+from reparam.shapes import broadcast
 from reparam.trace import Trace
 
 
@@ -157,7 +158,7 @@ class HierarchicalVAE(Told):
         top = self.top(infer=self.infer_top) if c is None else self.top(infer=self.infer_top, c=c)
         way = self._way(self.told_to(self.hierarchy, named))
         shapes = [top.batch_shape] if way.told is None else [top.batch_shape, way.told.shape[:-1]]
-        return TopDownPrior(way, top, torch.broadcast_shapes(*shapes))
+        return TopDownPrior(way, top, Size(broadcast(*shapes)))
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
         self.require_taken(named)

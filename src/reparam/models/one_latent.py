@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from reparam.distributions import rows_of
 from reparam.errors import PartError, ShapeError
 from reparam.models.told import Told
 
@@ -58,9 +59,5 @@ class OneLatent(Told):
         """p(x|z) where the decoder is told c: of each code, or of all."""
         rows = z.reshape(-1, z.shape[-1])
         self.require_each(c, z.shape[:-1])
-        h = (
-            self.decoder(rows)
-            if c is None
-            else self.decoder(rows, c.expand(*z.shape[:-1], -1).reshape(len(rows), c.shape[-1]))
-        )
+        h = self.decoder(rows) if c is None else self.decoder(rows, rows_of(c, z.shape[:-1]))
         return self.likelihood(h.reshape(*z.shape[:-1], *h.shape[1:]))

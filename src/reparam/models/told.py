@@ -22,6 +22,10 @@ class Told(Autoencoder):
 
     condition: Condition | None
 
+    @property
+    def some_told(self) -> dict[str, Any]:
+        return {} if self.condition is None else {self.condition.name: self.condition.example}
+
     @torch.no_grad()
     def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
         super().start(x)
