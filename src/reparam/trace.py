@@ -198,6 +198,7 @@ class Model(Protocol):
 
     conditions: tuple[str, ...]
     observes: tuple[str, ...]
+    shares_by: tuple[str, ...]
 
     def trace(
         self,

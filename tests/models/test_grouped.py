@@ -155,6 +155,17 @@ def test_trains_by_labels_and_is_judged_without() -> None:
     assert len(contents.unique(dim=0)) == 3
 
 
+def test_validation_puts_members_together_as_training_does() -> None:
+    data = tiny_data("unit", (4,))
+    settings = {"train": {"epochs": 2, "batch_size": len(data.train), "validations": 1, "tensorboard": False}}
+    settings["model"] = {"latent_dim": 4, "content_dim": 2}
+    run = train("ml-vae", settings, data=data, device="cpu")
+    held = data.validation.batch(slice(None))
+    together, alone = (run.model.trace(held.x, **named).rate.mean().item() for named in (held.pick(["labels"]), {}))
+    assert run.metrics[-1]["rate"] == pytest.approx(together, rel=1e-5)
+    assert together != pytest.approx(alone, rel=0.01)
+
+
 def test_swapped_items_keep_what_they_are_told_to() -> None:
     grouped, x = model().eval(), items()
     made = swap(grouped, x[:2], x[2:5])

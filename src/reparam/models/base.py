@@ -33,6 +33,7 @@ class Autoencoder(nn.Module, ABC):
     Attributes:
         conditions: Names of what it must be told of each example beside x.
         observes: Names of what it takes note of in training, where the data have it.
+        shares_by: Which of them say what examples have a latent in common; validation takes note of these, too.
         content_dim: How many of its first dimensions are what a group has in common; 0 where there are no groups.
         steps: T of a model of sequences, which has a latent for each step; 0 elsewhere.
         prior: -> p(z), read as ``prior(infer=model.infer)``; None where there is none.
@@ -51,6 +52,7 @@ class Autoencoder(nn.Module, ABC):
 
     conditions: tuple[str, ...] = ()
     observes: tuple[str, ...] = ()
+    shares_by: tuple[str, ...] = ()
     prior: Any
     likelihood: Likelihood
     corruption: Corruption | None

@@ -33,8 +33,8 @@ class GroupedVAE(WrappedVAE):
     In training the members of a group are those that are in the batch (``train.group_size`` says how many stand side by
     side): where groups are larger than that, the KL of the content counts once for each batch that a group is in, and
     its posterior sees part of the evidence, so the bound is that of the parts as groups. Groups are told apart by their
-    numbers alone, so those that training never saw are groups too. Where groups are not told, each example is one by
-    itself, as in a plain VAE.
+    numbers alone, so those that training never saw are groups too. Validation puts as many members side by side.
+    Where groups are not told, each example is one by itself, as in a plain VAE.
 
     A decoder that reads all it needs from s ignores c. So in a share of training examples s is drawn from its prior:
     q(s) = p(s) is a posterior like any other, its bound is valid, and there c alone can explain x.
@@ -67,7 +67,7 @@ class GroupedVAE(WrappedVAE):
     ) -> None:
         super().__init__(vae.kl)
         self.told = told
-        self.observes = (told,)
+        self.observes = self.shares_by = (told,)
         dims = factors(vae.p_z()) if vae.prior is not None and not vae.conditions else None
         probe = factors(vae.posterior(next(vae.posterior.parameters()).new_zeros(1, vae.posterior.in_dim)))
         if type(dims) is not Normal or type(probe) is not Normal or vae.posterior.refines:

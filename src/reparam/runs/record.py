@@ -77,8 +77,7 @@ class Run:
     @property
     def ending(self) -> str:
         """What to know of how the training ended, where it made the model worse; else nothing."""
-        # batches of training hold groups, and validation takes each example for itself: their terms do not compare
-        steady = bool(_of_objective(self.config, "steady", True)) and not self.model.content_dim
+        steady = bool(_of_objective(self.config, "steady", True))
         return ending(self.metrics, self._chosen_by, self.config.train, steady)
 
     def unbeaten(self, since: int) -> str:

@@ -24,14 +24,13 @@ from reparam.training.compiling import compiled, uncompiled, worth_compiling
 from reparam.training.ema import EMA
 from reparam.training.faults import Faults
 from reparam.training.log import MetricsLog, Row
-from reparam.training.optim import Update, rate_factor
+from reparam.training.optim import Update, autocast, rate_factor
 from reparam.training.settings import TrainSettings
 from reparam.training.sharding import hand_back, load_whole, shared_out, whole_state
 from reparam.training.state import Outcome, State
 from reparam.training.stopping import StopRequest, stop_request
 from reparam.training.sums import Sums
 
-DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 LOGS_PER_TRAINING = 200
 AGREE = 10
 _ALONE = threading.RLock()  # torch's generators are one for the whole process
@@ -237,7 +236,7 @@ class Trainer:
         reseed(counted_seed(self.seed, "step", state.step))
         batch = self._batch(state.step)
         for number, player, update in self.turns:
-            with self._autocast():
+            with autocast(self.device, self.settings):
                 bound = player.play(batch, progress)
                 loss = bound.loss
             with torch.no_grad():
@@ -260,10 +259,12 @@ class Trainer:
         first = position * self.batch_size
         return self.train.batch(self._order[1][first + self.own.start : first + self.own.stop])
 
-    def _autocast(self) -> AbstractContextManager[object]:
-        if self.settings.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.device.type, DTYPES[self.settings.precision])
+    def _in_batches(self, split: Split) -> Iterator[Batch]:
+        """All examples in order; where some have a latent in common, put together as in training."""
+        if not getattr(self.model, "shares_by", ()):
+            return split.batches(max(self.batch_size, 250))
+        order, size = split.order(self.seed, 0, self.settings.group_size), self.batch_size
+        return (split.batch(order[start : start + size]) for start in range(0, len(split), size))
 
     def _validate(self, log: MetricsLog) -> None:
         values = self._judge(self.validation)
@@ -285,7 +286,7 @@ class Trainer:
         """Mean terms over a split, with the averaged weights and the objective at its final weights."""
         sums = Sums()
         with self._averaged(), seeded(self.seed, "judge"), self._evaluating(), part_of_batch(0, 1):
-            for batch in split.batches(max(self.batch_size, 250)):
+            for batch in self._in_batches(split):
                 bound = self.objective(self.model, batch, Progress(examples=len(self.train)))
                 sums.add(bound, bound.loss)
         means = sums.means()

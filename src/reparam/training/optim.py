@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -15,6 +16,14 @@ from reparam.training.sharding import gathered, own_part, put
 EPS = 1e-8
 SMALLEST_SCALE = 2.0**-14
 NOTHING, SWEEP = 1e-30, 64
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def autocast(device: torch.device, settings: TrainSettings) -> AbstractContextManager[object]:
+    """The numbers that a pass computes with, as ``precision`` says."""
+    if settings.precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, DTYPES[settings.precision])
 
 
 class Adam:
