@@ -21,23 +21,26 @@ def half_squared(x: Float[Tensor, "B ..."], y: Float[Tensor, "B ..."]) -> Float[
 
 
 def mean_distance(real: Float[Tensor, "B F"], made: Float[Tensor, "B F"], group: Processes) -> Float[Tensor, ""]:
-    r"""Half the squared distance of the mean features of two batches.
-
-    .. math:: \mathcal{L}_{GD} = \tfrac12 \| E f(x) - E f(x') \|^2
-
-    The means are those of n examples each, so its expectation is larger than that:
+    r"""Half the squared distance of the mean features, estimated from two batches without bias.
 
     .. math::
-        E\, \hat{\mathcal{L}}_{GD} = \mathcal{L}_{GD}
-        + \tfrac1{2n} \sum_k \left[ \mathrm{Var} f_k(x) + \mathrm{Var} f_k(x') \right]
+        \mathcal{L}_{GD} = \tfrac12 \| E f(x) - E f(x') \|^2 \approx
+        \tfrac12 \sum_k \left[ (\bar f_k - \bar f'_k)^2 - \tfrac1n (s_k^2 + s_k'^2) \right]
 
-    A model that minimises it also shrinks the variance of what it makes, the more so the smaller the batch.
+    The means of n examples each are off by chance, and so the first term alone is too large by their variances, of
+    which the sample variances s^2 are unbiased estimates: whoever minimised it would also be paid for making examples
+    that vary little, the more so the smaller the batch. The estimate is below 0 at times.
 
     Source:
         CVAE-GAN (Bao et al., 2017), arXiv:1703.10155, eq. 4; Improved techniques for training GANs (Salimans et al.,
-        2016), arXiv:1606.03498, section 3.1.
+        2016), arXiv:1606.03498, section 3.1. Without bias: as A kernel two-sample test (Gretton et al., 2012), lemma 6,
+        with the linear kernel.
     """
-    return 0.5 * (group.mean(real.mean(0)) - group.mean(made.mean(0))).square().sum()
+    means = [group.mean(features.mean(0)) for features in (real, made)]
+    pairs = zip((real, made), means, strict=True)
+    spreads = [group.mean((features - mean).square().mean(0)) for features, mean in pairs]
+    off = sum(spreads) / max(1, len(made) * group.world - 1)
+    return 0.5 * ((means[0] - means[1]).square() - off).sum()
 
 
 class ClassMatching(nn.Module):
@@ -45,8 +48,7 @@ class ClassMatching(nn.Module):
 
     .. math:: \mathcal{L}_{GC} = \tfrac12 \sum_c \| E f_C(x_c) - E f_C(x'_c) \|^2
 
-    The real means are running ones; the made ones are those of a batch, over the classes that are in it, which biases
-    :meth:`distance` towards a model that varies little within a class.
+    The real means are running ones; the made ones are those of a batch, over the classes that are in it.
 
     Args:
         data_shape: Shape of one example.
@@ -110,18 +112,20 @@ class ClassMatching(nn.Module):
         self.known.copy_(torch.maximum(self.known, (counts > 0).to(self.known)))
 
     def distance(self, made: Float[Tensor, "B F"], c: Float[Tensor, "B C"], group: Processes) -> Float[Tensor, ""]:
-        r"""Half the squared distances of the classes' means, summed over the classes that are there.
+        r"""Half the squared distances of the classes' means from the running ones of real examples, without bias.
 
-        The mean of class c is one of n_c made examples, so the expectation of its part is larger than its distance
-        from the running mean :math:`\mu_c` of the real ones:
+        .. math::
+            \tfrac12 \sum_c \sum_k \left[ (\bar f'_{c,k} - \mu_{c,k})^2 - \tfrac1{n_c} s_{c,k}'^2 \right]
 
-        .. math:: \tfrac12 \| E f_C(x'_c) - \mu_c \|^2 + \tfrac1{2 n_c} \sum_k \mathrm{Var} f_{C,k}(x'_c)
-
-        Minimising it also shrinks the variance within a class, the more so the fewer examples of it a batch has.
+        over the classes of which at least two made examples are there, and real ones were: with the sample variances
+        taken off as in :func:`mean_distance`, nothing is gained by examples that vary little within a class.
         """
-        means, counts = _by_class(made, c, group)
-        there = (counts > 0) & (self.known > 0)
-        return 0.5 * ((means - self.centres).square().sum(1) * there).sum()
+        means, shares = _by_class(made, c, group)
+        spreads, _ = _by_class((made - c.to(made) @ means).square(), c, group)
+        counts = shares * len(made) * group.world
+        there = (counts > 1.5) & (self.known > 0)
+        each = (means - self.centres).square() - spreads / (counts - 1).clamp_min(1.0).unsqueeze(1)
+        return 0.5 * (each.sum(1) * there).sum()
 
 
 def _by_class(features: Tensor, c: Tensor, group: Processes) -> tuple[Tensor, Tensor]:
