@@ -91,9 +91,15 @@ def test_public_functions(call: Callable[[Any], Any], said: str) -> None:
     assert "\n" not in str(raised.value).partition("Linear(")[0]
 
 
-def test_codes_of_another_width() -> None:
-    with pytest.raises(ShapeError, match=r"VAE: z is of shape \(3, 5\), expected a tensor of codes, of shape"):
-        vae().decode(torch.zeros(3, 5))
+@pytest.mark.parametrize("recipe", ["vae", "hvae", "m2", "ml-vae", "vrnn"])
+def test_codes_of_another_width(recipe: str) -> None:
+    model = reparam.build(recipe, tiny_data("real", (4, 3) if recipe == "vrnn" else (4,)))
+    told = {"labels": torch.tensor([0])} if model.conditions else {}
+    wide = torch.zeros(3, model.latent_dim + 1)
+    with pytest.raises(ShapeError, match=r"VAE: z is of shape \(3, \d+\), expected a tensor of codes, of shape"):
+        model.decode(wide, **told)
+    with pytest.raises(ShapeError, match="VAE: z is a list, expected a tensor of codes, of shape"):
+        model.decode([0.0], **told)  # type: ignore[arg-type]
 
 
 def test_what_is_not_given_or_none_by_default_passes() -> None:

@@ -201,6 +201,18 @@ class Autoencoder(nn.Module, ABC):
                 known = (*self.conditions, *self.observes, "samples")
                 raise PartError(f"{type(self).__name__}: it takes no {name!r}. {nearest(name, known)}")
 
+    def require_codes(self, z: object) -> None:
+        """Checks that z can be decoded.
+
+        Raises:
+            ShapeError: if it is no tensor of codes of L numbers.
+        """
+        if not isinstance(z, Tensor) or z.ndim < 1 or z.shape[-1] != self.latent_dim:
+            found = f"of shape {tuple(z.shape)}" if isinstance(z, Tensor) else f"a {type(z).__name__}"
+            raise ShapeError(
+                f"{type(self).__name__}: z is {found}, expected a tensor of codes, of shape (..., {self.latent_dim})."
+            )
+
     @abstractmethod
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         """The parameters that q alone depends on."""

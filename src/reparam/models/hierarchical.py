@@ -162,6 +162,7 @@ class HierarchicalVAE(Told):
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
         self.require_taken(named)
+        self.require_codes(z)
         rows, lead = self.hierarchy.split(z.reshape(-1, z.shape[-1])), z.shape[:-1]
         c = self.told_to(self.hierarchy, named)
         self.require_each(c, lead)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from reparam.distributions import rows_of
-from reparam.errors import PartError, ShapeError
+from reparam.errors import PartError
 from reparam.models.told import Told
 
 
@@ -48,11 +48,7 @@ class OneLatent(Told):
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
         self.require_taken(named)
-        if not isinstance(z, Tensor) or z.ndim < 1 or z.shape[-1] != self.latent_dim:
-            found = f"of shape {tuple(z.shape)}" if isinstance(z, Tensor) else f"a {type(z).__name__}"
-            raise ShapeError(
-                f"{type(self).__name__}: z is {found}, expected a tensor of codes, of shape (..., {self.latent_dim})."
-            )
+        self.require_codes(z)
         return self.decoded(z, self.told_to(self.decoder, named))
 
     def decoded(self, z: Float[Tensor, "*N L"], c: Tensor | None) -> Distribution:

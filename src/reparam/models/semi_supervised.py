@@ -98,6 +98,7 @@ class SemiSupervisedVAE(WrappedVAE):
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
         self.require_taken(named)
+        self.require_codes(z)
         y, style = z.split([self.classes, self.vae.latent_dim], -1)
         return self.vae.decode(style, labels=y)
 

@@ -161,6 +161,7 @@ class SequentialVAE(Autoencoder):
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Unrolled:
         """p(x|z): every value depends on those before it, which are fed back."""
         self.require_taken(named)
+        self.require_codes(z)
         mask = self.mask(**named)
         return Unrolled(self.networks, z, mask[0] if len(mask) == 1 else mask)
 
