@@ -69,6 +69,17 @@ def test_active_units_count_means_that_move() -> None:
         assert evaluate(vae, split, ["elbo"])["active_units"] == wished
 
 
+def test_codes_that_say_nothing_are_called_so() -> None:
+    vae, split = model("vae", "real", (4,)).eval(), tiny_split("real", (4,), 50, 1)
+    torch.nn.init.constant_(vae.posterior.head.weight, 0.0)
+    torch.nn.init.constant_(vae.posterior.head.bias, 0.0)
+    found = evaluate(vae, split, ["elbo"])
+    assert found["rate"] < 0.001
+    assert "posterior collapse" in found["active_units_note"]
+    torch.nn.init.constant_(vae.posterior.head.bias, 1.0)  # alike for all, and yet far from the prior: it has a cost
+    assert "active_units_note" not in evaluate(vae, split, ["elbo"])
+
+
 def test_continuous_densities_have_no_bits() -> None:
     found = evaluate(model("vae", "levels", (1, 8, 8)), tiny_split("levels", (1, 8, 8), 6, 1), samples=3)
     assert "bits_per_dim" not in found

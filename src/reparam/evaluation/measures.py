@@ -16,6 +16,11 @@ from reparam.shapes import is_image, numel
 from reparam.trace import Trace
 
 ACTIVE = 0.01
+UNUSED = 0.1  # nats
+COLLAPSED = (
+    "The model makes no use of its codes: q(z|x) is the prior whatever x is (posterior collapse). "
+    "Train it longer, with a longer warm-up of the KL, free bits or a smaller beta."
+)
 DRAWS, MOST_DRAWS = 2_000, 50
 
 
@@ -86,6 +91,8 @@ def elbo(judged: Judged) -> dict[str, Any]:
         result |= {"latent_dim": codes.shape[-1], "discrete": discrete}
         if use.counts is None:  # of codes from a table, the scale means nothing
             result["active_units"] = active_units(codes)
+            if len(codes) > 1 and not result["active_units"] and result["rate"] < UNUSED:
+                result["active_units_note"] = COLLAPSED
     return result
 
 
