@@ -1,6 +1,6 @@
 """The table of metrics, and what judges a model by some of them: the numbers of ``evaluation.json``."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -30,6 +30,8 @@ from reparam.evaluation.features import AUTO, RANDOM, named_network
 from reparam.evaluation.judged import Judged, Progressed
 from reparam.evaluation.likelihood import evaluating
 
+FEATURES, SAMPLES, WHOLE = "features", "samples", "whole"
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -40,12 +42,14 @@ class Metric:
         measure: Gives its numbers.
         needs: The package that this needs.
         keys: What the names of its numbers begin with, beside its own name.
+        looks_at: ``features`` of a network; new examples, ``samples``; ``whole`` examples, of which nothing is missing.
     """
 
     meaning: str
     measure: Callable[[Judged], dict[str, Any]]
     needs: str = ""
     keys: tuple[str, ...] = ()
+    looks_at: Collection[str] = ()
 
 
 METRICS = {
@@ -73,44 +77,66 @@ METRICS = {
         aggregate.collapse,
         keys=("mutual_information", "aggregate_kl"),
     ),
-    "fid": Metric("Frechet distance of samples from data (feature_network)", fidelity.fid, "torchmetrics"),
+    "fid": Metric(
+        "Frechet distance of samples from data (feature_network)",
+        fidelity.fid,
+        "torchmetrics",
+        looks_at={FEATURES, SAMPLES, WHOLE},
+    ),
     "recon-fid": Metric(
-        "Frechet distance of reconstructions from data (feature_network)", fidelity.recon_fid, "torchmetrics"
+        "Frechet distance of reconstructions from data (feature_network)",
+        fidelity.recon_fid,
+        "torchmetrics",
+        looks_at={FEATURES, WHOLE},
     ),
     "perceptual-distance": Metric(
         "distance of reconstructions from pictures in features of a network (perceptual_network)",
         perception.perceptual_distance,
         keys=("perceptual",),
+        looks_at={WHOLE},
     ),
     "kid": Metric(
-        "kernel distance (unbiased MMD) of samples from data (feature_network)", fidelity.kid, "torchmetrics"
+        "kernel distance (unbiased MMD) of samples from data (feature_network)",
+        fidelity.kid,
+        "torchmetrics",
+        looks_at={FEATURES, SAMPLES, WHOLE},
     ),
     "precision-recall": Metric(
         "share of samples among data, share of data among samples (feature_network)",
         fidelity.precision_and_recall,
         keys=("precision", "recall"),
+        looks_at={FEATURES, SAMPLES, WHOLE},
     ),
     "inception-score": Metric(
         "clear and various classes of the samples, by a classifier (feature_network)",
         fidelity.inception_score,
         "torchmetrics",
+        looks_at={FEATURES, SAMPLES, WHOLE},
     ),
     "class-diversity": Metric(
         "variance of samples within a class, as a share of the data's (feature_network); of models told the class",
         fidelity.class_diversity,
+        looks_at={FEATURES, SAMPLES, WHOLE},
     ),
     "sharpness": Metric(
         "variance of the Laplacian of samples and of reconstructions, as shares of the data's; of pictures",
         sharpness.sharpness,
+        looks_at={SAMPLES},
     ),
     "continuity": Metric(
-        "how far decoded examples jump for small steps in z: median, 95th percentile, largest", decoding.continuity
+        "how far decoded examples jump for small steps in z: median, 95th percentile, largest",
+        decoding.continuity,
+        looks_at={WHOLE},
     ),
     "completeness": Metric(
-        "share of prior draws whose decoding lies where data lie (feature_network)", decoding.completeness
+        "share of prior draws whose decoding lies where data lie (feature_network)",
+        decoding.completeness,
+        looks_at={FEATURES, SAMPLES, WHOLE},
     ),
     "ppc": Metric(
-        "posterior-predictive checks of mean, variance, ink and neighbours: two-sided p-values", checking.ppc
+        "posterior-predictive checks of mean, variance, ink and neighbours: two-sided p-values",
+        checking.ppc,
+        looks_at={SAMPLES, WHOLE},
     ),
     "imputation": Metric(
         "error of each observation told from the others (imputation_error_NAME, imputation_accuracy_NAME)",
@@ -150,31 +176,8 @@ METRICS = {
 }
 
 
-# metrics in the features of a network (feature_network), and those of new examples
-OF_FEATURES = {
-    "fid",
-    "recon-fid",
-    "kid",
-    "precision-recall",
-    "inception-score",
-    "class-diversity",
-    "completeness",
-}
-OF_SAMPLES = OF_FEATURES - {"recon-fid"} | {"sharpness", "ppc"}
-OF_WHOLE = {
-    "fid",
-    "recon-fid",
-    "perceptual-distance",
-    "kid",
-    "precision-recall",
-    "inception-score",
-    "class-diversity",
-    "continuity",
-    "completeness",
-    "ppc",
-}  # metrics of examples of which nothing is missing
-
-
+OF_FEATURES = frozenset(name for name, metric in METRICS.items() if FEATURES in metric.looks_at)
+OF_SAMPLES = frozenset(name for name, metric in METRICS.items() if SAMPLES in metric.looks_at)
 OF_LIKELIHOOD = ("elbo", "nll")
 IN_ITS_PLACE = ("fid", "precision-recall")
 UNTRAINED = (
@@ -291,7 +294,7 @@ def evaluate(
             try:
                 if name in missing:
                     raise RefusedError(str(missing[name]))
-                if split.spec.observations and name in OF_WHOLE:
+                if split.spec.observations and WHOLE in METRICS[name].looks_at:
                     raise RefusedError(
                         f"{name} compares whole examples, and of several observations some may be missing. Take "
                         "imputation."
