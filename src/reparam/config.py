@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from reparam.data.records import Axes, SplitBy, Values
 from reparam.errors import ConfigError, nearest
@@ -18,6 +18,7 @@ from reparam.model_config import (
     Part,
     Strict,
     checked_part,
+    one_word,
     sentence,
 )
 from reparam.reading import parse_yaml, read_text, shown
@@ -25,6 +26,7 @@ from reparam.training import TrainSettings
 from reparam.training.settings import Switch
 
 Column = Annotated[str, Field(coerce_numbers_to_str=True)]
+Columns = Annotated[tuple[Column, ...], BeforeValidator(one_word)]
 
 MOST_YAML = 50_000
 MOST_FAULTS = 20
@@ -47,6 +49,7 @@ class DataConfig(Strict):
         hidden: In what share of the training examples an observation is hidden, by name.
         pieces: Training sequences are cut into pieces of at most so many steps.
         seed: Seed of random splits and subsets; apart from the run's seed, so that runs share a test split.
+        columns: The columns of a table that x is made of; all those of numbers, where none is named.
         label_column: The column of a table that holds the labels, where its name does not say so.
         group_column: Likewise the column of groups.
         stream: ``on`` leaves the data on disk, ``off`` loads them, ``auto`` streams what is large beside the memory.
@@ -65,6 +68,7 @@ class DataConfig(Strict):
     hidden: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = None
     pieces: Annotated[int, Field(ge=1)] | None = None
     seed: int = 0
+    columns: Columns = ()
     label_column: Column | None = None
     group_column: Column | None = None
     stream: Switch = "auto"

@@ -119,8 +119,8 @@ def build_part(section: str, part: Part, context: Mapping[str, Any]) -> Any:
 
 
 def one_word(value: Any) -> Any:
-    """A single name as a tuple of one, for pydantic."""
-    return (value,) if isinstance(value, str) else value
+    """A single name, or number, as a tuple of one, for pydantic."""
+    return (value,) if isinstance(value, str | int) else value
 
 
 Into = Annotated[tuple[Literal["encoder", "decoder", "prior"], ...] | None, BeforeValidator(one_word)]

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from reparam.data.blocks import Stream, cut
-from reparam.data.declared import found_names
+from reparam.data.declared import found_names, values_of
 from reparam.data.images import decode, stack
 from reparam.data.limits import check_expansion, reason, require_regular, some, text_array, truncated
-from reparam.data.raw import SPLITS, Array, Part, Told, Wanted
+from reparam.data.raw import SPLITS, UNTOLD, Array, Part, Told, Wanted
 from reparam.data.roles import SPLIT_WORDS
 from reparam.data.tables import GROUP_COLUMNS, LABEL_COLUMNS, MEND_TEXTS, fractions
 from reparam.errors import DataError, MissingExtraError
@@ -79,8 +79,7 @@ def found_columns(schema: Any, name: str, wanted: Wanted) -> Columns:
     Args:
         schema: The schema.
         name: What messages call the table.
-        wanted: Columns that a model knows as values, so that they hold no labels and no groups, in its order; and those
-            that are told to hold labels and groups.
+        wanted: Columns that a model knows as values, and those that are told to hold values, labels and groups.
 
     Raises:
         DataError: if there are no numbers and no pictures, texts that are no labels, or a column that is told is not
@@ -90,22 +89,24 @@ def found_columns(schema: Any, name: str, wanted: Wanted) -> Columns:
     kinds = {field.name: field.type for field in schema}
     if len(kinds) < len(schema):
         raise DataError(f"{name} has two columns of one name. Rename or drop one of them.")
-    told, values = found_names(wanted.told, list(kinds), name), wanted.columns
-    free = [own for own in kinds if own not in (*values, told.label, told.group)]
+    told = found_names(wanted.told, list(kinds), name)
+    values = values_of(told, wanted.columns, list(kinds))
+    free = [own for own in kinds if own not in (*(values or wanted.columns), told.label, told.group)]
     labelled, group = (
         own or next((other for called in known for other in free if other.lower() == called), None)
         for own, known in ((told.label, LABEL_COLUMNS), (told.group, GROUP_COLUMNS))
     )
-    pictures = [own for own, kind in kinds.items() if own not in (labelled, group) and holds_files(types, kind)]
+    rest = {own: kinds[own] for own in values or kinds if own not in (labelled, group)}
+    pictures = [own for own, kind in rest.items() if holds_files(types, kind)]
     if len(pictures) > 1:
-        raise DataError(f"{name} has several columns of pictures ({some(pictures)}). Keep one of them.")
+        raise DataError(f"{name} has several columns of pictures ({some(pictures)}). Name one of them (data.columns).")
     if pictures:
         return Columns((pictures[0],), roles_of(labelled, group), pictures=True)
-    rest = {own: kind for own, kind in kinds.items() if own not in (labelled, group)}
     plain = [own for own, kind in rest.items() if is_number(types, kind)]
     texts = [own for own in rest if own not in plain]
-    if labelled is None and len(texts) == 1 and is_text(types, kinds[texts[0]]):
-        labelled = texts.pop()
+    left = [own for own, kind in kinds.items() if own in free and is_text(types, kind)] if values else texts
+    if labelled is None and len(left) == 1 and is_text(types, kinds[left[0]]):
+        labelled = left.pop()
     if texts:
         raise DataError(
             f"{name}: the columns {some(texts)} are no numbers; expected numbers (or one column of picture files), and "
@@ -113,7 +114,7 @@ def found_columns(schema: Any, name: str, wanted: Wanted) -> Columns:
         )
     if not plain:
         raise DataError(f"{name} has no column of numbers or pictures.")
-    return Columns(tuple(values if {*values} == {*plain} else plain), roles_of(labelled, group))
+    return Columns(tuple(plain), roles_of(labelled, group))
 
 
 def roles_of(label: str | None, group: str | None) -> dict[str, str]:
@@ -245,11 +246,11 @@ class ParquetBlocks:
             raise truncated(f"{self.name}, row group {number}", error) from None
 
 
-def has_pictures(path: Path) -> bool:
-    """True if a table has a column of picture files."""
+def has_pictures(path: Path, told: Told = UNTOLD) -> bool:
+    """True if x is a column of picture files in a table."""
     try:
         schema = importlib.import_module("pyarrow.parquet").read_schema(path)
-        return found_columns(schema, str(path), Wanted()).pictures
+        return found_columns(schema, str(path), Wanted(told=told)).pictures
     except Exception:  # the reader of tables says what is wrong
         return False
 

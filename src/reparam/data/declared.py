@@ -48,17 +48,27 @@ def require_nothing_said(declared: Declared, source: Any) -> None:
         raise DataError(f"{source} says itself what its axes and values are. Leave axes and values at auto.")
 
 
-def told_columns(label: object, group: object, spec: DataSpec | None = None) -> Told:
-    """The columns of labels and groups that the user names, else those that he named of a model's own data.
+def told_columns(
+    label: object = None, group: object = None, columns: Sequence[object] = (), spec: DataSpec | None = None
+) -> Told:
+    """The columns of values, labels and groups that the user names; of labels and groups, else those that he named of a
+    model's own data.
 
     Raises:
-        DataError: if one column is to hold both.
+        DataError: if one column is to hold two of them, or is named twice, or the columns are one text.
     """
-    given = Told("" if label is None else str(label), "" if group is None else str(group))
+    if isinstance(columns, str):
+        raise DataError(f"columns={columns!r}; expected the names of several columns, or [{columns!r}] for one.")
+    values = tuple(map(str, columns))
+    given = Told("" if label is None else str(label), "" if group is None else str(group), values)
     known = Told() if spec is None else Told(spec.label_column, spec.group_column)
-    told = Told(given.label or known.label, given.group or known.group, strict=given != UNTOLD)
+    told = Told(given.label or known.label, given.group or known.group, values, strict=given != UNTOLD)
     if told.label and told.label == told.group:
         raise DataError(f"label_column and group_column are both {told.label!r}; expected two columns. Leave one out.")
+    for name in values:
+        if values.count(name) > 1 or name in told.names.values():
+            also = "twice" if values.count(name) > 1 else "beside label_column or group_column"
+            raise DataError(f"columns names {name!r} {also}; a column is told once. Leave it out there.")
     return told
 
 
@@ -68,7 +78,7 @@ def found_names(told: Told, columns: Sequence[str], where: str) -> Told:
     Raises:
         DataError: if one is not, and must be.
     """
-    for option, name in told.names.items() if told.strict else ():
+    for option, name in [*(told.names.items() if told.strict else ()), *(("columns", name) for name in told.values)]:
         if name not in columns:
             near = difflib.get_close_matches(name, dict.fromkeys(columns), n=len(columns), cutoff=0.0)
             raise DataError(f"{option}={name!r}: {where} has no such column; expected one of {some(near)}.")
@@ -76,14 +86,28 @@ def found_names(told: Told, columns: Sequence[str], where: str) -> Told:
     return replace(told, label=label, group=group)
 
 
-def require_told(told: Told, found: Told, source: Any) -> None:
+def values_of(told: Told, known: Sequence[str], there: Sequence[str]) -> tuple[str, ...]:
+    """The columns that x is made of: those that are told, or those that a model knows, where all are there; else none.
+
+    What is there beside them is left out.
+    """
+    return told.values or (tuple(known) if known and {*known} <= {*there} else ())
+
+
+def require_told(told: Told, found: Told, columns: Sequence[str], source: Any) -> None:
     """Checks that columns which the user names were looked for: that the source is a table.
 
+    Args:
+        told: What the user says.
+        found: What was looked for.
+        columns: Names of the columns that were found.
+        source: What messages call it.
     Raises:
         DataError: if it is none.
     """
-    if told.strict and found.names != told.names:
-        option, name = next(iter(told.names.items()))
+    sought = found.values == told.values or tuple(columns) == told.values
+    if (told.strict and found.names != told.names) or not sought:
+        option, name = next(iter({"columns": ", ".join(told.values)}.items() if not sought else told.names.items()))
         raise DataError(
             f"{option}={name!r}: {source} is no table; expected .csv, .tsv, .parquet, a data frame or a data set of "
             "Hugging Face. Leave it out: elsewhere what is called labels and groups counts."
@@ -114,13 +138,12 @@ def wanted(
     spec: DataSpec | None,
     observations: tuple[str, ...] = (),
     axes: Axes = "auto",
-    columns: Sequence[str] = (),
     told: Told | None = None,
 ) -> Wanted:
     """How a source should be read: pictures in the size that is asked for, else in the model's; axes likewise."""
-    axes, columns = (spec.axes if axes == "auto" else axes, spec.columns) if spec else (axes, columns)
-    told = told_columns(None, None, spec) if told is None else told
-    how = Wanted(extents(size), observations=observations, axes=axes, columns=tuple(columns), told=told)
+    axes, columns = (spec.axes if axes == "auto" else axes, spec.columns) if spec else (axes, ())
+    told = told_columns(spec=spec) if told is None else told
+    how = Wanted(extents(size), observations=observations, axes=axes, columns=columns, told=told)
     if spec is not None and spec.observations:
         sizes = {(one.shape[1], one.shape[2]) for one in spec.observations if len(one.shape) == 3}
         return replace(how, size=how.size or (sizes.pop() if len(sizes) == 1 else None))

@@ -103,8 +103,8 @@ def load_data(
         stream: True (``on``) leaves the data on disk and reads them block by block, False (``off``) loads them;
             ``auto`` streams .npy, .parquet and .tar files that would take more than a quarter of the memory. Streamed
             data are divided by whole blocks, and what their values mean is decided from a random sample of blocks.
-        columns: Columns of a table that are values, whatever they are called: ``group`` is none of groups then. A
-            model's spec brings its own.
+        columns: The columns of a table that x is made of, in this order, by name or number as below, whatever they are
+            called; what is beside them, but for labels and groups, is left out. Without it all columns of numbers are.
         label_column: The column of a table that holds the labels, by name (by number, from 0, where columns have no
             names), instead of one called ``label``, ``class``, ``target`` or ``y`` or the only one of text. A model's
             spec looks for the one of its own data.
@@ -125,11 +125,13 @@ def load_data(
             raise DataError(f"validation={validation}: these data are divided already. Leave validation out.")
         binarize = source.spec.binarize if binarize == "none" and spec is None else binarize
     declared = said(axes, values)
-    told = told_columns(label_column, group_column, spec)
+    told = told_columns(label_column, group_column, columns, spec)
     given, source = source, located(source)
     on_disk = streams(source, stream, told)
-    if isinstance(source, Data) or generated_row(source):
-        require_told(told, UNTOLD, source.spec.name if isinstance(source, Data) else source)
+    if isinstance(source, Data):
+        require_told(told, UNTOLD, source.spec.columns, source.spec.name)
+    elif generated_row(source):
+        require_told(told, UNTOLD, (), source)
     require_split_by(split_by, source, on_disk, strict=spec is None)
     names = named_observations(observations, spec)
     if on_disk and (names or hidden):
@@ -139,8 +141,8 @@ def load_data(
         data = source if name is None else renamed(source, name)
         data = data if (limit, labelled, hidden or None, pieces) == (None,) * 4 else replace(data, origin={})
     elif on_disk:
-        found = opened_stream(source, wanted(size, spec, columns=columns, told=told))
-        require_told(told, found.told, found.name)
+        found = opened_stream(source, wanted(size, spec, told=told))
+        require_told(told, found.told, found.columns, found.name)
         found = replace(found, name=name or found.name, declared=declared)
         data = streamed(found, spec, extents(size), validation, seed)
     elif made := generated_row(source):
@@ -150,9 +152,9 @@ def load_data(
         data = shared_out(made.whole(spec, extents(size)), validation, seed)
         data = data if name is None else renamed(data, name)
     else:
-        how = wanted(size, spec, names, declared.axes, columns, told)
+        how = wanted(size, spec, names, declared.axes, told)
         raw = joined_observations(read_whole(source, how).named(name), names, spec)
-        require_told(told, raw.told, raw.name)
+        require_told(told, raw.told, raw.columns, raw.name)
         require_size(raw, extents(size))
         data = divided(with_said(raw, declared), spec, extents(size), validation, seed, split_by)
         data = with_units(data) if spec is None and raw.observations else data
@@ -161,7 +163,7 @@ def load_data(
         origin: dict[str, Any] = {"size": size, "axes": axes, "values": values, "seed": seed}
         origin |= {"validation": validation, "split_by": split_by, "limit": limit, "labelled": labelled}
         origin |= {"observations": tuple(observations), "hidden": hidden, "pieces": pieces}
-        origin |= {"label_column": label_column, "group_column": group_column}
+        origin |= {"columns": told.values, "label_column": label_column, "group_column": group_column}
         if isinstance(given, str | os.PathLike):
             path = os.path.realpath(os.path.expanduser(given))  # found again from any folder
             given = path if not is_named(given) and os.path.exists(path) else given

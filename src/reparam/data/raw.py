@@ -62,16 +62,18 @@ class Told:
     Attributes:
         label: The column of labels.
         group: The column of groups.
-        strict: False where a model knows them, and a table may lack them.
+        values: The columns that x is made of, in this order, and no others.
+        strict: False where a model knows labels and groups, and a table may lack them.
     """
 
     label: str = ""
     group: str = ""
+    values: tuple[str, ...] = ()
     strict: bool = True
 
     @property
     def names(self) -> dict[str, str]:
-        """The names that are told, by the setting that tells them."""
+        """The columns of labels and groups that are told, by the setting that tells them."""
         given = {"label_column": self.label, "group_column": self.group}
         return {option: name for option, name in given.items() if name}
 
@@ -88,8 +90,8 @@ class Wanted:
         channels: 1 or 3.
         observations: Names of those that are asked for.
         axes: The meaning of each axis of an array, as it is said or as a model knows it.
-        columns: Names of the columns of a table that are known to be values, in the order of the model that knows them.
-        told: Which columns of a table hold labels and groups.
+        columns: Names of the columns of a table that a model knows as values, in its order.
+        told: Which columns of a table hold labels, groups and values.
         cut: Names of pictures that lost their edges on the way, to be filled.
     """
 
@@ -134,7 +136,7 @@ class Raw:
         called: What x is called where it is one of several observations.
         views: Names of the observations that it is of by itself.
         observations: What x is made of, where it is several of them side by side.
-        told: Which columns of a table were told to hold labels and groups.
+        told: Which columns of a table were told to hold labels, groups and values.
     """
 
     name: str

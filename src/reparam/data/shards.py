@@ -79,7 +79,7 @@ def only_in_blocks(source: Any, told: Told = UNTOLD) -> bool:
     if len(paths) != 1 or not Path(source).is_file():
         return bool(paths) or (is_hub(source) and bool(readable(source, told)))
     return (paths[0].suffix == ".tar" and has_labels(paths[0])) or (
-        paths[0].suffix == ".parquet" and has_pictures(paths[0])
+        paths[0].suffix == ".parquet" and has_pictures(paths[0], told)
     )
 
 

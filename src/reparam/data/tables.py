@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from reparam.data.declared import found_names
+from reparam.data.declared import found_names, values_of
 from reparam.data.limits import TEXT_SHARE, check_expansion, read_all, reason, require_name, some, text_array, truncated
 from reparam.data.nested import holds_lists, unnested
 from reparam.data.raw import Array, Part, Raw, Wanted
@@ -29,8 +29,8 @@ TRUTHS = ("true", "false")
 MISSING = ("", "na", "n/a", "nan", "null", "none")
 LONGEST_NAME = 1000
 MEND_TEXTS = (
-    "Say which one holds labels (--data.label_column NAME, label_column= in Python) or groups (group_column); encode "
-    "the others as numbers, or leave them out."
+    "Say which one holds labels (--data.label_column NAME, label_column= in Python) or groups (group_column), encode "
+    "the others as numbers, or name the columns to take (--data.columns A,B, columns= in Python)."
 )
 
 
@@ -143,7 +143,7 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
 
     A column named as groups becomes the groups, or the labels where there are no others. Columns of True and False are
     numeric, as in data frames. A column named as labels or groups that holds numbers which are not whole is an ordinary
-    one. The user may tell the columns of labels and groups. Columns of lists become x instead, as
+    one. The user may tell the columns of values, labels and groups. Columns of lists become x instead, as
     :func:`~reparam.data.nested.unnested` has them, and one named as lengths says how long each is.
 
     Raises:
@@ -151,28 +151,24 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
     """
     shown = names or tuple(str(i) for i in range(len(columns)))
     gaps = bool(wanted.observations)
-    lists = [i for i, column in enumerate(columns) if holds_lists(column)]
     told = found_names(wanted.told, shown, path)
+    chosen = values_of(told, wanted.columns, shown)
+    order = [shown.index(name) for name in chosen] or range(len(columns))
+    lists = [i for i in order if holds_lists(columns[i])]
     label, group = (
-        shown.index(own) if own else place_of(known, names, columns, (*wanted.columns, told.label, told.group))
+        shown.index(own)
+        if own
+        else place_of(known, names, columns, (*(chosen or wanted.columns), told.label, told.group))
         for own, known in ((told.label, LABEL_COLUMNS), (told.group, GROUP_COLUMNS))
     )
     if nested := [name for name in told.names.values() if shown.index(name) in lists]:
         raise DataError(f"{path}: column {some(nested)} holds lists; expected a name or a whole number in each row.")
     taken = {label, group, *lists}
-    values = {
-        i: numbers(column, f"{path}: column {some([shown[i]])}", gaps)
-        for i, column in enumerate(columns)
-        if i not in taken
-    }
-    values |= {
-        i: truths(columns[i], f"{path}: column {some([shown[i]])}", gaps)
-        for i, column in values.items()
-        if column is None
-    }
+    values = {i: as_values(columns[i], f"{path}: column {some([shown[i]])}", gaps) for i in order if i not in taken}
     texts = [i for i, column in values.items() if column is None]
-    if label is None and len(texts) == 1:
-        label = texts.pop()
+    left = [i for i in range(len(columns)) if i not in {*order, *taken} and is_text(columns[i])] if chosen else texts
+    if label is None and len(left) == 1:
+        label = left.pop()
     if label is None:
         label, group = group, None
     if texts:
@@ -180,7 +176,11 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
             f"{path}: the columns {some(shown[i] for i in texts)} are text; expected numbers, and at most "
             f"one column of labels. {MEND_TEXTS}"
         )
-    kept = {i: column for i, column in values.items() if column is not None and not counts_rows(names, i, column)}
+    kept = {
+        i: column
+        for i, column in values.items()
+        if column is not None and (chosen or not counts_rows(names, i, column))
+    }
     labels, groups = (None if place is None else label_array(columns[place], path) for place in (label, group))
     if lists:
         part = of_lists(path, {shown[i]: columns[i] for i in lists}, {shown[i]: x for i, x in kept.items()}, wanted)
@@ -219,6 +219,24 @@ def of_lists(path: str, lists: Mapping[str, Any], plain: Mapping[str, Array], wa
             "one column of lengths there. Leave them out."
         )
     return unnested(lists, next(iter(plain.values()), None), wanted, path)
+
+
+def as_values(cells: Any, where: str, gaps: bool) -> Array | None:
+    """A column of numbers, or of True and False; None where there is something else.
+
+    Raises:
+        DataError: if a cell is no number among numbers, or is empty and there must be no gaps.
+    """
+    found = numbers(cells, where, gaps)
+    return truths(cells, where, gaps) if found is None else found
+
+
+def is_text(cells: Any) -> bool:
+    """True for a column of names."""
+    try:
+        return not holds_lists(cells) and as_values(cells, "", gaps=True) is None
+    except DataError:
+        return False
 
 
 def truths(cells: Any, where: str, gaps: bool) -> Array | None:

@@ -72,7 +72,8 @@ def own_data(config: Config, spec: DataSpec | None, given: Any = None) -> Data:
         RunError: if nobody says where they are.
         DataError: if they are not there, or others than the run's.
     """
-    settings = config.data.model_dump() | {"columns": spec.columns if spec else ()}
+    settings = config.data.model_dump()
+    settings["columns"] = settings["columns"] or (spec.columns if spec else ())
     if given is None:
         if not config.data.source:
             raise RunError(
