@@ -198,7 +198,6 @@ class Model(Protocol):
 
     conditions: tuple[str, ...]
     observes: tuple[str, ...]
-    shares_by: tuple[str, ...]
 
     def trace(
         self,

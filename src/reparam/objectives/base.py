@@ -61,7 +61,7 @@ class Objective(nn.Module, ABC):
     def trace(self, model: Model, batch: HasNamedValues) -> Trace:
         """One pass of the model over a batch, with as many draws as this objective wants."""
         named: dict[str, Any] = batch.pick(model.conditions)
-        named |= batch.known(model.observes if self.training else model.shares_by)
+        named |= batch.known(model.observes if self.training else getattr(model, "shares_by", ()))
         if self.fixed_q:
             named["fixed_q"] = True
         return model.trace(batch.x, samples=self.samples, **named)
