@@ -10,7 +10,7 @@ from torch import nn
 from reparam.data import DataSpec
 from reparam.distributions import EUCLIDEAN, StructuredCodes
 from reparam.errors import PartError
-from reparam.likelihoods import Likelihood, ObservationsLikelihood, StandardizedLikelihood
+from reparam.likelihoods import Likelihood, ObservationsLikelihood, StandardizedLikelihood, require_fitting
 from reparam.model_config import (
     AnyModel,
     FlatConfig,
@@ -93,31 +93,21 @@ def _context(
     if spec.levels and spec.binarize == "none":
         context["levels"] = spec.levels
     likelihood = build_part("likelihood", config.likelihood, context)
-    if likelihood.of_classes or (getattr(likelihood, "pen", False) and not spec.last_is_bit):
-        raise PartError(
-            f"model.likelihood: {config.likelihood.kind} is not for {spec.name}: one-hot is of classes among several "
-            "observations, and a pen of values whose last one is 0 or 1. Take another."
-        )
-    if likelihood.unit_interval and spec.kind == "real":
-        raise PartError(
-            f"{config.likelihood.kind} is a likelihood of values in [0, 1]; {spec.name} holds real numbers. "
-            "Use normal or laplace."
-        )
+    require_fitting(likelihood, config.likelihood.kind, spec)
     return likelihood, context | {"out_shape": likelihood.out_shape}
 
 
-def _units(spec: DataSpec) -> dict[str, Any]:
-    return {"shift": spec.shift, "scale": spec.scale}
+def _in_units(likelihood: Likelihood, spec: DataSpec) -> Likelihood:
+    """The likelihood, in the units of real data."""
+    return StandardizedLikelihood(likelihood, spec.shift, spec.scale) if spec.kind == "real" else likelihood
 
 
 def _corruption(config: OneLatent | HierarchicalConfig, spec: DataSpec) -> Corruption | None:
-    """The corruption, in the units of real data."""
+    """The corruption, in the units of the data."""
     if config.corruption is None:
         return None
     corruption: Corruption = build_part("corruption", config.corruption, {"data_shape": spec.shape})
-    if spec.kind != "real":
-        return corruption
-    return StandardizedCorruption(corruption, data_shape=spec.shape, **_units(spec))
+    return StandardizedCorruption(corruption, data_shape=spec.shape, **spec.units) if spec.units else corruption
 
 
 def _hierarchical(config: HierarchicalConfig, spec: DataSpec) -> HierarchicalVAE:
@@ -126,14 +116,12 @@ def _hierarchical(config: HierarchicalConfig, spec: DataSpec) -> HierarchicalVAE
     told = dict.fromkeys(_into(config.condition_into, config.top), condition)
     hierarchy = _two_ways(config.hierarchy, context, spec, told.get("encoder"), told.get("decoder"))
     context["latent_dim"] = hierarchy.latent_dims[0]
-    if spec.kind == "real":
-        likelihood = StandardizedLikelihood(likelihood, **_units(spec))
     top = _prior(config.top, context, told.get("prior"), config.condition_into is not None)
     assert top is not None
     return HierarchicalVAE(
         hierarchy=hierarchy,
         top=top,
-        likelihood=likelihood,
+        likelihood=_in_units(likelihood, spec),
         kl=config.kl,
         corruption=_corruption(config, spec),
         spectral=config.spectral,
@@ -145,10 +133,10 @@ def _two_ways(
     part: Part, context: Mapping[str, Any], spec: DataSpec, up: Condition | None, down: Condition | None
 ) -> Hierarchy:
     """A hierarchy, whose way up and way down are told a condition or not."""
-    shape, shift, scale = _beside(spec, up)
+    shape, units = _beside(spec, up)
     hierarchy: Hierarchy = build_part("hierarchy", part, dict(context) | {"data_shape": shape})
-    if spec.kind == "real":
-        hierarchy = StandardizedHierarchy(hierarchy, shift, scale)
+    if units:
+        hierarchy = StandardizedHierarchy(hierarchy, **units)
     told = up or down
     return ConditionalHierarchy(hierarchy, told.dim, up is not None, down is not None) if told else hierarchy
 
@@ -175,10 +163,9 @@ def _sequential(config: SequentialConfig, spec: DataSpec) -> SequentialVAE:
     encoder = _encoder(config.encoder, context, one, None)
     context["feature_dim"] = encoder.out_dim
     dynamics = build_part("dynamics", config.dynamics, context)
-    if spec.kind == "real":
-        likelihood = StandardizedLikelihood(likelihood, **_units(spec))
     context["latent_dim"] = dynamics.step_dim + dynamics.memory_dim
     decoder = build_part("decoder", config.decoder, context)
+    likelihood = _in_units(likelihood, spec)
     return SequentialVAE(encoder, dynamics, decoder, likelihood, spec.shape[1], "lengths" in spec.widths)
 
 
@@ -186,10 +173,9 @@ def _implicit(config: ImplicitConfig, spec: DataSpec) -> ImplicitModel:
     likelihood, context = _context(config, spec)
     context["latent_dim"] = config.latent_dim
     condition = None if config.condition is None else _condition(config.condition, spec)
-    if spec.kind == "real":
-        likelihood = StandardizedLikelihood(likelihood, **_units(spec))
     decoder = _decoder(config, context, condition)
-    return ImplicitModel(build_part("prior", config.prior, context), decoder, likelihood, condition)
+    prior = build_part("prior", config.prior, context)
+    return ImplicitModel(prior, decoder, _in_units(likelihood, spec), condition)
 
 
 def _flat(config: OneLatent, spec: DataSpec) -> VAE:
@@ -199,8 +185,6 @@ def _flat(config: OneLatent, spec: DataSpec) -> VAE:
     told = dict.fromkeys(_into(config.condition_into, config.prior), condition)
     encoder = _encoder(config.encoder, context, spec, told.get("encoder"))
     context["in_dim"] = encoder.out_dim
-    if spec.kind == "real":
-        likelihood = StandardizedLikelihood(likelihood, **_units(spec))
     posterior = build_part("posterior", config.posterior, _of_map(config, context))
     context |= {name: getattr(posterior, name) for name in OF_CODES if getattr(posterior, name, None) is not None}
     return VAE(
@@ -208,7 +192,7 @@ def _flat(config: OneLatent, spec: DataSpec) -> VAE:
         posterior=posterior,
         prior=_prior(config.prior, context, told.get("prior"), config.condition_into is not None),
         decoder=_decoder(config, context, told.get("decoder")),
-        likelihood=likelihood,
+        likelihood=_in_units(likelihood, spec),
         kl=config.kl,
         corruption=_corruption(config, spec),
         condition=condition,
@@ -256,20 +240,21 @@ def _condition(part: Part, spec: DataSpec) -> Condition:
 
 def _encoder(part: Part, context: dict[str, Any], spec: DataSpec, condition: Condition | None) -> Encoder:
     """An encoder, perhaps told a condition."""
-    shape, shift, scale = _beside(spec, condition)
+    shape, units = _beside(spec, condition)
     encoder: Encoder = build_part("encoder", part, context | {"data_shape": shape})
     if hasattr(encoder, "grid"):
         context["grid"] = encoder.grid
-    if spec.kind == "real":
-        encoder = StandardizedEncoder(encoder, shift, scale)
+    if units:
+        encoder = StandardizedEncoder(encoder, **units)
     return ConditionalEncoder(encoder, condition.dim) if condition else encoder
 
 
-def _beside(spec: DataSpec, condition: Condition | None) -> tuple[Shape, tuple[float, ...], tuple[float, ...]]:
+def _beside(spec: DataSpec, condition: Condition | None) -> tuple[Shape, dict[str, Any]]:
     """Shape and units of an example with a condition beside it, which has no units."""
-    shape = widened(spec.shape, condition.dim) if condition else spec.shape
+    shape, units = widened(spec.shape, condition.dim) if condition else spec.shape, spec.units
     more = shape[0] - spec.shape[0]
-    return shape, (*spec.shift, *(more * (0.0,))), (*spec.scale, *(more * (1.0,)))
+    beside = {"shift": (*spec.shift, *(more * (0.0,))), "scale": (*spec.scale, *(more * (1.0,)))}
+    return shape, units | beside if units else units
 
 
 def _decoder(config: Decoding, context: Mapping[str, Any], condition: Condition | None) -> Decoder:
@@ -301,12 +286,8 @@ def build_objective(part: Part, model: Autoencoder, seed: int) -> AnyObjective:
     Raises:
         PartError: from the constructor.
     """
-    several = isinstance(model.likelihood, ObservationsLikelihood)
-    if several and not issubclass(constructor("objective", part.kind), Objective):
-        raise PartError(
-            f"objective: {part.kind} plays against a critic of whole examples, and of several observations some may be "
-            "missing. Take elbo or iwae."
-        )
+    if not issubclass(constructor("objective", part.kind), Objective):
+        _require_seen_by_critics(part.kind, model)
     context: dict[str, Any] = {"latent_dim": model.latent_dim, "data_shape": model.data_shape}
     context["condition"] = getattr(model, "condition", None)
     if isinstance(model.likelihood, StandardizedLikelihood):
@@ -316,6 +297,24 @@ def build_objective(part: Part, model: Autoencoder, seed: int) -> AnyObjective:
     with seeded(seed, "objective"):
         objective: AnyObjective = build_part("objective", part, context)
     return objective
+
+
+def _require_seen_by_critics(kind: str, model: Autoencoder) -> None:
+    """Checks that means of p(x|z) can be shown to a critic beside data.
+
+    Raises:
+        PartError: if they cannot.
+    """
+    if isinstance(model.likelihood, ObservationsLikelihood):
+        raise PartError(
+            f"objective: {kind} plays against a critic of whole examples, and of several observations some may be "
+            "missing. Take elbo or iwae."
+        )
+    if model.likelihood.of_counts:
+        raise PartError(
+            f"objective: {kind} shows a critic means of p(x|z), and those of counts are no whole numbers. Take elbo or "
+            "iwae, or read the counts as real numbers (--data.values real)."
+        )
 
 
 def describe(part: Any, section: str) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def _likelihood(part: Part, one: Observation) -> Likelihood:
         PartError: if it is one of other values.
     """
     built: Likelihood = build_part("likelihood", part, {"data_shape": one.shape})
-    wrong = built.of_classes != (one.kind == "classes") or (built.binary and one.kind != "binary")
+    wrong = built.of_classes != (one.kind == "classes") or (built.binary and one.kind != "binary") or built.of_counts
     if wrong or (built.unit_interval and one.kind == "real") or getattr(built, "pen", False):
         raise PartError(f"model.likelihoods.{one.name}: {part.kind} is not for {one.kind} values. Take another.")
     return Standardized(built, one.shift, one.scale) if one.kind == "real" else built

@@ -70,6 +70,7 @@ HIERARCHY: dict[str, tuple[Settings, ...]] = {
     WRAPPER: ({},),
     CONDITIONAL: ({"condition_dim": 2},),
 }
+DISPERSIONS: tuple[Settings, ...] = tuple({"dispersion": dispersion} for dispersion in ("shared", "each"))
 SCALES: tuple[Settings, ...] = tuple({"scale": scale} for scale in (0.3, "learned", "optimal", "predicted"))
 
 ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
@@ -167,6 +168,9 @@ ROWS: dict[str, dict[str, tuple[Settings, ...]]] = {
             {"network": "random", "layers": (1, 5), "weights": (0.5, 2.0), "distance": "l1", "scale": 0.3},
         ),
         "mixture": ({"components": 2}, {"components": 3, "pen": True}),
+        "poisson": ({},),
+        "negative-binomial": DISPERSIONS,
+        "zero-inflated-negative-binomial": DISPERSIONS,
         "one-hot": ({},),
         WRAPPER: ({},),
         SEVERAL: ({},),
@@ -239,6 +243,9 @@ SUPPORT = {
     "reconstruction": "unit",
     "perceptual": "unit",
     "mixture": "real",
+    "poisson": "counts",
+    "negative-binomial": "counts",
+    "zero-inflated-negative-binomial": "counts",
     "one-hot": "classes",
     WRAPPER: "real",
     SEVERAL: "real",
@@ -356,6 +363,8 @@ def values(support: str, *shape: int, levels: int = 17, dtype: torch.dtype = tor
             return (u * (levels - 1)).round() / (levels - 1)
         case "unit":
             return u
+        case "counts":
+            return (9 * u * u).floor()
         case _:
             return 3 * torch.randn(*shape, dtype=dtype) - 1
 
@@ -368,7 +377,7 @@ def dead(module: nn.Module) -> list[str]:
 
 def tiny_spec(kind: str, shape: Shape) -> DataSpec:
     """What a model must know of tiny data."""
-    extra: dict[str, Any] = units(shape) if kind == "real" else {}
+    extra: dict[str, Any] = units(shape) if kind in ("real", "counts") else {}
     extra |= {"levels": 17 if kind == "levels" else 0, "classes": tuple("012")}
     return DataSpec("tiny", shape, kind, **extra)  # type: ignore[arg-type]
 

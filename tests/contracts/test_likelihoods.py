@@ -104,8 +104,11 @@ class TestLikelihood:
                 continue
             # a mean of 256 probabilities may leave [0, 1] by rounding
             assert p_x.mean.ge(-1e-12).all()
-            assert p_x.mean.le(1 + 1e-12).all()
             assert draws.ge(0).all()
+            if SUPPORT[kind] == "counts":
+                assert torch.equal(draws, draws.round())
+                continue
+            assert p_x.mean.le(1 + 1e-12).all()
             assert draws.le(1).all()
             if SUPPORT[kind] in ("binary", "levels"):
                 top = settings.get("levels", 2) - 1
@@ -131,7 +134,7 @@ class TestLikelihood:
         likelihood = build(kind, settings)
         p_x = likelihood(outputs(likelihood))
         assert is_density(p_x) == (kind not in TERMS)
-        assert is_discrete(p_x) == (SUPPORT[kind] in ("binary", "levels"))
+        assert is_discrete(p_x) == (SUPPORT[kind] in ("binary", "levels", "counts"))
 
     def test_refuses_a_decoder_that_does_not_fit(self, kind: str, settings: Settings) -> None:
         likelihood = build(kind, settings)
@@ -176,6 +179,8 @@ def test_perfect_reconstruction_scores_best(kind: str, settings: Settings) -> No
         ("categorical", {"levels": 1}, "levels is 1, expected at least 2"),
         ("discretized-logistic", {"levels": 0}, "levels is 0, expected at least 2"),
         ("discretized-logistic", {"components": 0}, "components is 0, expected at least 1"),
+        ("negative-binomial", {"dispersion": "gene"}, "dispersion is 'gene'. There are: each, shared"),
+        ("zero-inflated-negative-binomial", {"dispersion": "share"}, "Did you mean 'shared'?"),
     ],
 )
 def test_refuse_wrong_settings(kind: str, settings: Settings, sentence: str) -> None:

@@ -62,6 +62,7 @@ def examples(spec: DataSpec) -> str:
 def values(spec: DataSpec) -> str:
     """What the values are."""
     found = {"binary": "0 or 1", "levels": f"{spec.levels} levels", "unit": "in [0, 1]", "real": "real numbers"}
+    found["counts"] = "counts"
     made = "" if spec.binarize == "none" else f", made 0 or 1 for this likelihood ({spec.binarize})"
     return found[spec.kind] + made
 

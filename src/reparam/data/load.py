@@ -85,8 +85,8 @@ def load_data(
         size: Height and width of pictures; what does not fit the proportions is cut off evenly.
         axes: What each axis of the arrays is, one letter for each: N examples, D values of a table, C channels, T time,
             H height, W width. ``auto`` finds it out as above.
-        values: What the numbers are: ``binary``, ``levels`` (whole, 0..255), ``unit`` (in [0, 1] or in [0, 255]) or
-            ``real``. ``auto`` finds it out as above.
+        values: What the numbers are: ``binary``, ``levels`` (whole, 0..255), ``unit`` (in [0, 1] or in [0, 255]),
+            ``real``, or ``counts`` (whole, from 0 on). ``auto`` finds it out as above, but for counts.
         validation: How much of train becomes the validation split: a share below 1, or a number of examples.
         split_by: What random splits are made of: single ``examples``, or whole ``groups`` (labels, where there are no
             groups), so that none of those in validation and test is in train.
@@ -365,8 +365,8 @@ def binarized(data: Data, how: Binarize, fixed: bool) -> Data:
         raise DataError(
             f"binarize={how!r}: observations keep their values. Make them 0 and 1 first, or leave it unset."
         )
-    if data.kind == "real":
+    if not data.spec.in_unit_interval:
         raise DataError(
-            f"binarize={how!r} needs values in [0, 1]; {data.spec.name} is real data. Leave binarize unset."
+            f"binarize={how!r} needs values in [0, 1]; {data.spec.name} is {data.kind} data. Leave binarize unset."
         )
     return data if data.kind == "binary" else data.binarized(how)

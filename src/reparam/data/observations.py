@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from reparam.data.beside import UNKNOWN, class_numbers
 from reparam.data.limits import some
 from reparam.data.prepare import moments
 from reparam.data.raw import REAL, Array, Raw, Scale, require_numbers
-from reparam.data.records import Data, Observation, Split
+from reparam.data.records import Data, Kind, Observation, Split
 from reparam.data.values import arrange, measure, shaped
 from reparam.errors import DataError, nearest
 from reparam.rng import generator
@@ -20,6 +21,13 @@ from reparam.shapes import numel, readable
 
 ROLES = ("labels", "attributes", "factors")
 SEPARATORS = "._-: "
+OBSERVED_AS: dict[Kind, Literal["binary", "unit", "real"]] = {
+    "binary": "binary",
+    "levels": "unit",
+    "unit": "unit",
+    "real": "real",
+    "counts": "real",
+}
 
 
 def side_by_side(raw: Raw, names: Sequence[str], known: Sequence[Observation] = ()) -> Raw:
@@ -179,7 +187,7 @@ def measured(raw: Raw, name: str, known: Observation | None) -> tuple[Observatio
     shape = arrange(filled, where).shape
     x, filled = (one.reshape(shape) if one.ndim != 4 else arrange(one, where) for one in (x, filled))
     scale = raw.scale if raw.scale is not None and name == raw.called else measure(filled, len(shape) > 2)[1]
-    kind = "unit" if scale.kind == "levels" else scale.kind
+    kind = OBSERVED_AS[scale.kind]
     return Observation(name, tuple(shape[1:]), kind, columns=columns if len(shape) == 2 else ()), stored(x, scale)
 
 

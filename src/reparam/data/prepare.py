@@ -252,8 +252,9 @@ def steps_there(raw: Raw, x: Array, index: Array) -> Array:
 
 def described(raw: Raw, scale: Scale, x: Array, train: Array) -> DataSpec:
     """What a model must know of these data, apart from the names of the classes."""
-    own_units = scale.kind == "real" and not raw.observations
-    shift, spread = units(steps_there(raw, x, train)) if own_units else ((), ())
+    own_units = scale.kind in ("real", "counts") and not raw.observations
+    logs = np.log1p(x, dtype=np.float32) if scale.kind == "counts" else x
+    shift, spread = units(steps_there(raw, logs, train)) if own_units else ((), ())
     return DataSpec(
         name=raw.name,
         shape=tuple(x.shape[1:]),

@@ -30,6 +30,7 @@ BINARY = Scale("binary")
 UNIT = Scale("unit")
 BYTES = Scale("levels", 256, 255.0)
 REAL = Scale("real")
+COUNTS = Scale("counts")
 
 
 @dataclass(frozen=True)

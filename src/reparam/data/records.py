@@ -14,10 +14,10 @@ from reparam.errors import DataError
 from reparam.rng import generator, per_example
 from reparam.shapes import Shape, is_image, numel, places
 
-Kind = Literal["binary", "levels", "unit", "real"]
+Kind = Literal["binary", "levels", "unit", "real", "counts"]
 Binarize = Literal["none", "dynamic", "threshold"]
 Axes = Literal["auto", "ND", "NCT", "NTC", "NHW", "NCHW", "NHWC"]
-Values = Literal["auto", "binary", "levels", "unit", "real"]
+Values = Literal["auto", "binary", "levels", "unit", "real", "counts"]
 SplitBy = Literal["examples", "groups"]
 
 
@@ -58,7 +58,7 @@ class DataSpec:
         name: Where the data came from, for people.
         shape: Shape of one example: (C, H, W), (C, T) or (D,).
         kind: ``binary`` (0 or 1), ``levels`` (``levels`` equally spaced values in [0, 1]), ``unit`` (real numbers in
-            [0, 1]) or ``real``.
+            [0, 1]), ``real`` or ``counts`` (whole numbers from 0 on).
         levels: Number of grey levels of ``levels`` data, else 0.
         divisor: Stored values are divided by this to give x.
         binarize: How x is made binary when a batch is drawn; ``dynamic`` draws Bernoulli(x) afresh each time.
@@ -68,7 +68,8 @@ class DataSpec:
         groups: Names of the groups that examples belong to beside their classes, empty where there are none.
         widths: How many numbers each example has of what else travels with it by name (``attributes``, ``factors``).
         shift, scale: Mean and standard deviation of ``real`` data on the training split (one value per column of
-            a table, one per channel of an image or a signal), empty otherwise. x itself stays in its own units.
+            a table, one per channel of an image or a signal), of ``counts`` n those of log(1 + n), empty otherwise. x
+            itself stays in its own units.
         axes, values: What the user said of the arrays; other arrays are read by it too where they can be that.
         observations: What x is made of, where several things are seen of each example.
         label_column, group_column: The columns of a table that the user said hold labels and groups, empty where he
@@ -121,6 +122,18 @@ class DataSpec:
     def image(self) -> bool:
         """True where an example can be shown as a picture."""
         return is_image(self.shape) and self.shape[0] in (1, 3)
+
+    @property
+    def in_unit_interval(self) -> bool:
+        """True where x lies in [0, 1]."""
+        return self.kind in ("binary", "levels", "unit")
+
+    @property
+    def units(self) -> dict[str, Any]:
+        """What standardises x for a network: ``shift``, ``scale`` and how many channels are ``counts``; or nothing."""
+        if self.in_unit_interval:
+            return {}
+        return {"shift": self.shift, "scale": self.scale, "counts": self.shape[0] if self.kind == "counts" else 0}
 
     @property
     def effective_kind(self) -> Kind:
@@ -332,7 +345,7 @@ class Data:
 
     @property
     def kind(self) -> Kind:
-        """``binary``, ``levels``, ``unit`` or ``real``, before binarisation."""
+        """``binary``, ``levels``, ``unit``, ``real`` or ``counts``, before binarisation."""
         return self.spec.kind
 
     @property

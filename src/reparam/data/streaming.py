@@ -15,7 +15,7 @@ from reparam.data import images
 from reparam.data.beside import UNKNOWN, class_numbers, group_numbers
 from reparam.data.blocks import Chain, Stream
 from reparam.data.prepare import described, held_out, prepared, shares
-from reparam.data.raw import BYTES, REAL, SPLITS, Array, Part, Raw, Scale, require_numbers
+from reparam.data.raw import BYTES, COUNTS, REAL, SPLITS, Array, Part, Raw, Scale, require_numbers
 from reparam.data.records import Data, DataSpec, Split
 from reparam.data.shards import together
 from reparam.data.streams import Stored, StreamedSplit
@@ -89,6 +89,8 @@ class Reading:
             return x.astype(np.float32, copy=False)
         if x.dtype != np.uint8 or self.found.kind == "binary":
             self._check(x, name, first)
+        if self.found.kind == "counts":
+            return x.astype(np.float32, copy=False)
         if self.found.kind == "unit":
             return np.clip(x, 0, self.found.divisor).astype(np.float32)
         return (x != 0).astype(np.uint8) if self.found.kind == "binary" else x.astype(np.uint8, copy=False)
@@ -98,6 +100,8 @@ class Reading:
             good, expected = (x == 0) | (x == self.top), f"only 0 and {self.top}"
         elif self.found.kind == "levels":
             good, expected = (x >= 0) & (x <= 255) & (x == np.floor(x)), "only whole numbers from 0 to 255"
+        elif self.found.kind == "counts":
+            good, expected = (x >= 0) & (x == np.floor(x)), "only whole numbers from 0 on"
         else:
             slack = SLACK * self.found.divisor
             good = (x >= -slack) & (x <= self.found.divisor + slack)
@@ -301,8 +305,8 @@ def decided(
         in_place = shaped(in_order(sample, raw, spec), spec.shape, raw.name, axes)
     else:
         in_place = arrange(sample, raw.name, axes)
-    if spec.kind == "real" and size is None:
-        found = REAL
+    if spec.kind in ("real", "counts") and size is None:
+        found = COUNTS if spec.kind == "counts" else REAL
     else:
         found = raw.scale or measure(in_place, in_place.ndim > 2 or spec.kind != "real", values)[1]
     spec = replace(spec, name=raw.name, classes=names["classes"], groups=names["groups"])

@@ -47,7 +47,7 @@ class Rows(Protocol):
 
 
 def stored_type(spec: DataSpec) -> torch.dtype:
-    """The type in which values are stored: uint8 for bits and levels, float32 for the rest."""
+    """The type in which values are stored: uint8 for bits and levels, float32 for the rest, where blocks may differ."""
     return torch.uint8 if spec.kind in ("binary", "levels") else torch.float32
 
 

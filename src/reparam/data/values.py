@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from reparam.data.raw import BINARY, BYTES, FOUND_OUT, REAL, UNIT, Array, Declared, Raw, Scale
+from reparam.data.raw import BINARY, BYTES, COUNTS, FOUND_OUT, REAL, UNIT, Array, Declared, Raw, Scale
 from reparam.data.records import Axes, DataSpec, Values
 from reparam.errors import DataError, ShapeError
 from reparam.shapes import Shape, numel, readable
@@ -20,6 +20,7 @@ MEANING = {
     "binary": "0 and 1, or 0 and 255, alone",
     "levels": "whole numbers from 0 to 255",
     "unit": "numbers in [0, 1] or in [0, 255]",
+    "counts": "whole numbers from 0 on",
 }
 
 
@@ -133,10 +134,17 @@ def _meaning(x: Array, values: Values) -> tuple[Array, Scale]:
     if values == "unit" and within(x, 255):
         top = 1.0 if within(x, 1) else 255.0
         return np.clip(x, 0, top).astype(np.float32), replace(UNIT, divisor=top)
+    if values == "counts" and countable(x):
+        return as_stored(x, COUNTS), COUNTS
     raise DataError(
         f"values={values} says {MEANING[values]}; they lie between {x.min():g} and {x.max():g}"
         f"{'' if _whole(x) else ', not all of them whole'}. Declare others, or none."
     )
+
+
+def countable(x: Array) -> bool:
+    """True for whole numbers from 0 on."""
+    return _whole(x) and bool(x.min() >= 0)
 
 
 def _whole(x: Array) -> bool:
@@ -180,8 +188,9 @@ def _single(x: Array) -> Array:
 
 
 def as_stored(x: Array, scale: Scale) -> Array:
-    """Values in the type in which they are kept: uint8 for bits and levels, float32 for the rest."""
-    return x.astype(np.uint8 if scale.kind in ("binary", "levels") else np.float32, copy=False)
+    """Values in the type in which they are kept: uint8 for bits, levels and small counts, float32 for the rest."""
+    small = scale.kind in ("binary", "levels") or (scale.kind == "counts" and x.max() <= 255)
+    return x.astype(np.uint8 if small else np.float32, copy=False)
 
 
 def in_order(x: Array, raw: Raw, spec: DataSpec) -> Array:
@@ -237,8 +246,10 @@ def conform(x: Array, scale: Scale | None, spec: DataSpec, name: str, said: Valu
     """
     if spec.kind == "real":
         return (x / scale.divisor if scale else x).astype(np.float32)
+    if spec.kind == "counts":
+        return _counted(x, scale, name, said)
     values, scale = (x, scale) if scale else measure(x, pictures=True, values=said)
-    if scale.kind == "real":
+    if scale.kind in ("real", "counts"):
         low, high = float(x.min()), float(x.max())
         raise DataError(
             f"{name} has values from {low:.4g} to {high:.4g}; the model knows {spec.kind} data. Scale them to [0, 1]."
@@ -251,6 +262,20 @@ def conform(x: Array, scale: Scale | None, spec: DataSpec, name: str, said: Valu
     if spec.kind == "levels":
         return np.rint(share * spec.divisor).astype(np.uint8)
     return (share * spec.divisor).astype(np.float32)
+
+
+def _counted(x: Array, scale: Scale | None, name: str, said: Values) -> Array:
+    """The values for a model of counts.
+
+    Raises:
+        DataError: if they are said to be something else, or are no counts.
+    """
+    meant = scale.kind if scale else "counts" if said == "auto" else said
+    if meant not in ("counts", "binary") or not countable(x):
+        found = f"{meant} values" if meant != "counts" else f"values from {x.min():.4g} to {x.max():.4g}"
+        part = "" if _whole(x) else ", not all of them whole"
+        raise DataError(f"{name} has {found}{part}; the model knows counts. Give whole numbers from 0 on.")
+    return as_stored(x, COUNTS)
 
 
 def require_finite(x: Array, named: str, names: tuple[str, ...] = (), first: int = 0) -> None:

@@ -4,6 +4,7 @@ from reparam.distributions.bernoulli import JointBernoulli
 from reparam.distributions.by_class import ByClass, Reshaped
 from reparam.distributions.codes import AutoregressiveCodes, Codebook, CodePoint, UniformCodes, ancestral, log_mass
 from reparam.distributions.continuous_bernoulli import LogitsContinuousBernoulli
+from reparam.distributions.counts import NegativeBinomial, Poisson, ZeroInflated
 from reparam.distributions.detaching import detached
 from reparam.distributions.energy import Energy
 from reparam.distributions.flow import Flow
@@ -56,12 +57,14 @@ __all__ = [
     "JointBernoulli",
     "LogitsContinuousBernoulli",
     "Members",
+    "NegativeBinomial",
     "NormalMixture",
     "OneHot",
     "OneHotVectors",
     "OptimalScale",
     "PoincareBall",
     "PointMass",
+    "Poisson",
     "Refined",
     "Rescaled",
     "Reshaped",
@@ -78,6 +81,7 @@ __all__ = [
     "UniformSphere",
     "VonMisesFisher",
     "Way",
+    "ZeroInflated",
     "ancestral",
     "detached",
     "factors",

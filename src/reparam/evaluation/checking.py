@@ -39,6 +39,7 @@ STATISTICS: dict[str, Statistic] = {
     "mean": lambda x: x.flatten(1).mean(1),
     "variance": lambda x: x.flatten(1).var(1, correction=0),
     "ink": lambda x: (x > 0.5).to(x).flatten(1).mean(1),
+    "zeros": lambda x: (x == 0).to(x).flatten(1).mean(1),
     "neighbours": neighbours,
 }
 
@@ -46,8 +47,10 @@ STATISTICS: dict[str, Statistic] = {
 def _asked(spec: DataSpec) -> list[str]:
     """The statistics that say something of these data, and not the same twice."""
     left_out = set()
-    if spec.effective_kind in ("real", "binary"):  # the ink of zeros and ones is their mean
+    if spec.effective_kind not in ("levels", "unit"):  # the ink of zeros and ones is their mean
         left_out.add("ink")
+    if spec.kind != "counts":
+        left_out.add("zeros")
     if max(spec.shape[1:], default=1) == 1:
         left_out.add("neighbours")
     return [name for name in STATISTICS if name not in left_out]
@@ -66,12 +69,12 @@ def ppc(judged: Judged) -> dict[str, Any]:
     """Compares simple statistics of an example, averaged over examples, between data and draws of the model.
 
     They are the mean and the variance of its values, their ink (the share of values above 0.5, for data in [0, 1] that
-    are not all 0 or 1), and, of pictures and signals, how its values go with their neighbours. What is observed is the
-    average over at most 400 random judged examples; what the model predicts is the average over as many draws of x,
-    replicated 1,000 times. Draws come from one pool of 4,000, whose own mean is the centre of all replicates: it is
-    off the model's by a standard deviation of a third of the replicates' (the root of 400 / 4,000), which p-values do
-    not account for. ``ppc_*_p`` is the two-sided p-value: near 0 where the model's data would hardly ever look so, and
-    it cannot be below 0.002.
+    are not all 0 or 1), of counts the share of zeros, and, of pictures and signals, how its values go with their
+    neighbours. What is observed is the average over at most 400 random judged examples; what the model predicts is the
+    average over as many draws of x, replicated 1,000 times. Draws come from one pool of 4,000, whose own mean is the
+    centre of all replicates: it is off the model's by a standard deviation of a third of the replicates' (the root of
+    400 / 4,000), which p-values do not account for. ``ppc_*_p`` is the two-sided p-value: near 0 where the model's data
+    would hardly ever look so, and it cannot be below 0.002.
 
     Raises:
         RefusedError: if x cannot be drawn, for want of a prior or of a density p(x|z).

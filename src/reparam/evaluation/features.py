@@ -56,7 +56,7 @@ class Features(nn.Module):
         else:
             encoder, kind = MLPEncoder(spec.shape, (128, FEATURES)), "mlp"
         if spec.shift:
-            encoder = StandardizedEncoder(encoder, spec.shift, spec.scale)
+            encoder = StandardizedEncoder(encoder, **spec.units)
         self.encoder = encoder
         self.register_buffer("unit", torch.ones(()))
         self.head = nn.Linear(FEATURES, classes) if classes else None
@@ -126,7 +126,7 @@ class PooledFeatures(nn.Module):
     def __init__(self, spec: DataSpec, name: str) -> None:
         super().__init__()
         try:
-            if spec.kind == "real":
+            if not spec.in_unit_interval:
                 raise PartError("The values are no brightnesses in [0, 1].")
             self.network = FeatureNetwork(spec.shape, name, layers=FEATURE_NETWORKS[name].layers[-1:])
         except PartError:

@@ -196,12 +196,12 @@ class Judged:
 
     @property
     def draws_x(self) -> bool:
-        """True where samples are draws of p(x|z): x is binary, and its mean, a probability, looks like no data.
+        """True where samples are draws of p(x|z): x is binary or counted, and its mean looks like no data.
 
         Not of a model without an encoder: there the mean itself is the example that is made.
         """
-        binary = self.split.spec.effective_kind == "binary" and self.model.amortized
-        return binary and is_discrete(self.example_p_x)
+        whole = self.split.spec.effective_kind in ("binary", "counts") and self.model.amortized
+        return whole and is_discrete(self.example_p_x)
 
     @property
     def taken(self) -> dict[str, str]:

@@ -101,7 +101,7 @@ def reconstruction(judged: Judged) -> dict[str, Any]:
     model, spec = judged.model, judged.split.spec
     clean: dict[str, list[Tensor]] = {"mse": [], "ssim": []}
     damaged: list[Tensor] = []
-    pictures = is_image(spec.shape) and spec.kind != "real"
+    pictures = is_image(spec.shape) and spec.in_unit_interval
     with seeded(judged.seed, "corruption"):
         for batch in judged.batches():
             x = batch.x
@@ -158,6 +158,6 @@ def nll(judged: Judged) -> dict[str, Any]:
     if "lengths" in split.named:
         result["nll_per_step"] = result["nll"] / judged.steps  # over all steps of all sequences
         size *= judged.steps / split.spec.shape[-1]
-    if split.spec.kind in ("binary", "levels") and is_discrete(judged.example_p_x):
+    if split.spec.kind in ("binary", "levels", "counts") and is_discrete(judged.example_p_x):
         result["bits_per_dim"] = result["nll"] / (math.log(2) * size)
     return result

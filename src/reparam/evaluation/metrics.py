@@ -134,7 +134,7 @@ METRICS = {
         looks_at={FEATURES, SAMPLES, WHOLE},
     ),
     "ppc": Metric(
-        "posterior-predictive checks of mean, variance, ink and neighbours: two-sided p-values",
+        "posterior-predictive checks of mean, variance, ink, zeros and neighbours: two-sided p-values",
         checking.ppc,
         looks_at={SAMPLES, WHOLE},
     ),

@@ -26,7 +26,7 @@ def perceptual_distance(judged: Judged) -> dict[str, Any]:
         RefusedError: if x is no picture with values in [0, 1].
     """
     model, spec = judged.model, judged.split.spec
-    if not is_image(spec.shape) or spec.kind == "real":
+    if not is_image(spec.shape) or not spec.in_unit_interval:
         raise RefusedError("It needs pictures with values in [0, 1].")
     measure, name = _pretrained(spec.shape) or _learned(judged)
     measure = measure.to(judged.split.device)

@@ -37,7 +37,7 @@ def laplacian_variance(x: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:
 
 def _mean(judged: Judged, pictures: Iterable[Tensor]) -> float:
     """The mean over pictures, which are brought to the range of the data where that is [0, 1]."""
-    bounded = judged.split.spec.kind != "real"
+    bounded = judged.split.spec.in_unit_interval
     each = [laplacian_variance(x.clamp(0, 1) if bounded else x).double().cpu() for x in pictures]
     return torch.cat(each).mean().item()
 

@@ -2,6 +2,12 @@
 
 from reparam.likelihoods.base import Likelihood
 from reparam.likelihoods.bernoulli import BernoulliLikelihood, ContinuousBernoulliLikelihood
+from reparam.likelihoods.counts import (
+    NegativeBinomialLikelihood,
+    PoissonLikelihood,
+    ZeroInflatedNegativeBinomialLikelihood,
+)
+from reparam.likelihoods.fitting import require_fitting
 from reparam.likelihoods.levels import CategoricalLikelihood, DiscretizedLogisticLikelihood
 from reparam.likelihoods.location_scale import LaplaceLikelihood, NormalLikelihood
 from reparam.likelihoods.mixture import MixtureLikelihood
@@ -18,10 +24,14 @@ __all__ = [
     "LaplaceLikelihood",
     "Likelihood",
     "MixtureLikelihood",
+    "NegativeBinomialLikelihood",
     "NormalLikelihood",
     "ObservationsLikelihood",
     "OneHotLikelihood",
     "PerceptualLikelihood",
+    "PoissonLikelihood",
     "ReconstructionTerm",
     "StandardizedLikelihood",
+    "ZeroInflatedNegativeBinomialLikelihood",
+    "require_fitting",
 ]

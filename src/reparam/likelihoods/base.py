@@ -25,12 +25,14 @@ class Likelihood(nn.Module, ABC):
         binary: True where x must be 0 or 1, so that grey data are binarised first.
         unit_interval: True where x must lie in [0, 1].
         of_classes: True where x must be one-hot.
+        of_counts: True where x must be whole numbers from 0 on.
         starts: True until it was shown what it begins from, for those that begin from data.
     """
 
     binary = False
     unit_interval = False
     of_classes = False
+    of_counts = False
     starts = False
 
     @checked

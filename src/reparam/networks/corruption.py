@@ -82,12 +82,16 @@ class StandardizedCorruption(Corruption):
         shift: One number per channel (or column) of x.
         scale: One number per channel (or column) of x.
         data_shape: Shape of one example.
+        counts: How many of the first channels are counts n, of which log(1 + n) is damaged so.
     """
 
-    def __init__(self, base: Corruption, shift: tuple[float, ...], scale: tuple[float, ...], data_shape: Shape) -> None:
+    def __init__(
+        self, base: Corruption, shift: tuple[float, ...], scale: tuple[float, ...], data_shape: Shape, counts: int = 0
+    ) -> None:
         super().__init__(0.0, 1.0)
         self.base, self.shift, self.scale, self.data_shape = base, tuple(shift), tuple(scale), tuple(data_shape)
-        self.units = Units(self.shift, self.scale, self.data_shape)
+        self.counts = counts
+        self.units = Units(self.shift, self.scale, self.data_shape, counts)
 
     def forward(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
         return self.units.inverse(self.base(self.units(x)))

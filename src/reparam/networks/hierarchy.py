@@ -299,12 +299,13 @@ class StandardizedHierarchy(Hierarchy):
         base: The hierarchy of standardised values.
         shift: One number per channel (or column) of x.
         scale: One number per channel (or column) of x.
+        counts: How many of the first channels are counts n, of which it sees log(1 + n) so.
     """
 
-    def __init__(self, base: Hierarchy, shift: tuple[float, ...], scale: tuple[float, ...]) -> None:
+    def __init__(self, base: Hierarchy, shift: tuple[float, ...], scale: tuple[float, ...], counts: int = 0) -> None:
         super().__init__(base.data_shape, base.out_shape, base.latent_dims)
-        self.base, self.shift, self.scale = base, tuple(shift), tuple(scale)
-        self.units = Units(self.shift, self.scale, base.data_shape)
+        self.base, self.shift, self.scale, self.counts = base, tuple(shift), tuple(scale), counts
+        self.units = Units(self.shift, self.scale, base.data_shape, counts)
 
     def bottom_up(self, x: Float[Tensor, "B ..."]) -> Features:
         return self.base.bottom_up(self.units(x))

@@ -26,9 +26,14 @@ def network(spec: DataSpec) -> str:
 
 
 def noise(spec: DataSpec) -> Values:
-    """The likelihood of the lectures for these data: Bernoulli for binary ones, Normal with a fixed sigma otherwise."""
+    """The likelihood of the lectures for these data: Bernoulli for binary ones, Normal with a fixed sigma otherwise.
+
+    Of counts, which vary more than those of independent events, it is the negative binomial one.
+    """
     if spec.effective_kind == "binary":
         return {"kind": "bernoulli"}
+    if spec.kind == "counts":
+        return {"kind": "negative-binomial", "dispersion": "shared"}
     return {"kind": "normal", "scale": 0.3 if spec.kind == "real" else 0.1}
 
 
@@ -58,7 +63,8 @@ def variational(spec: DataSpec, likelihood: Values) -> Values:
 
 
 def autoencoder(spec: DataSpec) -> Values:
-    """A plain autoencoder: a code without noise, and the squared error."""
-    values = variational(spec, {"kind": "reconstruction", "distance": "l2"})
+    """A plain autoencoder: a code without noise, and the squared error, or of counts their likelihood."""
+    error = noise(spec) if spec.kind == "counts" else {"kind": "reconstruction", "distance": "l2"}
+    values = variational(spec, error)
     values["model"] |= {"posterior": {"kind": "point"}, "prior": None}
     return values | {"objective": {"kind": "elbo"}, "train": {}}

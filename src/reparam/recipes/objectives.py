@@ -103,16 +103,23 @@ def geco_vae(spec: DataSpec) -> Values:
 
     Source:
         Taming VAEs (Rezende & Viola, 2018), arXiv:1810.00597. The tolerance is ours: 0.1 nats for a binary value, and
-        one and a half standard deviations of the noise for others.
+        one and a half standard deviations of the noise for others; of counts, what those of independent events take.
     """
     return _maximising(spec, {"kind": "geco", "tau": _tolerance(spec)})
 
 
 def _tolerance(spec: DataSpec) -> float:
-    r"""Distortion per value, nats: for Normal noise of scale s and an error of 1.5 s, 1.5^2 / 2 + log s sqrt(2 pi)."""
+    r"""Distortion per value, nats: for Normal noise of scale s and an error of 1.5 s, 1.5^2 / 2 + log s sqrt(2 pi).
+
+    For counts, the bound of a Poisson distribution's entropy, log(2 pi e (m + 1/12)) / 2, with 1 + m the geometric mean
+    of 1 + x.
+    """
     likelihood = noise(spec)
     if likelihood["kind"] == "bernoulli":
         return 0.1
+    if spec.kind == "counts":
+        entropies = [math.log(2 * math.pi * math.e * (math.expm1(shift) + 1 / 12)) / 2 for shift in spec.shift]
+        return sum(entropies) / len(entropies)
     units = sum(math.log(scale) for scale in spec.scale) / len(spec.scale) if spec.kind == "real" else 0.0
     return 0.5 * 1.5**2 + math.log(likelihood["scale"]) + 0.5 * math.log(2 * math.pi) + units
 

@@ -39,7 +39,7 @@ def binarization(name: str, data: Data, over: Mapping[str, Any]) -> Binarize:
         return spec.binarize
     chosen = _section(over, "model").get("likelihood")
     kind = chosen.get("kind") if isinstance(chosen, Mapping) else chosen
-    if spec.kind in ("binary", "real"):
+    if spec.kind == "binary" or not spec.in_unit_interval:
         return "none"
     if kind is not None:
         return "dynamic" if kind == "bernoulli" else "none"

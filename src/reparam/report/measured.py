@@ -106,6 +106,11 @@ MEASURED: dict[str, tuple[str, str, str]] = {
         "p-value",
         "Near 0 where data drawn from the model would hardly ever have the data's share of values above 0.5.",
     ),
+    "ppc_zeros_p": (
+        "Check of zeros",
+        "p-value",
+        "Near 0 where counts drawn from the model would hardly ever have the data's share of zeros.",
+    ),
     "ppc_neighbours_p": (
         "Check of neighbours",
         "p-value",

@@ -86,8 +86,7 @@ _KNOWN = {
     "bits_per_dim": _Known(
         "Bits per dimension",
         "bits",
-        "The bound or likelihood as code length for each value of x, for data with a fixed number of levels. "
-        "Lower is better.",
+        "The bound or likelihood as code length for each value of x, for data of separate values. Lower is better.",
         lambda value: f"{value:.3f}",
     ),
     "mse": _Known(

@@ -91,7 +91,7 @@ def ended(view: View, x: Tensor, lengths: Tensor | None) -> Tensor:
 
 def _grey_range(spec: DataSpec, items: Tensor) -> tuple[float, float]:
     """What is shown as black and as white: 0 and 1, or for real-valued images nearly the range of the items."""
-    if spec.kind != "real":
+    if spec.in_unit_interval:
         return 0.0, 1.0
     values = items.flatten().float()
     step = max(1, len(values) // 1_000_000)
@@ -297,7 +297,8 @@ class LineView:
 
     @property
     def _axis(self) -> str:
-        standard = "Values are in standard deviations of the training data." if self._scaled else ""
+        what = "log(1 + n), in" if self.spec.kind == "counts" else "in"
+        standard = f"Values are {what} standard deviations of the training data." if self._scaled else ""
         return standard if len(self.spec.shape) > 1 else f"Columns of the table from left to right. {standard}".strip()
 
     @property
@@ -309,6 +310,7 @@ class LineView:
         plain = x.detach().float().cpu()
         if not self._scaled:
             return plain
+        plain = plain.clamp_min(0).log1p() if self.spec.kind == "counts" else plain
         ones = [1] * (len(self.spec.shape) - 1)
         shift, scale = (torch.tensor(values).reshape(-1, *ones) for values in (self.spec.shift, self.spec.scale))
         constant = scale <= 1e-5 * shift.abs().clamp_min(1.0)

@@ -59,7 +59,7 @@ class Film:
             return
         with torch.no_grad(), evaluating(self.model), seeded("film"):
             frame = self.model.sample(SHOWN, **self.told).float()
-        if self.data.spec.kind != "real":
+        if self.data.spec.in_unit_interval:
             frame = frame.clamp(0, 1).mul(255).round().to(torch.uint8)
         path = self.folder / f"{step:09d}{ENDING}"
         try:
