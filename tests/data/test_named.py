@@ -48,6 +48,7 @@ def test_digits() -> None:
 
 def test_every_name_is_expected_somewhere() -> None:
     elsewhere = {"digits", "mfeat", "single-cell"}  # test_observations.py, test_cells.py
+    elsewhere |= {"worm-neuron", "mouse-bladder"}  # test_annotated.py
     assert set(DATASETS) == elsewhere | set(EXPECTED)
 
 

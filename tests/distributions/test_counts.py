@@ -97,3 +97,15 @@ def test_gradients_are_those_of_the_formula() -> None:
     assert torch.allclose(mean.grad, expected.detach(), rtol=1e-6)
     slope = (n + theta).digamma() - theta.digamma() + (theta / (theta + mean)).log() + 1 - (n + theta) / (theta + mean)
     assert torch.allclose(theta.grad, slope.detach(), rtol=1e-5, atol=1e-9)
+
+
+def test_slopes_have_slopes() -> None:
+    mean = torch.tensor([[0.5, 4.0], [3.0, 20.0]], dtype=torch.float64, requires_grad=True)
+    theta = torch.tensor([2.0, 0.7], dtype=torch.float64, requires_grad=True)  # shared by the rows
+    n = torch.tensor([[0.0, 4.0], [5.0, 11.0]], dtype=torch.float64)
+
+    def found(mean: Tensor, theta: Tensor) -> Tensor:
+        return NegativeBinomial(mean, theta).log_prob(n)
+
+    assert torch.autograd.gradcheck(found, (mean, theta))
+    assert torch.autograd.gradgradcheck(found, (mean, theta))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reparam.data import fetch
-from reparam.data.cells import read_cells
+from reparam.data.cells import read_cells, read_counts
 from reparam.data.fetch import File
 from reparam.data.generated import GENERATED
 from reparam.data.photographs import read_coil, read_olivetti, read_utkface
@@ -160,6 +160,8 @@ CELLS = (
     File("pbmc_10k_protein_v3_200cells.h5ad", "512fe360bd1cc79821f67959cc47e19b92bb7edbbb9351da5d1e9d70b35102a2"),
     File("pbmc_5k_protein_v3_200cells.h5ad", "83f2c7d175600acf458d839920ce52448beeab66557a76d8b0312c91102a3326"),
 )
+WORM = File("worm_neuron_cell.h5", "4f2a3c4b8492bcd11d957a8a74098ba258c271d714718c175854a7c44b1e31e6")
+BLADDER = File("mouse_bladder_cell_select_2100.h5", "4e686932884fc04d8bc9a92dad1a648d6e23f490b0c106903bca95d68093f591")
 MFEAT_SUMS = {
     "fou": "71ad1032848af3b11f0a093eeddccaa7c81bceb76859bc95d8e2b3c4fed12305",
     "fac": "115c65d51b7dea5922bdf9f7dd19b2d05cce58289b528075df7a43075b5d5f5f",
@@ -268,6 +270,20 @@ ROWS = (
         "400 blood cells: the 500 genes that vary most, and 14 proteins (several observations)",
         "CC BY 4.0 (10x Genomics)",
         (Bundle(CELLS, read_cells),),
+    ),
+    Dataset(
+        "worm-neuron",
+        "4,186 neurons of a worm: counts of the 2,000 genes that vary most, 10 types",
+        "Apache 2.0 (scDeepCluster's copy of Cao et al., 2017)",
+        (Bundle((WORM,), read_counts),),
+        "single_cell",
+    ),
+    Dataset(
+        "mouse-bladder",
+        "2,100 cells of a mouse's bladder: counts of the 2,000 genes that vary most, 16 types",
+        "Apache 2.0 (scDeepCluster's copy of Han et al., 2018)",
+        (Bundle((BLADDER,), read_counts),),
+        "single_cell",
     ),
     Dataset(
         "sketches",

@@ -1,4 +1,4 @@
-"""A reader of single cells: what is counted of genes and of proteins in each."""
+"""Readers of single cells: what is counted of genes, and of proteins, in each."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reparam.data.raw import REAL, Array, Part, Raw, Wanted
+from reparam.data.annotated import opened, values
+from reparam.data.limits import check_expansion
+from reparam.data.raw import COUNTS, REAL, Array, Part, Raw, Wanted
 from reparam.errors import DataError, MissingExtraError
 
 GENES = 500
+COUNTED_GENES = 2_000
 DEPTH = 10_000.0
 ENDING = "_TotalSeqB"
 
@@ -50,6 +53,24 @@ def read_cells(name: str, files: Mapping[str, Path], wanted: Wanted) -> Raw:
     return Raw(name, {"all": part}, classes=tuple(experiments), scale=REAL, called="rna", views=("rna", "protein"))
 
 
+def read_counts(name: str, files: Mapping[str, Path], wanted: Wanted) -> Raw:
+    """Counts ``X`` of the genes whose log(1 + 10,000 n / sum of all n of the cell) varies most; labels are types ``Y``.
+
+    Raises:
+        MissingExtraError: if h5py is not installed.
+        DataError: if the file is not what it should be.
+    """
+    (path,) = files.values()
+    with opened(path) as file:
+        check_expansion(str(path), 4 * file["X"].size, path.stat().st_size)
+        x = np.empty(file["X"].shape, np.float32)
+        file["X"].read_direct(x)
+        types = values(file["Y"], f"{path}: Y").astype(np.int64)
+    chosen = np.sort(np.argsort(-spread(x), kind="stable")[:COUNTED_GENES])
+    columns = tuple(f"gene_{number}" for number in chosen.tolist())
+    return Raw(name, {"all": Part(x[:, chosen], types)}, columns, scale=COUNTS)
+
+
 def counted(path: Path) -> Counted:
     """One file of AnnData: ``X``, ``var``, ``obsm/protein_expression`` and ``uns/protein_names``."""
     try:
@@ -72,6 +93,15 @@ def per_depth(counts: Array) -> NDArray[np.float32]:
     """log(1 + 10,000 n / sum of n) of each cell."""
     depth = counts.sum(1, keepdims=True, dtype=np.float64)
     return np.log1p(DEPTH * counts / np.maximum(depth, 1)).astype(np.float32)
+
+
+def spread(counts: Array) -> Array:
+    """Variance of log(1 + 10,000 n / sum of n) of each gene, from what is not zero, which is little."""
+    rows, genes = np.nonzero(counts)
+    logs = np.log1p(DEPTH * counts[rows, genes] / counts.sum(1, dtype=np.float64)[rows])
+    mean, square = (np.bincount(genes, of, counts.shape[1]) / len(counts) for of in (logs, logs**2))
+    found: Array = square - mean**2
+    return found
 
 
 def columns(table: Array, names: list[str], wanted: list[str]) -> Array:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from reparam.data.limits import some
-from reparam.data.raw import FOUND_OUT, UNTOLD, Declared, Raw, Told, Wanted
+from reparam.data.raw import COUNTS, FOUND_OUT, REAL, UNTOLD, Declared, Raw, Told, Wanted
 from reparam.data.records import Axes, DataSpec, Values
 from reparam.errors import DataError
 
@@ -28,11 +28,13 @@ def said(axes: Axes, values: Values) -> Declared:
 
 
 def with_said(raw: Raw, declared: Declared) -> Raw:
-    """A source with what the user says of it.
+    """A source with what the user says of it; counts may be read as real numbers.
 
     Raises:
         DataError: if it says itself what it is.
     """
+    if raw.scale == COUNTS and declared in (Declared(values="real"), Declared(values="counts")):
+        return replace(raw, declared=declared, scale=REAL if declared.values == "real" else COUNTS)
     if raw.scale is not None:
         require_nothing_said(declared, raw.name)
     return replace(raw, declared=declared)
@@ -109,8 +111,8 @@ def require_told(told: Told, found: Told, columns: Sequence[str], source: Any) -
     if (told.strict and found.names != told.names) or not sought:
         option, name = next(iter({"columns": ", ".join(told.values)}.items() if not sought else told.names.items()))
         raise DataError(
-            f"{option}={name!r}: {source} is no table; expected .csv, .tsv, .parquet, a data frame or a data set of "
-            "Hugging Face. Leave it out: elsewhere what is called labels and groups counts."
+            f"{option}={name!r}: {source} is no table; expected .csv, .tsv, .parquet, .h5ad, a data frame or a data "
+            "set of Hugging Face. Leave it out: elsewhere what is called labels and groups counts."
         )
 
 

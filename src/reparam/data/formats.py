@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from reparam.data import folders, images
+from reparam.data.annotated import read_annotated
 from reparam.data.limits import (
     TEXT_SHARE,
     check_expansion,
@@ -124,6 +125,7 @@ READERS: dict[str, Reader] = {
     ".tsv.gz": read_csv,
     ".parquet": read_parquet,
     ".mat": read_mat,
+    ".h5ad": read_annotated,
     ".amat": read_amat,
     ".amat.gz": read_amat,
     "-ubyte": read_idx,

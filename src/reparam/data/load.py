@@ -76,7 +76,7 @@ def load_data(
     what they are, ``axes`` and ``values`` say it.
 
     Args:
-        source: A name, a path (folder of pictures, .npz, .npy, .csv, .parquet, .mat, IDX, .amat, an archive of
+        source: A name, a path (folder of pictures, .npz, .npy, .csv, .parquet, .mat, .h5ad, IDX, .amat, an archive of
             pictures, one picture), ``hf:owner/name[:config][@revision]``, an array or tensor, an (x, y) pair, a dict, a
             Dataset, a DataLoader, or Data.
         name: What the data are called from now on.
