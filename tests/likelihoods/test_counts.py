@@ -1,11 +1,14 @@
 """Likelihoods of counts: where they begin, how their means stay bounded, and which data they are of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from reparam.composing import build_model, build_objective, describe, rebuild
 from reparam.config import Part
+from reparam.distributions import NegativeBinomial
 from reparam.errors import PartError
 from reparam.likelihoods import (
     NegativeBinomialLikelihood,
@@ -13,7 +16,10 @@ from reparam.likelihoods import (
     ZeroInflatedNegativeBinomialLikelihood,
 )
 from reparam.recipes import build, resolve
+from reparam.rng import reseed
 from tests.contracts.members import tiny_data
+
+stats = pytest.importorskip("scipy.stats")
 
 
 def test_a_decoder_of_zeros_begins_at_the_means() -> None:
@@ -27,6 +33,17 @@ def test_a_decoder_of_zeros_begins_at_the_means() -> None:
     again.load_state_dict(likelihood.state_dict())
     assert not again.starts
     assert torch.equal(again(torch.zeros(1, 2)).mean, mean)
+
+
+def test_dispersion_begins_where_moments_put_it() -> None:
+    reseed(0)
+    x = NegativeBinomial(torch.tensor([4.0, 4.0, 9.0]), torch.tensor([0.5, 1e6, 3.0])).sample(torch.Size([20_000]))
+    likelihood = NegativeBinomialLikelihood((3,))
+    likelihood.start(x)
+    theta = likelihood(torch.zeros(1, 3)).base_dist.theta
+    assert theta[0].item() == pytest.approx(0.5, rel=0.1)  # 20,000 draws of a heavy tail
+    assert theta[1].item() > 90  # no more spread than events have, up to exp(5)
+    assert theta[2].item() == pytest.approx(3, rel=0.1)
 
 
 @pytest.mark.parametrize("dispersion", ["shared", "each"])
@@ -88,3 +105,14 @@ def test_likelihoods_of_other_values_are_refused(kind: str, likelihood: str, sen
 def test_no_critic_sees_means_of_counts() -> None:
     with pytest.raises(PartError, match=r"those of counts are no whole numbers\. Take elbo"):
         build_objective(Part(kind="vae-gan"), build("vae", tiny_data("counts")), 0)
+
+
+def test_tolerance_of_geco_is_the_entropy_of_events() -> None:
+    data = tiny_data("counts", (2,))
+    spec = replace(data.spec, shift=(float(np.log1p(50.0)), 0.0))
+    data = replace(data, train=replace(data.train, spec=spec))
+    config = resolve("geco-vae", data)
+    assert config.objective is not None
+    entropy = stats.poisson(50).entropy()
+    least = 0.5 * np.log(2 * np.pi * np.e / 12)  # that the bound gives where nothing is counted
+    assert config.objective.settings["tau"] == pytest.approx((entropy + least) / 2, abs=2e-3)

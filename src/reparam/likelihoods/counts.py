@@ -18,7 +18,39 @@ Dispersion = Literal["shared", "each"]
 
 LOG_MEAN_RANGE = (-12.0, 20.0)
 LOG_THETA_RANGE = (-6.0, 12.0)
+LOG_THETA_START = (-3.0, 5.0)
 LOGIT_RANGE = (-12.0, 12.0)
+
+
+class InverseDispersion(nn.Module):
+    """Where theta comes from: ``shared``, learned by gradient, one for each value of x; ``each``, from the decoder.
+
+    log theta stays in (-6, 12), softly. A learned one begins where variance and mean of training examples put it as if
+    they had no z, within (-3, 5): m^2 / (v - m).
+
+    Raises:
+        PartError: if the dispersion is neither.
+    """
+
+    def __init__(self, data_shape: Shape, dispersion: Dispersion) -> None:
+        super().__init__()
+        if dispersion not in get_args(Dispersion):
+            raise PartError(f"dispersion is {dispersion!r}. {nearest(dispersion, get_args(Dispersion))}")
+        self.arguments = int(dispersion == "each")
+        self.log_theta = None if self.arguments else nn.Parameter(torch.zeros(data_shape))
+
+    @torch.no_grad()
+    def start(self, x: Float[Tensor, "N ..."]) -> None:
+        """Looks how the data vary."""
+        if self.log_theta is not None:
+            mean, variance = x.mean(0) + 1 / len(x), x.var(0, correction=0)
+            excess = (variance - mean).clamp_min(1e-6 * mean.square())
+            self.log_theta.copy_((2 * mean.log() - excess.log()).clamp(*LOG_THETA_START))
+
+    def forward(self, own: tuple[Tensor, ...]) -> Tensor:
+        """theta, from the arguments that the decoder gives for it."""
+        (log_theta,) = own if self.log_theta is None else (self.log_theta,)
+        return bounded(log_theta, *LOG_THETA_RANGE).exp()
 
 
 class CountLikelihood(Likelihood, ABC):
@@ -52,6 +84,9 @@ class CountLikelihood(Likelihood, ABC):
         """Looks where the data lie."""
         self.log_mean.copy_(((1 + x.sum(0)) / (1 + len(x))).log())
         self.seen.fill_(1.0)
+        for part in self.children():
+            assert isinstance(part, InverseDispersion)
+            part.start(x)
 
     def mean(self, h: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """mu, (*batch, *data_shape), from the first of the decoder's arguments."""
@@ -75,28 +110,6 @@ class PoissonLikelihood(CountLikelihood):
 
     def distribution(self, h: Float[Tensor, "..."]) -> Independent:
         return joint(Poisson(self.mean(h), validate_args=False), len(self.data_shape))
-
-
-class InverseDispersion(nn.Module):
-    """Where theta comes from: ``shared``, learned by gradient, one for each value of x; ``each``, from the decoder.
-
-    log theta stays in (-6, 12), softly.
-
-    Raises:
-        PartError: if the dispersion is neither.
-    """
-
-    def __init__(self, data_shape: Shape, dispersion: Dispersion) -> None:
-        super().__init__()
-        if dispersion not in get_args(Dispersion):
-            raise PartError(f"dispersion is {dispersion!r}. {nearest(dispersion, get_args(Dispersion))}")
-        self.arguments = int(dispersion == "each")
-        self.log_theta = None if self.arguments else nn.Parameter(torch.zeros(data_shape))
-
-    def forward(self, own: tuple[Tensor, ...]) -> Tensor:
-        """theta, from the arguments that the decoder gives for it."""
-        (log_theta,) = own if self.log_theta is None else (self.log_theta,)
-        return bounded(log_theta, *LOG_THETA_RANGE).exp()
 
 
 class NegativeBinomialLikelihood(CountLikelihood):

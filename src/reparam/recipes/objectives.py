@@ -118,7 +118,9 @@ def _tolerance(spec: DataSpec) -> float:
     if likelihood["kind"] == "bernoulli":
         return 0.1
     if spec.kind == "counts":
-        entropies = [math.log(2 * math.pi * math.e * (math.expm1(shift) + 1 / 12)) / 2 for shift in spec.shift]
+        entropies = [
+            math.log(2 * math.pi * math.e * (math.expm1(max(shift, 0.0)) + 1 / 12)) / 2 for shift in spec.shift
+        ]
         return sum(entropies) / len(entropies)
     units = sum(math.log(scale) for scale in spec.scale) / len(spec.scale) if spec.kind == "real" else 0.0
     return 0.5 * 1.5**2 + math.log(likelihood["scale"]) + 0.5 * math.log(2 * math.pi) + units
