@@ -125,6 +125,16 @@ def test_older_encodings(tmp_path: Path) -> None:
     assert read(path, group="share").parts["all"].groups.tolist() == ["3", "", "1"]
 
 
+def test_genes_that_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5ad", np.tile(X, (4, 1)), obs={"type": ["a", "b", "b"] * 4})
+    data = load_data(path, columns=["f", "Abc"], label_column="type")
+    assert (data.spec.columns, data.spec.classes, data.spec.kind) == (("f", "Abc"), ("a", "b"), "counts")
+    x = load_items(path, spec=data.spec).batch(slice(None)).x
+    assert x[:3].tolist() == X[:, [3, 0]].tolist()
+    with pytest.raises(DataError, match=r"columns='G': .*var has no such column; expected one of"):
+        load_data(path, columns=["G"])
+
+
 def test_genes_are_found_by_name(tmp_path: Path) -> None:
     spec = load_data(write(tmp_path / "one.h5ad")).spec
     other = write(tmp_path / "two.h5ad", X[:, ::-1], "csc_matrix", NAMES[::-1])

@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reparam.data.declared import found_names
+from reparam.data.declared import found_names, values_of
 from reparam.data.limits import MEMORY_BYTES, readable_bytes, require_regular, text_array, truncated
-from reparam.data.raw import COUNTS, Array, Part, Raw, Wanted, require_numbers
+from reparam.data.raw import COUNTS, Array, Part, Raw, Told, Wanted, require_numbers
 from reparam.data.tables import GROUP_COLUMNS, LABEL_COLUMNS
 from reparam.data.values import countable
 from reparam.errors import DataError, MissingExtraError
@@ -25,8 +26,8 @@ MEND = "Write it again: adata.write_h5ad(path)."
 def read_annotated(path: Path, wanted: Wanted) -> Raw:
     """The matrix ``X`` (dense, or sparse by rows or columns), counts where it holds whole numbers from 0 on.
 
-    The index of ``var`` names the columns. Labels and groups are columns of ``obs``: those that are told, or else
-    called as in other tables.
+    The index of ``var`` names the columns, of which the user may choose some. Labels and groups are columns of ``obs``:
+    those that are told, or else called as in other tables.
 
     Raises:
         MissingExtraError: if h5py is not installed.
@@ -41,6 +42,10 @@ def read_annotated(path: Path, wanted: Wanted) -> Raw:
         if x.ndim != 2 or len(columns) != x.shape[1]:
             raise DataError(f"{name}: X has shape {x.shape} for {len(columns)} names in var; expected one each. {MEND}")
         beside = notes(file["obs"], f"{name}: obs", wanted)
+    if chosen := values_of(
+        found_names(Told(values=wanted.told.values), columns, f"{name}: var"), wanted.columns, columns
+    ):
+        x, columns = x[:, [columns.index(own) for own in chosen]], chosen
     if wrong := [len(one) for one in beside.values() if len(one) != len(x)]:
         raise DataError(f"{name}: obs has {wrong[0]} rows for {len(x)} rows of X; expected one each. {MEND}")
     scale = COUNTS if x.size and x.dtype.kind in "iufb" and countable(x) else None
@@ -187,7 +192,7 @@ def notes(frame: Any, name: str, wanted: Wanted) -> dict[str, Any]:
         DataError: if a column that is told is not there, or a label is missing.
     """
     known = [one for one in fields(frame) if one != "__categories"]
-    told = found_names(wanted.told, known, name)
+    told = found_names(replace(wanted.told, values=()), known, name)
     lowered = {one.lower(): one for one in known}
     label, group = (
         own or next((lowered[called] for called in called_so if called in lowered), "")
