@@ -166,6 +166,15 @@ def test_validation_puts_members_together_as_training_does() -> None:
     assert together != pytest.approx(alone, rel=0.01)
 
 
+def test_validation_without_groups_takes_each_alone() -> None:
+    x = torch.rand(24, 4, generator=torch.Generator().manual_seed(0)).numpy()
+    data = load_data({"x_train": x, "y_train": [0, 1, 2] * 8, "x_validation": x[:8], "x_test": x[:8]})
+    settings = {"train": {"epochs": 1, "batch_size": 8, "validations": 1, "tensorboard": False}}
+    run = train("ml-vae", settings | {"model": {"latent_dim": 4, "content_dim": 2}}, data=data, device="cpu")
+    held = data.validation.batch(slice(None)).x
+    assert run.metrics[-1]["rate"] == pytest.approx(run.model.trace(held).rate.mean().item(), rel=1e-5)
+
+
 def test_swapped_items_keep_what_they_are_told_to() -> None:
     grouped, x = model().eval(), items()
     made = swap(grouped, x[:2], x[2:5])

@@ -261,7 +261,7 @@ class Trainer:
 
     def _in_batches(self, split: Split) -> Iterator[Batch]:
         """All examples in order; where some have a latent in common, put together as in training."""
-        if not getattr(self.model, "shares_by", ()):
+        if split.groups is None or not getattr(self.model, "shares_by", ()):
             return split.batches(max(self.batch_size, 250))
         order, size = split.order(self.seed, 0, self.settings.group_size), self.batch_size
         return (split.batch(order[start : start + size]) for start in range(0, len(split), size))
