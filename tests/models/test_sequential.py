@@ -275,3 +275,12 @@ def test_says_what_is_missing_or_wrong() -> None:
         Dynamics(3, 2, unit="lst")  # type: ignore[arg-type]
     with pytest.raises(DataError, match="needs 'lengths' with each example"):
         Batch(sequences()).pick(found.conditions)
+
+
+def test_counts_begin_where_the_steps_lie_that_there_are() -> None:
+    x, lengths = torch.full((8, 2, 6), 5.0), torch.tensor([2, 3] * 4)
+    x[torch.arange(6)[None, None] >= lengths[:, None, None].expand_as(x)] = 0
+    data = load_data({"x_train": x.numpy(), "lengths_train": lengths.numpy()}, values="counts")
+    vrnn: Any = reparam.build("vrnn", data)
+    vrnn.start(x, lengths=lengths)
+    assert torch.allclose(vrnn.likelihood.log_mean, torch.tensor((1 + 5.0 * 20) / 21).log().expand(2), atol=1e-5)

@@ -113,7 +113,7 @@ class SequentialVAE(Autoencoder):
     def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
         """Shows steps of training examples to a likelihood that begins from data."""
         if self.likelihood.starts:
-            self.likelihood.start(x.movedim(-1, 1).flatten(0, 1))
+            self.likelihood.start(x.movedim(-1, 1)[self.mask(**named).expand(len(x), -1) > 0])
 
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         """What moves q alone."""
