@@ -32,6 +32,8 @@ def test_integrates_to_one(kind: str, settings: Settings, spread: float) -> None
     if support in ("binary", "levels"):
         levels = settings.get("levels", 2)
         total = at(p_x, torch.arange(levels, dtype=torch.float64) / (levels - 1)).sum(0)
+    elif support == "counts":
+        total = at(p_x, torch.arange(50_000, dtype=torch.float64)).sum(0)
     elif support == "unit":
         total = torch.trapezoid(at(p_x, torch.linspace(0, 1, 100_001, dtype=torch.float64)), dx=1e-5, dim=0)
     else:
@@ -49,6 +51,9 @@ def test_mean_is_the_mean_of_the_density(kind: str, settings: Settings) -> None:
     if SUPPORT[kind] in ("binary", "levels"):
         levels = settings.get("levels", 2)
         grid = torch.arange(levels, dtype=torch.float64) / (levels - 1)
+        mean = (at(p_x, grid) * grid.unsqueeze(-1)).sum(0)
+    elif SUPPORT[kind] == "counts":
+        grid = torch.arange(50_000, dtype=torch.float64)
         mean = (at(p_x, grid) * grid.unsqueeze(-1)).sum(0)
     else:
         grid = torch.linspace(0, 1, 100_001, dtype=torch.float64)
