@@ -162,6 +162,7 @@ def hinted(raw: Raw, spec: DataSpec) -> Raw:
     top = {"levels": 255.0, "unit": spec.divisor}.get(spec.kind, 0.0)
     same = spec.values != "auto" and (
         spec.kind == "real"
+        or (spec.kind == "counts" and all(map(countable, parts)))
         or (spec.kind == "levels" and all(map(_whole, parts)) and all(within(x, top) for x in parts))
         or (spec.kind == "unit" and all(within(x, top) for x in parts))
     )
