@@ -32,6 +32,9 @@ from reparam.errors import ConfigError
             ["--model.likelihood.scale", "1", "--model.likelihood", "normal"],
             {"model": {"likelihood": {"kind": "normal", "scale": 1}}},
         ),
+        (["--data.columns", "yes,007"], {"data": {"columns": ["yes", "007"]}}),
+        (["--data.columns", "['a,b', c]"], {"data": {"columns": ["a,b", "c"]}}),
+        (["--data.label_column", "no"], {"data": {"label_column": "no"}}),
         (["--train.epochs", "2", "--train.epochs", "3"], {"train": {"epochs": 3}}),
     ],
 )

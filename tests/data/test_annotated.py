@@ -101,6 +101,8 @@ def test_labels_and_groups_are_columns_of_obs(tmp_path: Path) -> None:
     data = load_data(path, label_column="type")
     assert (data.spec.classes, data.spec.label_column) == (("muscle", "neuron"), "type")
     assert read(path, group="gap").parts["all"].groups.tolist() == ["known", "", "known"]
+    only = read(write(tmp_path / "only.h5ad", obs={"group": ["p", "q", "p"], "y": [0.5, 1.5, 2.5]})).parts["all"]
+    assert (only.labels.tolist(), only.groups) == (["p", "q", "p"], None)  # as in other tables; y holds fractions
     with pytest.raises(DataError, match="column 'gap' has rows without a label"):
         read(path, "gap")
     with pytest.raises(DataError, match=r"label_column='typ': .*obs has no such column; expected one of 'type'"):
@@ -123,6 +125,11 @@ def test_older_encodings(tmp_path: Path) -> None:
     assert np.array_equal(raw.parts["all"].x, X)
     assert raw.parts["all"].groups.tolist() == ["b", "a", ""]
     assert read(path, group="share").parts["all"].groups.tolist() == ["3", "", "1"]
+
+
+def test_entries_that_are_there_twice_are_summed(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5ad", X, "csr_matrix", data=[1, 2, 5, 1], indices=[0, 0, 1, 3], indptr=[0, 3, 3, 4])
+    assert read(path).parts["all"].x.tolist() == [[3, 5, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
 
 
 def test_genes_that_are_named(tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from reparam.errors import ConfigError, nearest
 from reparam.reading import parse_yaml
 
 SECTIONS = ("data", "model", "objective", "train")
+COLUMNS = [
+    ["data", setting] for setting in ("columns", "label_column", "group_column")
+]  # of names, which may be `no` or 007
 VERBS = ("train", "resume")
 CARRIER = "--SECTION.KEY"
 ORIGIN = "settings"
@@ -60,8 +63,16 @@ def nested(given: Iterable[str], verb: str = "train") -> dict[str, Any]:
     result: dict[str, Any] = {}
     for text in given:
         name, _, value = text.partition("=")
-        put(result, name.replace("-", "_").split("."), value_of(value), name, verb)
+        keys = name.replace("-", "_").split(".")
+        put(result, keys, as_written(value, keys) if keys in COLUMNS else value_of(value), name, verb)
     return result
+
+
+def as_written(text: str, keys: Sequence[str]) -> Any:
+    """A name as it is written, or several with commas between them, which may be a list in YAML, too."""
+    if keys[-1] != "columns":
+        return text
+    return value_of(text) if text.strip().startswith("[") else text.split(",")
 
 
 def put(settings: dict[str, Any], keys: Sequence[str], value: Any, name: str, verb: str) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from reparam.data.declared import found_names, values_of
+from reparam.data.declared import found_names
 from reparam.data.limits import MEMORY_BYTES, readable_bytes, require_regular, text_array, truncated
-from reparam.data.raw import COUNTS, Array, Part, Raw, Told, Wanted, require_numbers
-from reparam.data.tables import GROUP_COLUMNS, LABEL_COLUMNS
+from reparam.data.raw import COUNTS, Array, Part, Raw, Wanted, require_numbers
+from reparam.data.tables import GROUP_COLUMNS, LABEL_COLUMNS, fractions
 from reparam.data.values import countable
 from reparam.errors import DataError, MissingExtraError
 
@@ -27,7 +27,7 @@ def read_annotated(path: Path, wanted: Wanted) -> Raw:
     """The matrix ``X`` (dense, or sparse by rows or columns), counts where it holds whole numbers from 0 on.
 
     The index of ``var`` names the columns, of which the user may choose some. Labels and groups are columns of ``obs``:
-    those that are told, or else called as in other tables.
+    those that are told, or else called as in other tables; groups are the labels where there are no others.
 
     Raises:
         MissingExtraError: if h5py is not installed.
@@ -42,10 +42,9 @@ def read_annotated(path: Path, wanted: Wanted) -> Raw:
         if x.ndim != 2 or len(columns) != x.shape[1]:
             raise DataError(f"{name}: X has shape {x.shape} for {len(columns)} names in var; expected one each. {MEND}")
         beside = notes(file["obs"], f"{name}: obs", wanted)
-    if chosen := values_of(
-        found_names(Told(values=wanted.told.values), columns, f"{name}: var"), wanted.columns, columns
-    ):
-        x, columns = x[:, [columns.index(own) for own in chosen]], chosen
+    own = found_names(replace(wanted.told, label="", group=""), columns, f"{name}: var").values
+    if own:
+        x, columns = x[:, [columns.index(gene) for gene in own]], own
     if wrong := [len(one) for one in beside.values() if len(one) != len(x)]:
         raise DataError(f"{name}: obs has {wrong[0]} rows for {len(x)} rows of X; expected one each. {MEND}")
     scale = COUNTS if x.size and x.dtype.kind in "iufb" and countable(x) else None
@@ -127,7 +126,7 @@ def matrix(node: Any, name: str) -> Array:
     require_room(shape, data.dtype, name)
     found = np.zeros(shape, data.dtype)
     along = np.repeat(np.arange(shape[axis]), counts)
-    found[(along, places) if axis == 0 else (places, along)] = data
+    np.add.at(found, (along, places) if axis == 0 else (places, along), data)  # what is there twice is summed
     return found
 
 
@@ -195,10 +194,12 @@ def notes(frame: Any, name: str, wanted: Wanted) -> dict[str, Any]:
     told = found_names(replace(wanted.told, values=()), known, name)
     lowered = {one.lower(): one for one in known}
     label, group = (
-        own or next((lowered[called] for called in called_so if called in lowered), "")
-        for own, called_so in ((told.label, LABEL_COLUMNS), (told.group, GROUP_COLUMNS))
+        own
+        or next((lowered[one] for one in so if one in lowered and not fractions(column(frame, lowered[one], name))), "")
+        for own, so in ((told.label, LABEL_COLUMNS), (told.group, GROUP_COLUMNS))
     )
     found = {role: column(frame, own, name) for role, own in (("labels", label), ("groups", group)) if own}
-    if "labels" in found and (found["labels"].astype(str) == "").any():
+    gaps = {role: bool((cells.astype(str) == "").any()) for role, cells in found.items()}
+    if gaps.get("labels"):
         raise DataError(f"{name}: column {label!r} has rows without a label. Fill them in, or leave those rows out.")
-    return found
+    return {"labels": found["groups"]} if gaps == {"groups": False} else found

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from reparam.data.blocks import Stream, cut
-from reparam.data.declared import found_names, values_of
+from reparam.data.declared import found_names
 from reparam.data.images import decode, stack
 from reparam.data.limits import check_expansion, reason, require_regular, some, text_array, truncated
 from reparam.data.raw import SPLITS, UNTOLD, Array, Part, Told, Wanted
@@ -90,13 +90,12 @@ def found_columns(schema: Any, name: str, wanted: Wanted) -> Columns:
     if len(kinds) < len(schema):
         raise DataError(f"{name} has two columns of one name. Rename or drop one of them.")
     told = found_names(wanted.told, list(kinds), name)
-    values = values_of(told, wanted.columns, list(kinds))
-    free = [own for own in kinds if own not in (*(values or wanted.columns), told.label, told.group)]
+    free = [own for own in kinds if own not in (*wanted.columns, *told.values, told.label, told.group)]
     labelled, group = (
         own or next((other for called in known for other in free if other.lower() == called), None)
         for own, known in ((told.label, LABEL_COLUMNS), (told.group, GROUP_COLUMNS))
     )
-    rest = {own: kinds[own] for own in values or kinds if own not in (labelled, group)}
+    rest = {own: kinds[own] for own in told.values or kinds if own not in (labelled, group)}
     pictures = [own for own, kind in rest.items() if holds_files(types, kind)]
     if len(pictures) > 1:
         raise DataError(f"{name} has several columns of pictures ({some(pictures)}). Name one of them (data.columns).")
@@ -104,9 +103,8 @@ def found_columns(schema: Any, name: str, wanted: Wanted) -> Columns:
         return Columns((pictures[0],), roles_of(labelled, group), pictures=True)
     plain = [own for own, kind in rest.items() if is_number(types, kind)]
     texts = [own for own in rest if own not in plain]
-    left = [own for own, kind in kinds.items() if own in free and is_text(types, kind)] if values else texts
-    if labelled is None and len(left) == 1 and is_text(types, kinds[left[0]]):
-        labelled = left.pop()
+    if labelled is None and len(texts) == 1 and is_text(types, kinds[texts[0]]) and not told.values:
+        labelled = texts.pop()
     if texts:
         raise DataError(
             f"{name}: the columns {some(texts)} are no numbers; expected numbers (or one column of picture files), and "
@@ -114,7 +112,8 @@ def found_columns(schema: Any, name: str, wanted: Wanted) -> Columns:
         )
     if not plain:
         raise DataError(f"{name} has no column of numbers or pictures.")
-    return Columns(tuple(plain), roles_of(labelled, group))
+    known = wanted.columns if {*wanted.columns} == {*plain} else plain
+    return Columns(tuple(known), roles_of(labelled, group))
 
 
 def roles_of(label: str | None, group: str | None) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from reparam.data.limits import some
-from reparam.data.raw import COUNTS, FOUND_OUT, REAL, UNTOLD, Declared, Raw, Told, Wanted
+from reparam.data.raw import COUNTS, FOUND_OUT, REAL, Declared, Raw, Told, Wanted
 from reparam.data.records import Axes, DataSpec, Values
 from reparam.errors import DataError
 
@@ -51,20 +51,24 @@ def require_nothing_said(declared: Declared, source: Any) -> None:
 
 
 def told_columns(
-    label: object = None, group: object = None, columns: Sequence[object] = (), spec: DataSpec | None = None
+    label: object = None, group: object = None, columns: Iterable[object] | None = (), spec: DataSpec | None = None
 ) -> Told:
-    """The columns of values, labels and groups that the user names; of labels and groups, else those that he named of a
-    model's own data.
+    """The columns of values, labels and groups that the user names, else those that he named of a model's own data.
 
     Raises:
-        DataError: if one column is to hold two of them, or is named twice, or the columns are one text.
+        DataError: if one column is to hold two of them, or is named twice, or the columns are no several names.
     """
-    if isinstance(columns, str):
+    if isinstance(columns, str) or not (columns is None or isinstance(columns, Iterable)):
         raise DataError(f"columns={columns!r}; expected the names of several columns, or [{columns!r}] for one.")
-    values = tuple(map(str, columns))
-    given = Told("" if label is None else str(label), "" if group is None else str(group), values)
-    known = Told() if spec is None else Told(spec.label_column, spec.group_column)
-    told = Told(given.label or known.label, given.group or known.group, values, strict=given != UNTOLD)
+    given = {"label_column": "" if label is None else str(label), "group_column": "" if group is None else str(group)}
+    values, strict = tuple(map(str, columns or ())), {option for option, name in given.items() if name}
+    known = (spec.label_column, spec.group_column, spec.value_columns) if spec else ("", "", ())
+    told = Told(
+        given["label_column"] or known[0],
+        given["group_column"] or known[1],
+        values or known[2],
+        frozenset(strict | ({"columns"} if values else set())),
+    )
     if told.label and told.label == told.group:
         raise DataError(f"label_column and group_column are both {told.label!r}; expected two columns. Leave one out.")
     for name in values:
@@ -75,25 +79,20 @@ def told_columns(
 
 
 def found_names(told: Told, columns: Sequence[str], where: str) -> Told:
-    """The columns that are told, as far as they are there.
+    """The columns that are told, as far as they are there; of values, all or none.
 
     Raises:
-        DataError: if one is not, and must be.
+        DataError: if one is not, and must be, or one of values is there twice.
     """
-    for option, name in [*(told.names.items() if told.strict else ()), *(("columns", name) for name in told.values)]:
-        if name not in columns:
+    for option, name in [*told.names.items(), *(("columns", name) for name in told.values)]:
+        if name not in columns and option in told.strict:
             near = difflib.get_close_matches(name, dict.fromkeys(columns), n=len(columns), cutoff=0.0)
             raise DataError(f"{option}={name!r}: {where} has no such column; expected one of {some(near)}.")
     label, group = (name if name in columns else "" for name in (told.label, told.group))
-    return replace(told, label=label, group=group)
-
-
-def values_of(told: Told, known: Sequence[str], there: Sequence[str]) -> tuple[str, ...]:
-    """The columns that x is made of: those that are told, or those that a model knows, where all are there; else none.
-
-    What is there beside them is left out.
-    """
-    return told.values or (tuple(known) if known and {*known} <= {*there} else ())
+    values = told.values if {*told.values} <= {*columns} else ()
+    if twice := [name for name in values if list(columns).count(name) > 1]:
+        raise DataError(f"{where} has two columns {twice[0]!r}, which x is to be made of. Rename one.")
+    return replace(told, label=label, group=group, values=values)
 
 
 def require_told(told: Told, found: Told, columns: Sequence[str], source: Any) -> None:
@@ -107,12 +106,13 @@ def require_told(told: Told, found: Told, columns: Sequence[str], source: Any) -
     Raises:
         DataError: if it is none.
     """
-    sought = found.values == told.values or tuple(columns) == told.values
-    if (told.strict and found.names != told.names) or not sought:
-        option, name = next(iter({"columns": ", ".join(told.values)}.items() if not sought else told.names.items()))
+    missed = [(option, name) for option, name in told.names.items() if found.names.get(option) != name]
+    if told.values not in (found.values, tuple(columns)):
+        missed.append(("columns", ", ".join(told.values)))
+    for option, name in (pair for pair in missed if pair[0] in told.strict):
         raise DataError(
             f"{option}={name!r}: {source} is no table; expected .csv, .tsv, .parquet, .h5ad, a data frame or a data "
-            "set of Hugging Face. Leave it out: elsewhere what is called labels and groups counts."
+            "set of Hugging Face. Leave it out: it is about columns of tables."
         )
 
 

@@ -59,7 +59,7 @@ def load_data(
     hidden: Mapping[str, float] | None = None,
     pieces: int | None = None,
     stream: bool | str = "auto",
-    columns: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
     label_column: str | None = None,
     group_column: str | None = None,
 ) -> Data:
@@ -103,8 +103,9 @@ def load_data(
         stream: True (``on``) leaves the data on disk and reads them block by block, False (``off``) loads them;
             ``auto`` streams .npy, .parquet and .tar files that would take more than a quarter of the memory. Streamed
             data are divided by whole blocks, and what their values mean is decided from a random sample of blocks.
-        columns: The columns of a table that x is made of, in this order, by name or number as below, whatever they are
-            called; what is beside them, but for labels and groups, is left out. Without it all columns of numbers are.
+        columns: The columns of a table that x is made of, in this order, told as labels are below, whatever they are
+            called; what is beside them, but for labels and groups, is left out, and a text is labels only if it is told
+            or called so. Without it all columns of numbers are. A model's spec brings its own.
         label_column: The column of a table that holds the labels, by name (by number, from 0, where columns have no
             names), instead of one called ``label``, ``class``, ``target`` or ``y`` or the only one of text. A model's
             spec looks for the one of its own data.

@@ -79,7 +79,7 @@ def settled(raw: Raw, size: tuple[int, int] | None) -> Raw:
     """The source with its axes in order and its values as they will be stored, pictures in the size that is wanted.
 
     Raises:
-        DataError: if a size is wanted of what are no pictures.
+        DataError: if a size is wanted of what are no pictures, or of counts.
     """
     x, known = arrange(joined(raw), raw.name, raw.declared.axes), raw.scale
     x, scale = (as_stored(x, known), known) if known else measure(x, x.ndim > 2, raw.declared.values)
@@ -88,6 +88,11 @@ def settled(raw: Raw, size: tuple[int, int] | None) -> Raw:
             f"size= resizes pictures; {raw.name} has examples of shape {readable(x.shape[1:])}. Leave it out."
         )
     if size is not None and x.shape[2:] != size:
+        if scale.kind == "counts":
+            raise DataError(
+                f"size= averages neighbours, and {raw.name} holds counts, which are whole. Leave it out, or read them "
+                "as real numbers: --data.values real (values= in Python)."
+            )
         if scale.kind == "binary":
             x, scale = x * np.uint8(255), BYTES
         x = images.resize(x, size)
@@ -270,6 +275,7 @@ def described(raw: Raw, scale: Scale, x: Array, train: Array) -> DataSpec:
         observations=raw.observations,
         label_column=raw.told.label,
         group_column=raw.told.group,
+        value_columns=raw.told.values,
     )
 
 

@@ -64,13 +64,14 @@ class Told:
         label: The column of labels.
         group: The column of groups.
         values: The columns that x is made of, in this order, and no others.
-        strict: False where a model knows labels and groups, and a table may lack them.
+        strict: The settings whose columns must be there; where a model knows them from its own data, a table may lack
+            them.
     """
 
     label: str = ""
     group: str = ""
     values: tuple[str, ...] = ()
-    strict: bool = True
+    strict: frozenset[str] = frozenset(("label_column", "group_column", "columns"))
 
     @property
     def names(self) -> dict[str, str]:

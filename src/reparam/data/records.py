@@ -72,8 +72,8 @@ class DataSpec:
             itself stays in its own units.
         axes, values: What the user said of the arrays; other arrays are read by it too where they can be that.
         observations: What x is made of, where several things are seen of each example.
-        label_column, group_column: The columns of a table that the user said hold labels and groups, empty where he
-            said nothing; they are looked for in other tables too.
+        label_column, group_column, value_columns: The columns of a table that the user said hold labels and groups, and
+            those that x is made of, empty where he said nothing; they are looked for in other tables too.
     """
 
     name: str
@@ -94,6 +94,7 @@ class DataSpec:
     groups: tuple[str, ...] = ()
     label_column: str = ""
     group_column: str = ""
+    value_columns: tuple[str, ...] = ()
 
     @property
     def places(self) -> dict[str, slice]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from reparam.data.declared import found_names, values_of
+from reparam.data.declared import found_names
 from reparam.data.limits import TEXT_SHARE, check_expansion, read_all, reason, require_name, some, text_array, truncated
 from reparam.data.nested import holds_lists, unnested
 from reparam.data.raw import Array, Part, Raw, Wanted
@@ -152,13 +152,12 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
     shown = names or tuple(str(i) for i in range(len(columns)))
     gaps = bool(wanted.observations)
     told = found_names(wanted.told, shown, path)
-    chosen = values_of(told, wanted.columns, shown)
-    order = [shown.index(name) for name in chosen] or range(len(columns))
+    order = [shown.index(name) for name in told.values] or range(len(columns))
     lists = [i for i in order if holds_lists(columns[i])]
     label, group = (
         shown.index(own)
         if own
-        else place_of(known, names, columns, (*(chosen or wanted.columns), told.label, told.group))
+        else place_of(known, names, columns, (*wanted.columns, *told.values, told.label, told.group))
         for own, known in ((told.label, LABEL_COLUMNS), (told.group, GROUP_COLUMNS))
     )
     if nested := [name for name in told.names.values() if shown.index(name) in lists]:
@@ -166,9 +165,8 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
     taken = {label, group, *lists}
     values = {i: as_values(columns[i], f"{path}: column {some([shown[i]])}", gaps) for i in order if i not in taken}
     texts = [i for i, column in values.items() if column is None]
-    left = [i for i in range(len(columns)) if i not in {*order, *taken} and is_text(columns[i])] if chosen else texts
-    if label is None and len(left) == 1:
-        label = left.pop()
+    if label is None and len(texts) == 1 and not told.values:
+        label = texts.pop()
     if label is None:
         label, group = group, None
     if texts:
@@ -179,7 +177,7 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
     kept = {
         i: column
         for i, column in values.items()
-        if column is not None and (chosen or not counts_rows(names, i, column))
+        if column is not None and (told.values or not counts_rows(names, i, column))
     }
     labels, groups = (None if place is None else label_array(columns[place], path) for place in (label, group))
     if lists:
@@ -196,7 +194,8 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
         )
     x = np.stack([np.asarray(column) for column in kept.values()], axis=1)
     part = Part(x, labels, groups=groups)
-    return Raw(name, {"all": part}, columns=tuple(names[i] for i in kept) if names else (), told=wanted.told)
+    found = tuple(shown[i] for i in kept) if names or told.values else ()
+    return Raw(name, {"all": part}, columns=found, told=wanted.told)
 
 
 def place_of(known: Sequence[str], names: Sequence[str], columns: Sequence[Any], taken: Sequence[str]) -> int | None:
@@ -229,14 +228,6 @@ def as_values(cells: Any, where: str, gaps: bool) -> Array | None:
     """
     found = numbers(cells, where, gaps)
     return truths(cells, where, gaps) if found is None else found
-
-
-def is_text(cells: Any) -> bool:
-    """True for a column of names."""
-    try:
-        return not holds_lists(cells) and as_values(cells, "", gaps=True) is None
-    except DataError:
-        return False
 
 
 def truths(cells: Any, where: str, gaps: bool) -> Array | None:

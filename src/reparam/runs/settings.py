@@ -11,6 +11,7 @@ import torch
 from reparam.composing import describe
 from reparam.config import Config, merged, parse_config, read_yaml
 from reparam.data import Data, DataSpec, load_data
+from reparam.data.tables import GROUP_COLUMNS
 from reparam.errors import (
     ConfigError,
     DataError,
@@ -73,7 +74,8 @@ def own_data(config: Config, spec: DataSpec | None, given: Any = None) -> Data:
         DataError: if they are not there, or others than the run's.
     """
     settings = config.data.model_dump()
-    settings["columns"] = settings["columns"] or (spec.columns if spec else ())
+    if spec and not settings["columns"] and any(column.lower() in GROUP_COLUMNS for column in spec.columns):
+        settings["columns"] = spec.columns  # of a run from before there were groups
     if given is None:
         if not config.data.source:
             raise RunError(
