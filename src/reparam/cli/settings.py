@@ -12,9 +12,7 @@ from reparam.errors import ConfigError, nearest
 from reparam.reading import parse_yaml
 
 SECTIONS = ("data", "model", "objective", "train")
-COLUMNS = [
-    ["data", setting] for setting in ("columns", "label_column", "group_column")
-]  # of names, which may be `no` or 007
+COLUMNS = (["data", "columns"], ["data", "label_column"], ["data", "group_column"])  # names, such as `no` or 007
 VERBS = ("train", "resume")
 CARRIER = "--SECTION.KEY"
 ORIGIN = "settings"
