@@ -44,7 +44,7 @@ class _LogitsLogProb(torch.autograd.Function):
         else:
             ctx.save_for_backward(h, x)
             larger = absolute.sigmoid()
-        value = torch.addcmul(absolute, x - 0.5, h, value=-2).sum(-1)
+        value = torch.addcmul(absolute, x - 0.5, h, value=-2, out=absolute).sum(-1)
         return value.mul_(-0.5).add_(_summed_log(larger))
 
     @staticmethod
