@@ -147,7 +147,7 @@ class TestSchedules:
         one.run()
         assert norms == [pytest.approx(1e-3, rel=1e-5)]  # float32
 
-    @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+    @pytest.mark.parametrize("optimizer", ["adam", "adamw", "adamax", "rmsprop", "sgd"])
     def test_weight_decay_pulls_to_zero(self, optimizer: str) -> None:
         free, pulled = (trainer(optimizer=optimizer, weight_decay=decay) for decay in (0.0, 10.0))
         free.run(), pulled.run()

@@ -1,6 +1,6 @@
 """The optimiser is PyTorch's, bit for bit; the loss scale does what PyTorch's scaler does."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from reparam.processes import Processes
 from reparam.trace import Bound, Player
-from reparam.training.optim import Adam, LossScale, Update
+from reparam.training.optim import LossScale, Update
+from reparam.training.optimizers import Adam, make_optimizer
 from tests.training.trained import settings
 
 
@@ -40,6 +41,48 @@ def test_equals_that_of_torch(decoupled: bool, weight_decay: float) -> None:
         with torch.no_grad():
             own.step(gradients, rate)
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def many(generator: torch.Generator, skip: bool) -> list[Tensor | None]:
+    """A gradient for each of the shapes, but for the second one where that is skipped."""
+    drawn: list[Tensor | None] = [torch.empty_like(shape).normal_(generator=generator) for shape in shapes()]
+    return [None if skip and number == 1 else gradient for number, gradient in enumerate(drawn)]
+
+
+class TestWrapped:
+    OTHERS: ClassVar[dict[str, Any]] = {
+        "adamax": lambda own: torch.optim.Adamax(own, betas=(0.8, 0.95), weight_decay=0.1),
+        "rmsprop": lambda own: torch.optim.RMSprop(own, alpha=0.95, weight_decay=0.1),
+        "sgd": lambda own: torch.optim.SGD(own, momentum=0.8, weight_decay=0.1),
+    }
+
+    @pytest.mark.parametrize("name", OTHERS)
+    def test_equals_that_of_torch_though_its_state_was_put_away(self, name: str) -> None:
+        given = settings(optimizer=name, betas=(0.8, 0.95), weight_decay=0.1)
+        ours, theirs = ([nn.Parameter(value) for value in shapes()] for _ in range(2))
+        own, other, generator = make_optimizer(ours, given), self.OTHERS[name](theirs), torch.Generator().manual_seed(1)
+        for step in range(9):
+            gradients, rate = many(generator, skip=step == 3), 0.1 / (1 + step)
+            for parameter, gradient in zip(theirs, gradients, strict=True):
+                parameter.grad = None if gradient is None else gradient.clone()
+            other.param_groups[0]["lr"] = rate
+            other.step()
+            state, own = own.state(), make_optimizer(ours, given)
+            own.load({key: value.contiguous() for key, value in state.items()})
+            with torch.no_grad():
+                own.step(gradients, rate)
+        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+    @pytest.mark.parametrize("name", OTHERS)
+    def test_gradients_are_divided_and_steps_left_out(self, name: str) -> None:
+        (one,), (other,) = ([nn.Parameter(torch.arange(4.0))] for _ in range(2))
+        plain, scaled = (make_optimizer([parameter], settings(optimizer=name)) for parameter in (one, other))
+        with torch.no_grad():
+            plain.step([torch.ones(4)], 0.1)
+            scaled.step([torch.full((4,), 8.0)], 0.1, scale=torch.tensor(8.0), skip=torch.tensor(0.0))
+            scaled.step([torch.full((4,), torch.nan)], 0.1, scale=torch.tensor(8.0), skip=torch.tensor(1.0))
+        assert torch.equal(one, other)
+        assert not torch.equal(one, torch.arange(4.0))
 
 
 def test_moments_that_mean_nothing_become_zero() -> None:

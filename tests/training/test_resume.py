@@ -78,12 +78,12 @@ class TestEveryStep:
     @pytest.mark.parametrize(
         "given",
         [
-            {"schedule": "plateau", "plateau_patience": 1},
+            {"schedule": "plateau", "plateau_patience": 1, "optimizer": "adamax"},
             *(
                 pytest.param(given, marks=pytest.mark.slow)
                 for given in (
                     {"recipe": "residual-vq-vae"},
-                    {"ema": 0.0},
+                    {"ema": 0.0, "optimizer": "sgd", "learning_rate": 1e-4},
                     {"patience": 2, "learning_rate": 0.5},
                     {"precision": "float16"},
                     {"recipe": "dae"},

@@ -141,13 +141,17 @@ def test_the_model_that_was_given_is_trained_and_whole(tmp_path: Path) -> None:
     assert all(found == pytest.approx(alone, rel=1e-9) for found in in_processes(2, lambda: weights(True), tmp_path))
 
 
-@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
-def test_goes_on_in_another_number_of_processes(tmp_path: Path, before: int, after: int) -> None:
-    alone = rows("vae", shard=False, folder=tmp_path / "alone", epochs=2, schedule="constant")
+@pytest.mark.parametrize(
+    ("before", "after", "optimizer"),
+    [(1, 2, "adam"), (2, 1, "adamax"), pytest.param(2, 1, "adam", marks=pytest.mark.slow)],
+)
+def test_goes_on_in_another_number_of_processes(tmp_path: Path, before: int, after: int, optimizer: str) -> None:
+    given = {"schedule": "constant", "optimizer": optimizer}
+    alone = rows("vae", shard=False, folder=tmp_path / "alone", epochs=2, **given)
     run = tmp_path / "run"
 
     def begin() -> int:
-        rows("vae", shard=True, folder=run, epochs=1, schedule="constant")
+        rows("vae", shard=True, folder=run, epochs=1, **given)
         return 0
 
     def rest() -> list[dict[str, Any]]:

@@ -379,7 +379,7 @@ class Trainer:
         self._begin()
         self.sums.load(checkpoint.tensors.get("sums", {}), self.processes)
         for number, update in enumerate(self.updates):
-            update.optimizer.load(of_number(checkpoint.tensors["optimizer"], number))
+            update.optimizer.load(of_number(checkpoint.tensors.get("optimizer", {}), number))
             if update.scale and "scale" in checkpoint.tensors:
                 update.scale.load(of_number(checkpoint.tensors["scale"], number))
 

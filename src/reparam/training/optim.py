@@ -1,21 +1,19 @@
-"""One optimiser for each player, one step of it, and the learning rate over the steps."""
+"""One step of each player, and the learning rate over the steps."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from reparam.processes import Processes, is_part
 from reparam.trace import Player, Progress
+from reparam.training.optimizers import make_optimizer
 from reparam.training.settings import TrainSettings
-from reparam.training.sharding import gathered, own_part, put
+from reparam.training.sharding import own_part
 
-EPS = 1e-8
 SMALLEST_SCALE = 2.0**-14
-NOTHING, SWEEP = 1e-30, 64
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -26,92 +24,12 @@ def autocast(device: torch.device, settings: TrainSettings) -> AbstractContextMa
     return torch.autocast(device.type, DTYPES[settings.precision])
 
 
-class Adam:
-    """Adam, or AdamW, in one call of PyTorch's fused kernel for all parameters.
-
-    It gives what ``torch.optim.Adam(fused=True)`` gives, bit for bit but for moments that mean nothing, and leaves out
-    what that does in Python at every step, which costs as much as a layer of a small network. Gradients must be laid
-    out like their parameters.
-
-    On the CPU every 64th step takes moments below 1e-30 for zero. They move a weight by less than 1e-24, and where a
-    unit is dead or a latent unused they shrink on and on: below 1.2e-38 they are subnormal numbers, which an Intel core
-    takes fourteen times as long to compute with.
-
-    Args:
-        parameters: What it moves.
-        betas: Decays of the first and second moments.
-        weight_decay: Share of each weight that a step of learning rate 1 takes away.
-        decoupled: AdamW's weight decay, which stays out of the gradient.
-    """
-
-    def __init__(
-        self, parameters: Sequence[Tensor], betas: tuple[float, float], weight_decay: float, decoupled: bool
-    ) -> None:
-        self.whole = list(parameters)
-        self.parameters = [own_part(parameter) for parameter in self.whole]
-        self.first = [torch.zeros_like(parameter) for parameter in self.parameters]
-        self.second = [torch.zeros_like(parameter) for parameter in self.parameters]
-        self.steps = [parameter.new_zeros((), dtype=torch.float32) for parameter in self.parameters]
-        self.fixed = {"beta1": betas[0], "beta2": betas[1], "weight_decay": weight_decay, "eps": EPS}
-        self.kernel: Callable[..., None] = torch._fused_adamw_ if decoupled else torch._fused_adam_
-
-    def step(
-        self,
-        gradients: Sequence[Tensor | None],
-        rate: float,
-        scale: Tensor | None = None,
-        skip: Tensor | None = None,
-    ) -> None:
-        """Moves every parameter that has a gradient; to be called without recording gradients.
-
-        Args:
-            gradients: One for each parameter; None leaves that one alone.
-            rate: Learning rate.
-            scale: (), what the gradients are divided by.
-            skip: (), 1.0 to leave the step out; read by the kernel, so that nothing waits for it.
-        """
-        lists: list[Sequence[Any]] = [self.parameters, gradients, self.first, self.second]
-        steps = self.steps
-        if any(gradient is None for gradient in gradients):
-            chosen = [number for number, gradient in enumerate(gradients) if gradient is not None]
-            lists = [[values[n] for n in chosen] for values in lists]
-            steps = [steps[n] for n in chosen]
-        torch._foreach_add_(steps, 1.0)
-        self.kernel(
-            *lists, [], steps, lr=rate, amsgrad=False, maximize=False, grad_scale=scale, found_inf=skip, **self.fixed
-        )
-        if skip is not None:
-            torch._foreach_sub_(steps, [skip] * len(steps))
-        if steps[0].device.type == "cpu" and int(steps[0]) % SWEEP == 0:
-            for moment in (*lists[2], *lists[3]):
-                moment.masked_fill_(moment.abs() < NOTHING, 0.0)
-
-    def state(self) -> dict[str, Tensor]:
-        """The moments and the counts of steps, by number of parameter, whole."""
-        found = {f"{number}.step": steps for number, steps in enumerate(self.steps)}
-        return found | {name: gathered(*pair) for name, pair in self._moments()}
-
-    def _moments(self) -> Iterator[tuple[str, tuple[Tensor, Tensor]]]:
-        """Each moment by name, beside the parameter it belongs to."""
-        for name, group in (("first", self.first), ("second", self.second)):
-            for number, pair in enumerate(zip(group, self.whole, strict=True)):
-                yield f"{number}.{name}", pair
-
-    @torch.no_grad()
-    def load(self, state: dict[str, Tensor]) -> None:
-        """Takes back what :meth:`state` gave, whatever the memory layout."""
-        for number, steps in enumerate(self.steps):
-            steps.copy_(state[f"{number}.step"])
-        for name, (moment, parameter) in self._moments():
-            put(state[name], moment, parameter)
-
-
 class Update:
     """Moves one player's parameters down the gradient of its loss, and no parameter of anybody else.
 
     Frozen parameters (``requires_grad`` false) stay as they are, whatever the weight decay. The gradient is averaged
     over the processes and its norm is clipped. A loss or a gradient that is not finite moves nothing: on the CPU it is
-    seen at once, elsewhere the optimiser's kernel sees it and nothing waits for it.
+    seen at once, elsewhere the kernel of Adam sees it and nothing waits for it.
 
     Args:
         player: Whose parameters.
@@ -123,9 +41,7 @@ class Update:
         self.clip, self.processes = settings.clip, processes
         self.parameters = [parameter for parameter in player.parameters if parameter.requires_grad]
         self.device = next((parameter.device for parameter in player.parameters), torch.device("cpu"))
-        self.optimizer = Adam(
-            self.parameters, settings.betas, settings.weight_decay, decoupled=settings.optimizer == "adamw"
-        )
+        self.optimizer = make_optimizer(self.parameters, settings)
         self.scale = LossScale(self.device) if settings.precision == "float16" else None
         self.parts = [is_part(parameter) for parameter in self.parameters]
 

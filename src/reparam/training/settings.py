@@ -41,9 +41,10 @@ class TrainSettings:
         max_minutes: Wall-clock budget. The number of steps that fit is measured once, before the first step, and fixed
             for the run, so that schedules follow steps.
         learning_rate: Peak learning rate.
-        optimizer: ``adam`` or ``adamw``.
-        betas: Decays of Adam's first and second moments.
-        weight_decay: Decoupled for adamw.
+        optimizer: ``adam``, ``adamw``, ``adamax``, ``rmsprop`` or ``sgd``.
+        betas: Decays of the first and second moments; ``rmsprop`` has the second alone, ``sgd`` the first, its
+            momentum.
+        weight_decay: Decoupled for adamw, a part of the gradient for the others.
         schedule: ``constant``, ``cosine`` (to zero at the last step) or ``plateau`` (halved when validation stalls).
         learning_rate_warmup: Share of the steps over which the learning rate rises from 0.
         plateau_patience: Validations without a better ELBO before ``plateau`` halves the learning rate.
@@ -67,7 +68,7 @@ class TrainSettings:
     epochs: Count | None = None
     max_minutes: Positive | None = None
     learning_rate: Positive = 2e-3
-    optimizer: Literal["adam", "adamw"] = "adam"
+    optimizer: Literal["adam", "adamw", "adamax", "rmsprop", "sgd"] = "adam"
     betas: tuple[Beta, Beta] = (0.9, 0.99)
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["constant", "cosine", "plateau"] = "cosine"
