@@ -33,6 +33,16 @@ def test_decoder_moves_every_value() -> None:
     assert values.std(0).gt(0).all()
 
 
+def test_pixels_of_a_patch_begin_alike() -> None:
+    """Each has its own filter, and none draws a pattern of dots before it has learnt one."""
+    reseed(0)
+    decoder = ConvDecoder(3, (2, 28, 20), patch=2)
+    with torch.no_grad():
+        patches = fold(decoder(torch.randn(5, 3)), (2, 2)).unflatten(1, (2, 4))
+    assert patches.amax(2).allclose(patches.amin(2), atol=1e-6)
+    assert patches[:, :, 0].std((0, 2, 3)).gt(1e-3).all()
+
+
 @pytest.mark.parametrize(
     ("shape", "coarsest"), [((1, 28, 28), (7, 7)), ((3, 64, 48), (8, 6)), ((1, 8, 8), (8, 8)), ((4, 33), (1, 5))]
 )

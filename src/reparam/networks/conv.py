@@ -104,11 +104,19 @@ def unfold(x: Float[Tensor, "B C H W"], patch: Pair) -> Float[Tensor, "B C2 H2 W
     return tiles.permute(0, 1, 4, 2, 5, 3).reshape(b, depth, h * patch[0], w * patch[1])
 
 
-def same_conv(c_in: int, c_out: int, extents: Pair, size: int, gain: float = 1.0) -> nn.Conv2d:
-    """A convolution that keeps the extents, ``size`` wide where there is more than one pixel; He initialisation."""
+def same_conv(c_in: int, c_out: int, extents: Pair, size: int, gain: float = 1.0, pixels: int = 1) -> nn.Conv2d:
+    """A convolution that keeps the extents, ``size`` wide where there is more than one pixel; He initialisation.
+
+    Where its outputs are unfolded into so many ``pixels`` each, these begin with one filter: an upsampling that repeats
+    pixels, without the pattern of dots that filters of their own draw on every picture.
+
+    Source:
+        Checkerboard artifact free sub-pixel convolution (Aitken et al., 2017), arXiv:1707.02937, section 3.
+    """
     kernel = (size if extents[0] > 1 else 1, size if extents[1] > 1 else 1)
     conv = nn.Conv2d(c_in, c_out, kernel, padding=(kernel[0] // 2, kernel[1] // 2))
-    nn.init.normal_(conv.weight, 0.0, gain * math.sqrt(2 / (c_in * math.prod(kernel))))
+    filters = torch.empty(c_out // pixels, c_in, *kernel).normal_(0.0, gain * math.sqrt(2 / (c_in * math.prod(kernel))))
+    conv.weight.data.copy_(filters.repeat_interleave(pixels, 0))
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv
 
@@ -183,7 +191,8 @@ def up_stages(owner: str, plan: Plan, depth: int, block: str) -> nn.Sequential:
             stride = plan.strides[number]
             stages.append(_Up(plan.channels[number], plan.channels[number - 1], stride))
             at = at[0] * stride[0], at[1] * stride[1]
-    out = same_conv(plan.channels[0], depth * math.prod(plan.strides[0]), at, 3, gain=0.5)
+    pixels = math.prod(plan.strides[0])
+    out = same_conv(plan.channels[0], depth * pixels, at, 3, gain=0.5, pixels=pixels)
     return nn.Sequential(*stages, nn.SiLU(), out)
 
 
@@ -270,7 +279,7 @@ class _Up(nn.Module):
     def __init__(self, c_in: int, c_out: int, stride: Pair) -> None:
         super().__init__()
         self.stride = stride
-        self.conv = same_conv(c_in, c_out * math.prod(stride), (1, 1), 1)
+        self.conv = same_conv(c_in, c_out * math.prod(stride), (1, 1), 1, pixels=math.prod(stride))
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
         return unfold(self.conv(F.silu(x)), self.stride).contiguous(memory_format=torch.channels_last)

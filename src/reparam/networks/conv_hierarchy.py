@@ -295,7 +295,8 @@ class ConvHierarchy(Hierarchy):
         )
         self.start: Shape = (channels, *maps[0][0])
         self.paint: nn.Linear | None = None
-        self.out = same_conv(channels, self.out_shape[0] * math.prod(patch), finest, 3, gain=0.5)
+        pixels = math.prod(patch)
+        self.out = same_conv(channels, self.out_shape[0] * pixels, finest, 3, gain=0.5, pixels=pixels)
         channels_last(self)
 
     def bottom_up(self, x: Float[Tensor, "B ..."]) -> Features:
