@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from reparam.distributions import NegativeBinomial, Poisson, ZeroInflated
-from reparam.distributions.counts import stirling_error
+from reparam.distributions.counts import digamma_error, stirling_error
 from reparam.rng import reseed
 
 stats = pytest.importorskip("scipy.stats")
@@ -36,6 +36,23 @@ def test_log_probabilities_are_those_of_scipy(dtype: torch.dtype, rounding: floa
         likely = known > -1e4  # beyond, scipy itself gives -inf or loses digits
         error = (found.log_prob(n).double() - known).abs()
         assert error[likely].le(rounding * (1 + known.abs() + gap)[likely]).all()
+
+
+def test_slopes_keep_their_digits_where_theta_is_large() -> None:
+    mean, theta, n = grid(torch.float32)
+    near = (mean >= 0.3) & (n <= 3 * mean + 30) & (theta >= 0.5)
+    slopes = []
+    for dtype in (torch.float32, torch.float64):
+        logs = theta[near].to(dtype).log().requires_grad_()
+        NegativeBinomial(mean[near].to(dtype), logs.exp()).log_prob(n[near].to(dtype)).sum().backward()
+        assert logs.grad is not None
+        slopes.append(logs.grad.double())
+    assert torch.allclose(*slopes, rtol=1e-3, atol=3e-6)
+
+
+def test_digamma_error() -> None:
+    y = torch.tensor([0.01, 1.0, 7.9, 8.0, 50.0, 1e4], dtype=torch.float64)
+    assert torch.allclose(digamma_error(y), y.digamma() - y.log(), atol=1e-11)
 
 
 def test_a_large_theta_is_a_poisson_distribution() -> None:

@@ -37,6 +37,15 @@ def stirling_error(y: Tensor) -> Tensor:
     )
 
 
+def digamma_error(y: Tensor) -> Tensor:
+    r"""What the logarithm lacks of the digamma function, :math:`\psi(y) - \log y`: small, so two differ exactly."""
+    large = y.clamp_min(SERIES_FROM)
+    square = 1 / (large * large)
+    series = -0.5 / large - square * (1 / 12 - square * (1 / 120 - square * (1 / 252 - square / 240)))
+    small = y.clamp_max(SERIES_FROM)
+    return torch.where(y < SERIES_FROM, torch.digamma(small) - small.log(), series)
+
+
 class Poisson(PlainPoisson):
     r"""Counts at a rate; torch's own, with a log probability that keeps its digits where counts are large.
 
@@ -74,7 +83,8 @@ class _LogNegativeBinomial(torch.autograd.Function):
         """The slopes for mu and theta; n is no number that moves."""
         n, mu, theta = ctx.saved_tensors
         by_mu = (n - mu) / (theta + mu)
-        by_theta = (theta + n).digamma() - theta.digamma() - torch.log1p(mu / theta) - by_mu
+        total = theta + n
+        by_theta = log_ratio(total, theta + mu, n - mu) - by_mu + digamma_error(total) - digamma_error(theta)
         (slope,) = slopes
         return None, (slope * by_mu * theta / mu).sum_to_size(mu.shape), (slope * by_theta).sum_to_size(theta.shape)
 
