@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import Laplace, MultivariateNormal, Normal, kl_divergence
 
-from reparam.distributions import joint, kl_groups
+from reparam.distributions import OneHot, joint, kl_groups
 from reparam.rng import reseed
 
 
@@ -41,6 +41,13 @@ def test_scalar_pairs_by_integration(q_name: str, p_name: str) -> None:
         "closed",
     )
     assert found.item() == pytest.approx(integral.item(), abs=1e-7)  # the trapezoid rule: step^2
+
+
+def test_relaxed_draws_are_no_estimate() -> None:
+    """A relaxed draw lies between the choices: the KL is that of the choices, whatever is asked for."""
+    q, p = OneHot(torch.tensor([[[2.0, 0.0, -1.0]]]), 2 / 3), OneHot(torch.zeros(1, 1, 3))
+    z = q.rsample(torch.Size([5]))
+    assert torch.equal(kl_groups(q, p, z, "sampled"), kl_groups(q, p, z, "closed"))
 
 
 def test_kl_of_a_distribution_with_itself_is_zero() -> None:

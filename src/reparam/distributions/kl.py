@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal, kl_divergence
 
 from reparam.distributions.grouped import Grouped, kl_grouped, kl_grouped_at
-from reparam.distributions.independent import factors
+from reparam.distributions.independent import factors, is_density
 from reparam.distributions.normal import kl_normal
 from reparam.distributions.one_hot import OneHot, kl_one_hot
 from reparam.distributions.sphere import UniformSphere, VonMisesFisher, kl_to_uniform
@@ -69,11 +69,12 @@ def kl_groups(q: Distribution, p: Distribution, z: Tensor, method: KLMethod = "a
         z: (K, *batch, L), draws from q
         returns: (K, *batch, G)
     Args:
-        method: ``closed`` (an error where there is none), ``sampled`` (log q - log p at each draw) or ``auto``.
+        method: ``closed`` (an error where there is none), ``sampled`` (log q - log p at each draw, where draws are not
+            relaxed) or ``auto``.
     Raises:
         PartError: if ``closed`` is asked for and q, p have no closed form.
     """
-    closed = None if method == "sampled" else _closed_form(q, p)
+    closed = None if method == "sampled" and is_density(q) else _closed_form(q, p)
     if closed is not None:
         return closed.expand(*z.shape[:-1], closed.shape[-1])
     if method == "closed":
