@@ -131,6 +131,7 @@ def test_settings_that_make_no_posterior(posterior: dict[str, Any], sentence: st
         ({"kind": "vamp", "components": 0}, "VampPrior: components is 0, expected at least 1"),
         ({"kind": "exemplar", "components": 10**12}, "ExemplarPrior: .* are too many to keep"),
         ({"kind": "mixture", "components": -1}, "MixturePrior: components is -1, expected at least 1"),
+        ({"kind": "wrapped-normal", "curvature": 16}, "lie up to 16 radii of curvature away, expected at most 14.5"),
         ({"kind": "wrapped-normal", "curvature": float("inf")}, "curvature is inf, expected a positive number"),
     ],
 )

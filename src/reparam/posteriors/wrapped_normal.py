@@ -22,8 +22,7 @@ class WrappedNormalPosterior(Posterior):
 
     Densities are taken with respect to the hyperbolic volume, as the prior's. ``mean`` is mu, the image of v = 0. So
     that float32 suffices, mu lies within a hyperbolic distance of 5 / sqrt(c) of the origin and log sigma + log(c) / 2
-    in (-8, 0); the paper leaves both free and clips. With the prior that holds up to about 64 dimensions: radii grow
-    with L, and beyond 100 the densities lose digits.
+    in (-8, 0); the paper leaves both free and clips.
 
     Shapes:
         h: (B, in_dim)  ->  q: batch (B,), event (L,)

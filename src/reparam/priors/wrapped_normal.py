@@ -1,5 +1,6 @@
 """The wrapped Normal prior on the Poincare ball."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -7,8 +8,11 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal
 
 from reparam.distributions import Flow, PoincareBall, joint
+from reparam.errors import PartError
 from reparam.networks import ExponentialMap, require_curvature
 from reparam.priors.base import Prior
+
+FARTHEST = 14.5
 
 
 class WrappedNormalPrior(Prior):
@@ -16,7 +20,8 @@ class WrappedNormalPrior(Prior):
 
     .. math:: z = \exp_0(v / 2), \qquad v \sim \mathcal{N}(0, I)
 
-    Its density is taken with respect to the hyperbolic volume, as the posterior's.
+    Its density is taken with respect to the hyperbolic volume, as the posterior's. Draws lie up to about sqrt(L) + 3
+    from the origin, and float32 tells points apart up to 14.5 / sqrt(c).
 
     Shapes:
         returns: batch (), event (L,)
@@ -24,7 +29,7 @@ class WrappedNormalPrior(Prior):
         latent_dim: Number of latent dimensions L.
         curvature: c > 0; the space has curvature -c. The posterior must have the same.
     Raises:
-        PartError: if latent_dim < 1 or the curvature is not positive.
+        PartError: if latent_dim < 1, the curvature is not positive, or draws lie beyond what float32 tells apart.
     Source:
         Continuous hierarchical representations with Poincare variational auto-encoders (Mathieu et al., 2019),
         arXiv:1901.06033, section 3.2.
@@ -33,6 +38,12 @@ class WrappedNormalPrior(Prior):
     def __init__(self, latent_dim: int, curvature: float = 1.0) -> None:
         super().__init__(latent_dim)
         require_curvature("WrappedNormalPrior", curvature)
+        if (reach := math.sqrt(curvature) * (math.sqrt(latent_dim) + 3)) > FARTHEST:
+            raise PartError(
+                f"WrappedNormalPrior: draws of {latent_dim} dimensions at curvature {curvature:g} lie up to "
+                f"{reach:.3g} radii of curvature away, expected at most {FARTHEST}: beyond, float32 does not tell "
+                "points apart. Take fewer dimensions or a smaller curvature."
+            )
         self.curvature, self.space = curvature, PoincareBall(curvature)
         self.wrap = ExponentialMap(curvature)
 
