@@ -282,6 +282,9 @@ def test_what_makes_no_sense_is_refused() -> None:
         build("hybrid-vae", data, imputed="picture", likelihoods={"picture": {"kind": "continuous-bernoulli"}})
     with pytest.raises(PartError, match="one for each of"):
         build_model(_without_one(data), data.spec)
+    relaxed = {"posterior": {"kind": "gumbel-softmax", "classes": 2}, "prior": {"kind": "categorical", "classes": 2}}
+    with pytest.raises(PartError, match="a density in training, too"):
+        build("hybrid-vae", data, **relaxed, latent_dim=4)
     with pytest.raises(PartError, match="subsets"):
         ExpertsPosterior(7 * 2, 2, (1,) * 7, "mixture-of-products")
     with pytest.raises(PartError, match="optimal"):

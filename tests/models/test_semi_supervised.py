@@ -251,6 +251,18 @@ def test_refusals() -> None:
         StickingTheLandingBound()(model(), Batch(examples()[0]), Progress())
 
 
+def test_relaxed_styles_have_no_density() -> None:
+    """As in a flat model: a bound of several draws is refused in training, the ELBO is not."""
+    data = tiny_data("real", (D,))
+    classes = {"kind": "gumbel-softmax", "classes": 3}
+    settings = {"posterior": classes, "prior": {"kind": "categorical", "classes": 3}, "latent_dim": 6}
+    m, batch = build("m2", data, condition_into=["encoder", "decoder"], **settings), data.train.batch(slice(None))
+    assert ELBO()(m, batch, Progress()).value.isfinite().all()
+    with pytest.raises(RefusedError, match="relaxed in training"):
+        ImportanceBound(3)(m, batch, Progress())
+    assert ImportanceBound(3)(m.eval(), batch, Progress()).value.isfinite().all()
+
+
 def test_traversals_leave_the_choice_of_one_class() -> None:
     """A step along a class is a weight of it, which need not be a probability."""
     vae = build("m2", tiny_data("levels", (1, 9, 8))).eval()

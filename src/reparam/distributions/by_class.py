@@ -5,6 +5,7 @@ from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 from torch.types import _size
 
+from reparam.distributions.independent import is_density
 from reparam.distributions.one_hot import OneHot
 from reparam.distributions.tempering import tempered
 
@@ -21,7 +22,7 @@ class Reshaped(Distribution):
     support = constraints.real
 
     def __init__(self, base: Distribution, batch_shape: _size) -> None:
-        self.base = base
+        self.base, self.normalized = base, is_density(base)
         super().__init__(Size(batch_shape), base.event_shape, validate_args=False)
 
     @property
@@ -75,6 +76,7 @@ class ByClass(Distribution):
 
     def __init__(self, logits: Tensor, styles: Distribution) -> None:
         self.log_probs, self.styles, self.classes = logits.log_softmax(-1), styles, logits.shape[-1]
+        self.normalized = is_density(styles)
         super().__init__(logits.shape[:-1], Size([self.classes + styles.event_shape[0]]), validate_args=False)
 
     @property

@@ -67,12 +67,14 @@ class HybridVAE(WrappedVAE):
         self, vae: VAE, imputer: Encoder, guess: Likelihood, imputed: Sequence[int], alpha: float = 1.0
     ) -> None:
         super().__init__(vae.kl)
-        plain = vae.posterior.needs_prior and vae.posterior.space != CODES and not vae.posterior.refines
+        posterior = vae.posterior
+        moved = posterior.refines or posterior.relaxes
+        plain = posterior.needs_prior and posterior.space != CODES and not moved
         whole = vae.likelihood
         if not isinstance(whole, ObservationsLikelihood) or vae.prior is None or vae.conditions or not plain:
             raise PartError(
                 "HybridVAE: it takes a VAE of observations, with a prior, without a condition, whose posterior has a "
-                "density and is not over codes. Take the posterior 'normal'."
+                "density in training, too, and is not over codes. Take the posterior 'normal'."
             )
         shapes = whole.shapes
         chosen = [shapes[m] for m in imputed if 0 <= m < len(shapes)]

@@ -30,6 +30,7 @@ class Posterior(nn.Module, ABC):
 
     needs_prior = True
     starts = False  # True for those that begin from data
+    relaxes = False  # True for those whose draws are relaxed in training, and have no density
     refines = False  # True for those that move their draws on by the gradient of log p(x, z)
     space: Space = EUCLIDEAN  # where z lies; the prior must lie there too
 

@@ -64,6 +64,8 @@ class GumbelSoftmaxPosterior(Posterior):
         distribution (Maddison et al., 2017), arXiv:1611.00712, section 3 (tau = 2/3).
     """
 
+    relaxes = True
+
     def __init__(self, in_dim: int, latent_dim: int, classes: int = 10, relaxation: float = 2 / 3) -> None:
         super().__init__(in_dim, latent_dim, latent_dim)
         require_classes("GumbelSoftmaxPosterior", latent_dim, classes)
