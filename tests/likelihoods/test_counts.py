@@ -12,6 +12,7 @@ from reparam.distributions import NegativeBinomial
 from reparam.errors import PartError
 from reparam.likelihoods import (
     NegativeBinomialLikelihood,
+    ObservationsLikelihood,
     PoissonLikelihood,
     ZeroInflatedNegativeBinomialLikelihood,
 )
@@ -33,6 +34,12 @@ def test_a_decoder_of_zeros_begins_at_the_means() -> None:
     again.load_state_dict(likelihood.state_dict())
     assert not again.starts
     assert torch.equal(again(torch.zeros(1, 2)).mean, mean)
+
+
+def test_observations_of_which_none_is_whole_begin_without_data() -> None:
+    likelihood = ObservationsLikelihood([NegativeBinomialLikelihood((2,)), PoissonLikelihood((1,))])
+    likelihood.start(torch.tensor([[3.0, torch.nan, 5.0], [torch.nan, 4.0, 3.0]]))
+    assert [one.starts for one in likelihood.likelihoods] == [True, False]
 
 
 def test_dispersion_begins_where_moments_put_it() -> None:

@@ -19,7 +19,8 @@ class NormalMixture(MixtureSameFamily):
     A draw chooses a component, which has no gradient. Yet all conditional distribution functions
     :math:`u_l = F(z_l \mid z_{<l})` together are a smooth, invertible map of z; holding u fixed gives
     :math:`\nabla_\phi z = -(\partial F / \partial z)^{-1} \nabla_\phi F`, with a triangular Jacobian. It is the exact
-    gradient of the draw, for the weights of the components too.
+    gradient of the draw, for the weights of the components too. Where components lie far apart, that one has its
+    mass in the gaps between them, where draws are rare: unbiased, and of so large a variance that weights hardly learn.
 
     Shapes:
         mixture: logits (*batch, M); components: Independent Normal, batch (*batch, M), event (L,)

@@ -154,8 +154,8 @@ class ZeroInflatedNegativeBinomialLikelihood(CountLikelihood):
         \qquad \pi_d = \sigma(l_d)
 
     Shapes:
-        h: (*batch, 2 * C, ...), log mu beside m, then the logits l; (*batch, 3 * C, ...) with log theta behind them for
-            ``each``
+        h: (*batch, 2 * C, ...), log mu beside m, then the logits l beside -2; (*batch, 3 * C, ...) with log theta
+            behind them for ``each``
         x: whole numbers from 0 on  ->  log p(x|z): nats
     Args:
         data_shape: Shape of one example.

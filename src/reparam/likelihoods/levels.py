@@ -49,7 +49,8 @@ class DiscretizedLogisticLikelihood(Likelihood):
               - \sigma\left(\tfrac{x_d - \delta - \mu_m}{s_m}\right)\right]
 
     Shapes:
-        h: (*batch, 2 * C, ...) for one component: mu, log s; (*batch, 3 M * C, ...) for M: logits of pi, mu, log s
+        h: (*batch, 2 * C, ...) for one component: mu beside 0.5, log s beside -2; (*batch, 3 M * C, ...) for M: logits
+            of pi, mu beside M places from 0 to 1, log s beside -2
     Args:
         data_shape: Shape of one example.
         levels: Number of levels n.

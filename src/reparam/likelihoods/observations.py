@@ -80,4 +80,6 @@ class ObservationsLikelihood(Likelihood):
         for one, place in zip(self.likelihoods, self.places, strict=True):
             assert isinstance(one, Likelihood)
             own = x[:, place].unflatten(-1, one.data_shape)
-            one.start(own[~own.isnan().flatten(1).any(1)])
+            whole = own[~own.isnan().flatten(1).any(1)]
+            if len(whole):  # of others it begins where it would without data
+                one.start(whole)
