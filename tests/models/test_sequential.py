@@ -44,6 +44,19 @@ def sequences(count: int = 4, steps: int = T) -> Tensor:
     return torch.nn.functional.pad(x * there[:, None], (0, steps - T))
 
 
+def test_codes_are_padded_with_noise() -> None:
+    """Where there is a code it stays; behind the ends are draws of N(0, 1)."""
+    found, x = model(KINDS[0]).eval(), sequences()
+    q = found.infer(x, lengths=LENGTHS)
+    reseed(3)
+    z = q.rsample(torch.Size([500]))
+    each = q.padded(z).unflatten(-1, (T, -1))
+    there = torch.arange(T) < LENGTHS[:, None]
+    assert torch.equal(each[:, there], z.unflatten(-1, (T, -1))[:, there])
+    assert each[:, ~there].mean().abs() < 0.02
+    assert each[:, ~there].std().sub(1).abs() < 0.02
+
+
 @pytest.mark.parametrize("settings", KINDS)
 class TestEverySequentialModel:
     def test_what_lies_behind_the_end_changes_nothing(self, settings: Any) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch.distributions import MultivariateNormal
+from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
-from reparam.distributions import PointMass
+from reparam.distributions import Flow, Grouped, Members, OneHot, PointMass, VonMisesFisher
 from reparam.errors import RefusedError
+from reparam.networks import ExponentialMap
 from reparam.objectives import (
     ELBO,
     AdversarialBound,
@@ -20,6 +21,7 @@ from reparam.objectives import (
     TotalCorrelationBound,
 )
 from reparam.objectives.matching import maximum_mean_discrepancy
+from reparam.processes import Processes
 from reparam.rng import reseed
 from reparam.trace import Progress, Trace
 from tests.objectives.traces import normal, point_trace, trace
@@ -116,6 +118,52 @@ class TestMatching:
         alone = Trace(LOC[None], PointMass(LOC), None, normal(LOC[0]), kl=KL, log_q=KL, log_p_z=KL, log_p_x=LOG_P_X)
         with pytest.raises(RefusedError, match=r"there is no prior p\(z\) that codes could match"):
             kind().bound(alone, Progress())
+
+
+class Ended(Independent):
+    """Codes that end after the first dimension."""
+
+    def padded(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.cat([z[..., :1], torch.randn_like(z[..., 1:])], -1)
+
+
+def drawn(q: Distribution, z: torch.Tensor) -> Trace:
+    """A trace of codes."""
+    return trace(torch.zeros(z.shape[:2], dtype=z.dtype), q, z)
+
+
+class TestComparedWithThePrior:
+    def test_where_codes_have_ended_they_are_draws_of_the_prior(self) -> None:
+        """Zeros behind the end would be a distance that no training removes."""
+        reseed(0)
+        z = torch.cat([torch.randn(1, 1000, 1), torch.zeros(1, 1000, 3)], -1)
+        q = Ended(normal(z[0]).base_dist, 1, validate_args=False)
+        near, far = (
+            DiscrepancyBound().bound(drawn(of, z), Progress()).terms["distance"][0] for of in (q, normal(z[0]))
+        )
+        assert abs(near) < 0.01
+        assert far > 0.3
+
+    @pytest.mark.parametrize("objective", [DiscrepancyBound(), SlicedBound(), AdversarialBound(6), FactorBound(6)])
+    def test_refuses_codes_that_no_prior_draws(self, objective: Objective) -> None:
+        logits = torch.zeros(4, 2, 3)
+        relaxed = OneHot(logits, 0.5)
+        shared = Grouped(Normal(torch.zeros(4, 6), 1.0), 2, Members(torch.tensor([0, 0, 1, 1]), Processes()))
+        for q, said in ((relaxed, "draws of .* are relaxed"), (shared, "examples of a group share a draw")):
+            with pytest.raises(RefusedError, match=said):
+                objective.bound(drawn(q, q.rsample(torch.Size([1]))), Progress())
+
+    @pytest.mark.parametrize(
+        ("q", "said"),
+        [
+            (OneHot(torch.zeros(4, 2, 3)), "codes are classes"),
+            (VonMisesFisher(torch.nn.functional.normalize(torch.ones(4, 6), dim=-1), torch.ones(4, 1)), "curved space"),
+            (Flow(normal(torch.zeros(4, 6)), ExponentialMap(1.0)), "curved space"),
+        ],
+    )
+    def test_dimensions_that_cannot_be_exchanged_have_no_total_correlation(self, q: Distribution, said: str) -> None:
+        with pytest.raises(RefusedError, match=said):
+            FactorBound(6).bound(drawn(q, q.rsample(torch.Size([1]))), Progress())
 
 
 class TestCritics:

@@ -22,6 +22,12 @@ def is_density(distribution: Distribution) -> bool:
     return getattr(base, "normalized", True)
 
 
+def is_curved(distribution: Distribution) -> bool:
+    """True where draws lie on a sphere or in a hyperbolic ball."""
+    found: bool = getattr(getattr(distribution, "bijection", distribution), "curved", False)
+    return found
+
+
 def is_discrete(distribution: Distribution) -> bool:
     """True where log_prob is the log of a probability, not of a density."""
     base = getattr(distribution, "base_dist", distribution)

@@ -35,6 +35,7 @@ class UniformSphere(Distribution):
     has_rsample = True
     arg_constraints = {}
     support = constraints.real_vector
+    curved = True
 
     def __init__(self, like: Tensor) -> None:
         self.like = like
@@ -95,6 +96,7 @@ class VonMisesFisher(Distribution):
     exact_moments = False
     arg_constraints = {}
     support = constraints.real_vector
+    curved = True
 
     def __init__(self, loc: Tensor, concentration: Tensor) -> None:
         dim = loc.shape[-1]

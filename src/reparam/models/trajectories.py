@@ -14,6 +14,7 @@ from reparam.distributions import is_density, is_discrete
 from reparam.errors import ShapeError
 from reparam.likelihoods import Likelihood
 from reparam.networks import Decoder, Dynamics, Encoder
+from reparam.rng import per_example
 
 
 class Networks(NamedTuple):
@@ -119,6 +120,12 @@ class Trajectory(Distribution):
     def whole(self, values: Float[Tensor, "K B t L"], behind: float = 0.0) -> Float[Tensor, "K B L2"]:
         """Values of all steps side by side, with a number for those behind the first t."""
         return F.pad(values, (0, 0, 0, self.steps - values.shape[2]), value=behind).flatten(-2)
+
+    def padded(self, z: Float[Tensor, "K B L2"]) -> Float[Tensor, "K B L2"]:
+        """Noise of all steps with draws of N(0, 1) where sequences have ended, and where there is no code."""
+        there = self.whole(self.mask.unsqueeze(-1).expand(1, -1, -1, self.networks.dynamics.step_dim)) > 0
+        with per_example(1):
+            return torch.where(there, z, torch.randn_like(z))
 
     def _laid_out(self, values: Float[Tensor, "K B L2"], sample_shape: _size) -> Tensor:
         return values.reshape(*sample_shape, *self.batch_shape, -1)

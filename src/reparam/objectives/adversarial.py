@@ -12,11 +12,13 @@ from reparam.errors import PartError
 from reparam.networks import full_precision
 from reparam.objectives.base import Objective
 from reparam.objectives.common import (
+    comparable_codes,
     part_of,
     penalised,
     plain_terms,
     prior_draws,
     require_at_least,
+    require_exchangeable,
     require_noise,
     require_prior,
 )
@@ -116,7 +118,7 @@ class FactorBound(Objective):
         free_bits: Nats of KL per latent group that cost nothing.
     Raises:
         PartError: if gamma is negative, or hidden_dims is empty.
-        RefusedError: if q is a point mass.
+        RefusedError: if q is a point mass, codes are classes or lie in a curved space, or examples share draws.
     Source:
         Disentangling by factorising (Kim & Mnih, 2018), arXiv:1802.05983, eqs. 2 and 3, algorithm 2. The critic's codes
         come from the same batch, permuted ones too, where the paper takes a second batch for those; its critic has five
@@ -142,15 +144,21 @@ class FactorBound(Objective):
         self.warmup, self.free_bits = warmup, free_bits
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
-        require_noise("FactorBound", trace)
+        codes = self._codes(trace)
         base = self.base.bound(trace, progress)
-        correlation = self.critic(trace.z).mean(0)
+        correlation = self.critic(codes).mean(0)
         terms = base.terms | {"total_correlation": correlation.detach()}
         return Bound(base.value - self.gamma * correlation, terms)
 
     def examine(self, trace: Trace) -> Bound:
         """How well the critic tells codes from permuted ones."""
-        return self.critic.told_apart(trace.z, permuted(trace.z, self.group))
+        codes = self._codes(trace)
+        return self.critic.told_apart(codes, permuted(codes, self.group))
+
+    def _codes(self, trace: Trace) -> Tensor:
+        require_noise("FactorBound", trace)
+        require_exchangeable("FactorBound", trace)
+        return comparable_codes("FactorBound", trace)
 
     def players(self, model: Model) -> tuple[Player, ...]:
         return _players(self, self.critic, model, self.examine)
@@ -177,7 +185,7 @@ class AdversarialBound(Objective):
         hidden_dims: Widths of the critic's hidden layers.
     Raises:
         PartError: if a weight is negative, or hidden_dims is empty.
-        RefusedError: if there is no prior.
+        RefusedError: if there is no prior, examples share draws, or draws are relaxed.
     Source:
         Adversarial autoencoders (Makhzani et al., 2016), arXiv:1511.05644, section 2; Wasserstein auto-encoders
         (Tolstikhin et al., 2018), arXiv:1711.01558, algorithm 1 (WAE-GAN). The encoder is moved by both terms in one
@@ -203,17 +211,17 @@ class AdversarialBound(Objective):
 
     def bound(self, trace: Trace, progress: Progress) -> Bound:
         require_prior("AdversarialBound", trace)
-        convincing = F.logsigmoid(self.critic(trace.z)).mean(0)
+        convincing = F.logsigmoid(self.critic(comparable_codes("AdversarialBound", trace))).mean(0)
         value = penalised(self.weight * convincing - trace.distortion, trace)
         return Bound(value, plain_terms(trace) | {"convincing": convincing.detach()})
 
     def examine(self, trace: Trace) -> Bound:
         """How well the critic tells draws from the prior from codes."""
-        p_z = require_prior("AdversarialBound", trace)
-        samples, count, size = trace.z.shape
+        p_z, codes = require_prior("AdversarialBound", trace), comparable_codes("AdversarialBound", trace)
+        samples, count, size = codes.shape
         draws = prior_draws(p_z, torch.Size([samples, count * self.group.world, size]))
         own = part_of(draws, self.group).detach()
-        found = self.critic.told_apart(own, trace.z)
+        found = self.critic.told_apart(own, codes)
         return Bound(found.value - self.slope_weight * _slope(self.critic, own), found.terms)
 
     def players(self, model: Model) -> tuple[Player, ...]:

@@ -8,12 +8,16 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
-from reparam.distributions import OptimalScale, PointMass, factors, is_density, is_discrete
+from reparam.distributions import OptimalScale, PointMass, factors, is_curved, is_density, is_discrete
 from reparam.errors import PartError, RefusedError
 from reparam.processes import Processes
 from reparam.rng import per_example
 from reparam.trace import HasNamedValues, Maker, Model, Trace
 
+_RELAXED = (
+    "{}: draws of q(z|x) are relaxed in training, where {}. Take the objective 'elbo', or a posterior with exact "
+    "draws, such as 'categorical'."
+)
 _SHARED = "{}: examples of a group share a draw, so densities of one alone make no bound. Take the objective 'elbo'."
 
 
@@ -88,10 +92,26 @@ def require_noise(owner: str, trace: Trace) -> None:
             "'normal'."
         )
     if not is_density(trace.q):
+        raise RefusedError(_RELAXED.format(owner, "log q is no density"))
+
+
+def comparable_codes(owner: str, trace: Trace) -> Float[Tensor, "K B L"]:
+    """Codes that have the prior's distribution where the aggregate posterior has it.
+
+    Steps behind the end of a sequence, where there are no codes, are filled with draws of the prior.
+
+    Raises:
+        RefusedError: if examples share a draw, or draws of q are relaxed.
+    """
+    if getattr(trace.q, "shared", False):
         raise RefusedError(
-            f"{owner}: draws of q(z|x) are relaxed in training, where log q is no density. Take the objective 'elbo', "
-            "or a posterior with a density, such as 'categorical'."
+            f"{owner}: examples of a group share a draw of their content, as draws of the prior do not, so the two "
+            "differ however well they match. Take the objective 'elbo' or 'style-match'."
         )
+    if not is_density(trace.q) and not isinstance(trace.q, PointMass):
+        raise RefusedError(_RELAXED.format(owner, "no code is one that the prior draws"))
+    filled = getattr(trace.q, "padded", None)
+    return trace.z if filled is None else filled(trace.z)
 
 
 def require_draws(owner: str, trace: Trace) -> None:
@@ -160,6 +180,20 @@ def require_factors(owner: str, trace: Trace) -> Distribution:
             "q(z_l|x), are not at hand. Take a posterior with independent dimensions, such as 'normal'."
         )
     return found
+
+
+def require_exchangeable(owner: str, trace: Trace) -> None:
+    """Checks that codes whose dimensions come from different examples are codes, too.
+
+    Raises:
+        RefusedError: if they are classes, or lie on a sphere or in a ball.
+    """
+    if is_discrete(trace.q) or is_curved(trace.q):
+        what = "are classes" if is_discrete(trace.q) else "lie in a curved space"
+        raise RefusedError(
+            f"{owner}: codes {what}, and with dimensions from different examples they are none. Take a posterior "
+            "over all of R^L, such as 'normal'."
+        )
 
 
 def require_prior(owner: str, trace: Trace) -> Distribution:

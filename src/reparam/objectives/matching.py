@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from reparam.distributions import Grouped, is_density
+from reparam.distributions import Grouped, PointMass
 from reparam.errors import PartError, RefusedError, nearest
 from reparam.objectives.base import Objective
 from reparam.objectives.common import (
+    comparable_codes,
     penalised,
     plain_terms,
     prior_draws,
@@ -99,13 +100,13 @@ def _matched(
 ) -> Bound:
     """A weighted ELBO less the weighted distance of the whole batch's codes from as many draws from the prior."""
     owner = type(objective).__name__
-    if base.beta and not is_density(trace.q):
+    if base.beta and isinstance(trace.q, PointMass):
         raise RefusedError(
             f"{owner}: q(z|x) is a point mass, so KL(q || p) is infinite. Set alpha to 1, which leaves the KL out, or "
             "take a posterior with a density, such as 'normal'."
         )
     p_z = require_prior(owner, trace)
-    codes = objective.group.whole(trace.z, 1)
+    codes = objective.group.whole(comparable_codes(owner, trace), 1)
     if not base.beta:
         require_moved(owner, p_z, codes)
     found = distance(codes, prior_draws(p_z, codes.shape)).mean()
@@ -153,7 +154,8 @@ class DiscrepancyBound(Objective):
         free_bits: Nats of KL per latent group that cost nothing.
     Raises:
         PartError: if a weight would be negative, the kernel is unknown, or a scale is not positive.
-        RefusedError: if there is no prior, or q is a point mass and alpha is not 1.
+        RefusedError: if there is no prior, examples share draws, draws are relaxed, or q is a point mass and alpha is
+            not 1.
     Source:
         InfoVAE (Zhao et al., 2017), arXiv:1706.02262, eq. 6; Wasserstein auto-encoders (Tolstikhin et al., 2018),
         arXiv:1711.01558, algorithm 2 (WAE-MMD).
@@ -204,7 +206,8 @@ class SlicedBound(Objective):
         free_bits: Nats of KL per latent group that cost nothing.
     Raises:
         PartError: if a weight would be negative, or projections < 1.
-        RefusedError: if there is no prior, or q is a point mass and alpha is not 1.
+        RefusedError: if there is no prior, examples share draws, draws are relaxed, or q is a point mass and alpha is
+            not 1.
     Source:
         Sliced Wasserstein auto-encoders (Kolouri et al., 2018), arXiv:1804.01947, algorithm 1. The paper adds an
         absolute error to its squared one; we leave the likelihood to the model.
