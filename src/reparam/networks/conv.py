@@ -279,7 +279,7 @@ class _Up(nn.Module):
     def __init__(self, c_in: int, c_out: int, stride: Pair) -> None:
         super().__init__()
         self.stride = stride
-        self.conv = same_conv(c_in, c_out * math.prod(stride), (1, 1), 1, pixels=math.prod(stride))
+        self.conv = same_conv(c_in, c_out * math.prod(stride), (1, 1), 1)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
         return unfold(self.conv(F.silu(x)), self.stride).contiguous(memory_format=torch.channels_last)
