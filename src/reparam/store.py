@@ -22,6 +22,7 @@ from reparam.errors import RunError, RunNotFoundError
 from reparam.files import synced
 from reparam.models import Autoencoder
 from reparam.reading import read_json
+from reparam.recipes import Built, parts_of
 from reparam.rng import seeded
 from reparam.shapes import difference, numel
 from reparam.trust import trusting
@@ -55,7 +56,9 @@ def keep(model: nn.Module, folder: Path, spec: DataSpec | None, described: Mappi
     Raises:
         RunError: if the folder cannot be written, or holds other files.
     """
-    content = {"format": FORMAT, "model": described, "data": asdict(spec) if spec else None}
+    built = getattr(model, "built", None)
+    training = built.written(described) if built else None
+    content = {"format": FORMAT, "model": described, "data": asdict(spec) if spec else None, "training": training}
     return write_folder(folder, content, model.state_dict())
 
 
@@ -139,6 +142,8 @@ def load_with_spec(
         if numel(model.data_shape) > MOST_VALUES or (spec and spec.shape != model.data_shape):
             raise ValueError(f"it is a model of examples of shape {str(model.data_shape)[:100]}")
         load_weights(model, folder)
+        if (training := content.get("training")) is not None:
+            model.built = Built.read(training, parts_of(model))
     except DAMAGE as error:
         if isinstance(error, RunError):
             raise

@@ -30,6 +30,7 @@ from reparam.recipes import RECIPES, build
 from reparam.recipes.basic import BASIC
 from reparam.rng import reseed
 from reparam.runs import Run, choose_device, fit, open_run, resume, train
+from reparam.store import load, save
 from reparam.trace import Bound, Progress, Trace
 from tests.contracts.members import OF_OBSERVATIONS, OF_PICTURES, OF_SEQUENCES, tiny_data
 from tests.training.trained import equal, timeless, weights
@@ -323,6 +324,36 @@ class TestFit:
         data = tiny_data("real", (4,))
         done = fit(build("beta-vae", data), data, "elbo", device="cpu", **TRAIN)  # type: ignore[arg-type]
         assert done.config.objective.settings == {}  # type: ignore[union-attr]
+
+    def test_a_model_goes_on_as_it_was_last_trained(self, tmp_path: Path) -> None:
+        """Also one that was loaded from a run folder or a model folder; only the length is told anew."""
+        data = tiny_data("real", (4,))
+        settings = TRAIN | {"optimizer": "adamw", "weight_decay": 0.1, "learning_rate": 1e-3}
+        done = fit(by_hand(), data, "iwae", out=tmp_path / "run", device="cpu", **settings)  # type: ignore[arg-type]
+        own = build("wae-mmd", data)
+        for model, kind, rate in (
+            (done.model, "iwae", 1e-3),
+            (load(tmp_path / "run"), "iwae", 1e-3),
+            (open_run(tmp_path / "run", device="cpu").model, "iwae", 1e-3),
+            (load(save(own, tmp_path / "own")), "mmd", 2e-3),
+            (run(recipe="beta-vae", objective={"beta": 9.0}).model, "elbo", 2e-3),
+        ):
+            again = fit(model, data, device="cpu", batch_size=8, epochs=1).config
+            assert again.objective.kind == kind  # type: ignore[union-attr]
+            assert (again.train.learning_rate, again.train.epochs) == (rate, 1)
+            assert again.train.optimizer == ("adamw" if kind == "iwae" else "adam")
+            assert again.recipe == {"iwae": "custom", "mmd": "wae-mmd", "elbo": "beta-vae"}[kind]
+        assert again.objective.settings["beta"] == 9  # type: ignore[union-attr]
+        assert fit(done.model, data, "elbo", device="cpu", optimizer="sgd", epochs=1).config.train.weight_decay == 0
+
+    def test_an_older_model_folder_is_trained_by_the_elbo(self, tmp_path: Path) -> None:
+        data = tiny_data("real", (4,))
+        written = save(build("iwae", data), tmp_path / "model") / "config.json"
+        content = json.loads(written.read_text())
+        del content["training"]
+        written.write_text(json.dumps(content))
+        model = load(tmp_path / "model")
+        assert fit(model, data, device="cpu", **TRAIN).config.objective.kind == "elbo"  # type: ignore[arg-type, union-attr]
 
     def test_its_configuration_trains_no_recipe(self, tmp_path: Path) -> None:
         data = tiny_data("real", (4,))

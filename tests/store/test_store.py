@@ -117,6 +117,8 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
     "unknown argument": lambda folder: edit(folder, lambda c: c["model"]["posterior"].update(colour=1)),
     "other sizes": lambda folder: edit(folder, lambda c: c["model"]["encoder"]["base"].update(hidden_dims=[7])),
     "parts that do not fit": lambda folder: edit(folder, lambda c: c["model"]["prior"].update(latent_dim=9)),
+    "training is a word": lambda folder: edit(folder, lambda c: c.update(training="vae")),
+    "training without an objective": lambda folder: edit(folder, lambda c: c["training"].pop("objective")),
     "value out of range": lambda folder: edit(folder, lambda c: c["model"]["prior"].update(latent_dim=0)),
 }
 

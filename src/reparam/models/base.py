@@ -41,7 +41,7 @@ class Autoencoder(nn.Module, ABC):
         corruption: Damage done to what q sees in a trace, or None.
         amortized: False where the code of each example is searched for, which takes a while.
         judged_by: The metrics that say how good it is, when nobody asks for others.
-        built: How :func:`reparam.build` made it; None where it was put together by hand.
+        built: How :func:`reparam.build` made it, and how it was last trained; None where nobody did.
     """
 
     amortized = True

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from reparam.arguments import checked
 from reparam.composing import build_model, describe
@@ -15,12 +17,13 @@ from reparam.model_config import AnyModel
 from reparam.models import Autoencoder
 from reparam.parts import constructor, settings_of
 from reparam.recipes.building import DECAY, Values
-from reparam.recipes.table import require_recipe
-from reparam.trust import trusting
+from reparam.recipes.table import BY_HAND, require_recipe
+from reparam.trust import trusted, trusting
 
 STEPS = 4000
 MOST_EPOCHS = 300
 LEARNING_RATES = {"conv": 4e-3, "mlp": 2e-3}
+LENGTHS = ("epochs", "max_minutes")  # of one training alone
 
 
 def _section(over: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -75,9 +78,7 @@ def resolve(name: str, data: Data, over: Mapping[str, Any] | None = None, origin
             model.pop("encoder", None)
         over = {**over, "model": model}
     base = {"train": {}} | base | {"recipe": name, "data": {"binarize": binarize}, "seed": 0}
-    told = _section(over, "train")
-    if "optimizer" in told and "weight_decay" not in told:
-        base["train"] = {name: value for name, value in base["train"].items() if name not in DECAY}
+    base["train"] = decayed(base["train"], _section(over, "train"))
     values = merged(base, over)
     config = parse_config(values, origin)
     values = merged(values, _flow_of_densities(config.model))
@@ -87,6 +88,12 @@ def resolve(name: str, data: Data, over: Mapping[str, Any] | None = None, origin
     if config.train.epochs is None and config.train.max_minutes is None:
         defaults["epochs"] = default_epochs(len(data.train), config.train.batch_size)
     return parse_config(values | {"train": defaults | dict(values.get("train", {}))}, origin)
+
+
+def decayed(train: Mapping[str, Any], told: Mapping[str, Any]) -> Values:
+    """Settings of a training that others are laid over: less the decay that belongs to another optimiser."""
+    other = "optimizer" in told and "weight_decay" not in told
+    return {name: value for name, value in train.items() if not (other and name in DECAY)}
 
 
 def _flow_of_densities(model: AnyModel | None) -> Values:
@@ -102,21 +109,42 @@ def _flow_of_densities(model: AnyModel | None) -> Values:
 
 @dataclass(frozen=True)
 class Built:
-    """How a model was made by a recipe.
+    """How a model was made, and how :func:`reparam.fit` trains it where nobody says otherwise.
 
     Attributes:
-        recipe: Its name.
-        settings: The user's settings of the model.
-        config: All settings of the model.
+        recipe: The name of its recipe.
+        objective: The objective by its kind and settings.
+        train: Settings of the training, less how long it takes.
         parts: The model as it was made, by kinds and arguments; None where nobody could make it again from those.
         trust_code: Whether code of the user's own was trusted.
     """
 
     recipe: str
-    settings: Mapping[str, Any]
-    config: AnyModel | None
+    objective: Mapping[str, Any]
+    train: Mapping[str, Any]
     parts: Mapping[str, Any] | None
-    trust_code: bool
+    trust_code: bool = False
+
+    @classmethod
+    def of(cls, config: Config, parts: Mapping[str, Any] | None) -> "Built":
+        """That of a configuration with an objective."""
+        assert config.objective is not None
+        train = {name: value for name, value in asdict(config.train).items() if name not in LENGTHS}
+        return cls(config.recipe, config.objective.model_dump(mode="json"), train, parts, trusted())
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any], parts: Mapping[str, Any] | None) -> "Built":
+        """That of a model that was written down, see :meth:`written`."""
+        found: Built = TypeAdapter(cls).validate_python({**values, "parts": parts, "trust_code": trusted()})
+        return found
+
+    def recipe_of(self, parts: Mapping[str, Any] | None) -> str:
+        """The name of the recipe; another one where the model's parts are no longer those it was made of."""
+        return self.recipe if parts is not None and parts == self.parts else BY_HAND
+
+    def written(self, parts: Mapping[str, Any] | None) -> Values:
+        """What is kept of it beside a model of these parts."""
+        return {"recipe": self.recipe_of(parts), "objective": dict(self.objective), "train": dict(self.train)}
 
 
 def parts_of(model: Autoencoder) -> Mapping[str, Any] | None:
@@ -153,5 +181,5 @@ def build(name: str, data: Any, *, trust_code: bool = False, **settings: Any) ->
         config = resolve(name, data, {"model": settings})
         assert config.model is not None
         model = build_model(config.model, data.binarized(config.data.binarize).spec)
-    model.built = Built(name, settings, config.model, parts_of(model), trust_code)
+        model.built = Built.of(config, parts_of(model))
     return model

@@ -27,7 +27,7 @@ from reparam.models import Autoencoder
 from reparam.objectives import AnyObjective
 from reparam.parts import FROM_CONTEXT
 from reparam.processes import take_own_gpu
-from reparam.recipes import BY_HAND, parts_of, require_recipe, resolve
+from reparam.recipes import BY_HAND, decayed, parts_of, require_recipe, resolve
 from reparam.training import read_metrics
 from reparam.training.settings import CHANGEABLE
 from reparam.trust import is_path, trusting
@@ -220,27 +220,19 @@ def config_of(
     settings: Mapping[str, Any],
     seed: int,
 ) -> Config:
-    """The configuration of a model's training: its recipe's, with the user's training settings laid over it.
+    """The configuration of a model's training: as it was built or last trained, with the user's settings laid over it.
 
-    It has no model, whose first weights no recipe gives again. The objective is the given one, the recipe's, or else
+    It has no model, whose first weights no recipe gives again. The objective is the given one, the model's own, or else
     the ELBO. A model that no recipe made, or that was changed since, has none.
     """
     origin = {"source": FROM_PYTHON, **data.origin, "binarize": data.spec.binarize}
-    own = config_by_hand(origin, objective or "elbo", settings, seed)
     built = getattr(model, "built", None)  # any model that fills a trace may be trained
     if built is None:
-        return own
-    over = {"data": origin, "model": built.settings, "train": settings, "seed": seed}
+        return config_by_hand(origin, objective or "elbo", settings, seed)
+    settings = decayed(built.train, settings) | dict(settings)
     with trusting(built.trust_code):
-        config = resolve(built.recipe, data, over, "fit")
-    same = config.model == built.config and built.parts is not None and parts_of(model) == built.parts
-    return config.model_copy(
-        update={
-            "recipe": config.recipe if same else BY_HAND,
-            "model": None,
-            "objective": own.objective if objective else config.objective,
-        }
-    )
+        config = config_by_hand(origin, objective or built.objective, settings, seed)
+    return config.model_copy(update={"recipe": built.recipe_of(parts_of(model))})
 
 
 def described(objective: AnyObjective) -> dict[str, Any] | None:

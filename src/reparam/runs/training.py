@@ -21,7 +21,7 @@ from reparam.models import Autoencoder
 from reparam.objectives import ELBO, AnyObjective
 from reparam.processes import Processes, joined
 from reparam.reading import shown
-from reparam.recipes import BY_HAND, default_epochs, parts_of
+from reparam.recipes import BY_HAND, Built, default_epochs, parts_of
 from reparam.rng import seeded
 from reparam.runs.film import Film
 from reparam.runs.record import Run
@@ -122,14 +122,14 @@ def fit(
         data: Data, or anything :func:`~reparam.load_data` reads; grey values are binarised afresh in each epoch where
             the model needs it.
         objective: An objective; or its name, or ``{"kind": name, ...}`` with its settings, as in config.yaml. When None
-            that of the recipe that built the model, or else the ELBO.
+            that of the model's last training or of the recipe that built it, or else the ELBO.
         out: The run folder; None keeps the run in memory.
         seed: Every draw follows from it.
         device: auto, cpu, cuda or mps.
         progress: Called with each row of metrics and the total number of steps.
         trust_code: Whether an objective named by its import path may be imported.
-        **settings: Fields of :class:`~reparam.training.TrainSettings`, such as ``epochs=20``; the others are
-            those of the recipe that built the model, or else the defaults there.
+        **settings: Fields of :class:`~reparam.training.TrainSettings`, such as ``epochs=20``; the others but the length
+            are those of the model's last training or of the recipe that built it, or else the defaults there.
     Raises:
         ConfigError: if a setting is unknown or has a wrong value.
         DataError: if the data cannot be read.
@@ -237,6 +237,8 @@ def _trainer(
     own = folder if writes else None
     film = Film(model, data, own) if own and plays else None
     told = _description(model) if folder else None
+    if config.objective is not None:
+        model.built = Built.of(config, told or parts_of(model))
     keeper = _Keeper(model, data.spec, own, film, told)
     objective.to(data.train.device)
     trainer = Trainer(
