@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from reparam.rng import reseed
 from reparam.runs import Run, choose_device, fit, open_run, resume, train
 from reparam.store import load, save
 from reparam.trace import Bound, Progress, Trace
-from tests.contracts.members import OF_OBSERVATIONS, OF_PICTURES, OF_SEQUENCES, tiny_data
+from tests.contracts.members import OF_OBSERVATIONS, OF_PICTURES, OF_SEQUENCES, tiny_data, tiny_spec
 from tests.training.trained import equal, timeless, weights
 
 TRAIN = {"batch_size": 8, "epochs": 2, "validations": 2, "tensorboard": False}
@@ -345,6 +346,33 @@ class TestFit:
             assert again.recipe == {"iwae": "custom", "mmd": "wae-mmd", "elbo": "beta-vae"}[kind]
         assert again.objective.settings["beta"] == 9  # type: ignore[union-attr]
         assert fit(done.model, data, "elbo", device="cpu", optimizer="sgd", epochs=1).config.train.weight_decay == 0
+
+    @pytest.mark.parametrize(
+        ("recipe", "settings"),
+        [
+            ("vamp-vae", {}),
+            ("exemplar-vae", {}),
+            ("vae", {"posterior": {"kind": "riemannian-hamiltonian", "leapfrogs": 1, "iterations": 1}}),
+            ("cvae", {}),
+        ],
+    )
+    def test_what_began_from_data_is_not_thrown_away(
+        self, recipe: str, settings: dict[str, Any], tmp_path: Path
+    ) -> None:
+        """A second training, also of a model that was loaded, goes on from where the first one left the model."""
+        reseed(0)
+        spec = replace(tiny_spec("real", (4,)), widths={"attributes": 2})
+        data = Data(*(Split(torch.randn(n, 4), spec, {"attributes": torch.randn(n, 2)}) for n in (16, 8, 8)))
+        model = build(recipe, data, **settings)
+        assert model.starts
+        first = fit(model, data, out=tmp_path / "run", device="cpu", **TRAIN)  # type: ignore[arg-type]
+        found = weights(first.model)
+        still = TRAIN | {"learning_rate": 1e-12, "ema": 0.0}
+        for model in (first.model, load(tmp_path / "run")):
+            assert not model.starts
+            again = fit(model, data, device="cpu", seed=1, **still)  # type: ignore[arg-type]
+            pairs = zip(found.values(), weights(again.model).values(), strict=True)
+            assert all((before - after).abs().max() < 1e-6 for before, after in pairs)
 
     def test_an_older_model_folder_is_trained_by_the_elbo(self, tmp_path: Path) -> None:
         data = tiny_data("real", (4,))

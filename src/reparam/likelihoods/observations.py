@@ -81,5 +81,5 @@ class ObservationsLikelihood(Likelihood):
             assert isinstance(one, Likelihood)
             own = x[:, place].unflatten(-1, one.data_shape)
             whole = own[~own.isnan().flatten(1).any(1)]
-            if len(whole):  # of others it begins where it would without data
+            if one.starts and len(whole):  # of others it begins where it would without data
                 one.start(whole)

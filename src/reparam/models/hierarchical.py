@@ -112,7 +112,8 @@ class HierarchicalVAE(Told):
     @torch.no_grad()
     def start(self, x: Float[Tensor, "N ..."], **named: Any) -> None:
         super().start(x, **named)
-        self.top.start(x)
+        if self.top.starts:
+            self.top.start(x)
 
     @property
     def reads_weights(self) -> bool:

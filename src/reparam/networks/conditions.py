@@ -112,7 +112,6 @@ class VectorCondition(Condition):
         PartError: if numbers < 1.
     """
 
-    starts = True
     hidden_dims = (64,)
     shift: Tensor
     scale: Tensor
@@ -126,6 +125,11 @@ class VectorCondition(Condition):
     @property
     def example(self) -> Tensor:
         return self.shift
+
+    @property
+    def starts(self) -> bool:  # type: ignore[override]
+        """True until it has the units of data."""
+        return not bool(self.shift.any()) and bool(self.scale.eq(1).all())
 
     @torch.no_grad()
     def start(self, values: Shaped[Tensor, "N ..."]) -> None:

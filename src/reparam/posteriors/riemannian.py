@@ -54,7 +54,6 @@ class RiemannianHamiltonianPosterior(HamiltonianPosterior):
         gives their factors.
     """
 
-    starts = True
     floor = 0.01
 
     def __init__(
@@ -76,8 +75,15 @@ class RiemannianHamiltonianPosterior(HamiltonianPosterior):
             )
         self.centroids, self.temperature, self.iterations = centroids, temperature, iterations
         self.centres = nn.Parameter(torch.randn(centroids, latent_dim))
-        self.diagonals = nn.Parameter(torch.full((centroids, latent_dim), -0.5 * math.log(centroids)))
+        self._first = -0.5 * math.log(centroids)
+        self.diagonals = nn.Parameter(torch.full((centroids, latent_dim), self._first))
         self.triangles = nn.Parameter(torch.zeros(centroids, latent_dim, latent_dim))
+
+    @property
+    def starts(self) -> bool:  # type: ignore[override]
+        """True until its metric was trained."""
+        first = torch.full_like(self.diagonals, self._first)
+        return not bool(self.triangles.any()) and torch.allclose(self.diagonals, first)
 
     @torch.no_grad()
     def start(self, h: Float[Tensor, "N F"]) -> None:

@@ -43,12 +43,17 @@ class ConditionalPrior(Prior):
                 "which a shift by c would leave. Take normal, mixture or flow, or leave 'prior' out of condition_into."
             )
         self.base, self.condition_dim, self.hidden_dims = base, condition_dim, tuple(hidden_dims)
-        self.infers, self.starts = base.infers, base.starts
+        self.infers = base.infers
         widths = (condition_dim, *hidden_dims)
         self.net = layers("ConditionalPrior", widths, "plain") if hidden_dims else nn.Identity()
         self.head = nn.Linear(widths[-1], 2 * self.latent_dim)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+
+    @property
+    def starts(self) -> bool:  # type: ignore[override]
+        """True where p_0 begins from data."""
+        return self.base.starts
 
     def start(self, x: Tensor) -> None:
         self.base.start(x)

@@ -36,7 +36,7 @@ class ExemplarPrior(Prior):
         Exemplar VAE (Norouzi et al., 2020), arXiv:2004.04795, eq. 4-6.
     """
 
-    starts = infers = True
+    infers = True
     exemplars: Tensor
 
     def __init__(self, latent_dim: int, data_shape: Shape, components: int = 500) -> None:
@@ -45,6 +45,11 @@ class ExemplarPrior(Prior):
         self.data_shape, self.components = tuple(data_shape), components
         self.log_scale = nn.Parameter(torch.zeros(()))
         self.register_buffer("exemplars", torch.zeros(components, *data_shape))
+
+    @property
+    def starts(self) -> bool:  # type: ignore[override]
+        """True until it was shown examples."""
+        return not bool(self.exemplars.any())
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:

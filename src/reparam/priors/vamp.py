@@ -53,7 +53,7 @@ class VampPrior(Prior):
         VAE with a VampPrior (Tomczak & Welling, 2018), arXiv:1705.07120, eq. 9.
     """
 
-    starts = infers = True
+    infers = True
     space = None
     low: Tensor
     width: Tensor
@@ -68,6 +68,11 @@ class VampPrior(Prior):
         self.register_buffer("low", torch.zeros(one_each))
         self.register_buffer("width", torch.ones(one_each))
         self.register_buffer("limits", torch.tensor([-math.inf, math.inf]))
+
+    @property
+    def starts(self) -> bool:  # type: ignore[override]
+        """True until it was shown examples, which give it limits."""
+        return not bool(self.limits.isfinite().all())
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:
