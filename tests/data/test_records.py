@@ -1,8 +1,11 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from reparam.data import Data, load_data
+from reparam.data.streams import StreamedSplit
 from reparam.errors import DataError
 from reparam.rng import generator
 
@@ -48,3 +51,71 @@ def test_what_is_not_there_is_named(grey: Data) -> None:
         batch.pick(["mask"])
     with pytest.raises(DataError, match="no split 'dev'"):
         grey.split("dev")
+
+
+class Halves:
+    """Rows in two blocks, as if they lay on disk."""
+
+    roles: tuple[str, ...] = ()
+
+    def __init__(self, x: torch.Tensor) -> None:
+        self.blocks = x.tensor_split(2)
+        self.lengths = [len(block) for block in self.blocks]
+
+    def read(self, number: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        return self.blocks[number], {}
+
+    def named(self, number: int) -> dict[str, torch.Tensor]:
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("index", "rows"),
+    [
+        (5, [5]),
+        (-1, [31]),
+        (np.int64(2), [2]),
+        ([1, -2], [1, 30]),
+        ([], []),
+        (range(3), [0, 1, 2]),
+        (np.array([3, 0]), [3, 0]),
+        (np.arange(32) == 7, [7]),
+        ([False] * 31 + [True], [31]),
+        (torch.tensor([2, 2]), [2, 2]),
+        (torch.tensor(4, dtype=torch.int32), [4]),
+        (torch.arange(32) > 29, [30, 31]),
+        (slice(2, 8, 3), [2, 5]),
+    ],
+)
+def test_items_by_their_numbers(index: Any, rows: list[int], grey: Data) -> None:
+    """Written in any of the usual ways, of a split in memory and of one on disk."""
+    split = grey.train.fixed(0)
+    disk = StreamedSplit(Halves(split.stored), split.spec)
+    for batch in (split.batch(index), split[index], split.take(index).batch(slice(None)), disk[index]):
+        assert torch.equal(batch.x, split.x[rows])
+    assert torch.equal(split[index].named["labels"], split.labels[rows])
+    assert torch.equal(disk.take(index).x, split.x[rows])
+
+
+@pytest.mark.parametrize(
+    ("index", "sentence"),
+    [
+        (32, r"There is no item 32: there are 32, from 0 to 31\."),
+        ([0, -33], r"There is no item -33: there are 32"),
+        ([True, False], r"holds bool values of shape \(2,\), expected .* a mask has a value for each of the 32 items"),
+        (torch.tensor([0.5]), r"holds float32 values of shape \(1,\), expected a whole number"),
+        ([[0, 1]], r"holds int64 values of shape \(1, 2\)"),
+        ("seven", r"The index is 'seven', expected a whole number, some of them, a mask or a slice"),
+    ],
+)
+def test_items_that_are_not_there(index: Any, sentence: str, grey: Data) -> None:
+    for ask in (grey.train.batch, grey.train.take):
+        with pytest.raises(DataError, match=sentence):
+            ask(index)
+
+
+def test_a_split_gives_its_items_one_by_one(grey: Data) -> None:
+    split = grey.test.fixed(0)
+    found = list(split)
+    assert [len(one) for one in found] == [1] * len(split)
+    assert torch.equal(torch.cat([one.x for one in found]), split.x)

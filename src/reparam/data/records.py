@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
+from reparam.data.choosing import Index, rows_of
 from reparam.data.grouping import side_by_side
 from reparam.errors import DataError
 from reparam.rng import generator, per_example
@@ -238,6 +239,19 @@ class Split:
         beside = f" with {', '.join(self.named)}" if self.named else ""
         return f"{type(self).__name__}({len(self):,} items of {'x'.join(map(str, self.spec.shape))}{beside})"
 
+    def __getitem__(self, index: Index) -> Batch:
+        """One example, or some of them, as :meth:`batch` gives them."""
+        return self.batch(index)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Every example in order, each as a batch of one."""
+        return self.batches(1)
+
+    @property
+    def x(self) -> Tensor:
+        """All examples, (N, *data_shape)."""
+        return self.batch(slice(None)).x
+
     @property
     def labels(self) -> Tensor | None:
         """Class numbers, (N,), or None."""
@@ -275,9 +289,9 @@ class Split:
         moved = {name: values.to(device) for name, values in self.named.items()}
         return replace(self, stored=self.stored.to(device), named=moved)
 
-    def take(self, index: Tensor) -> Split:
-        """The examples with these numbers, as a split."""
-        index = index.to(self.stored.device)
+    def take(self, index: Index) -> Split:
+        """The examples with these numbers, as a split; see :meth:`batch`."""
+        index = rows_of(index, len(self), self.device)
         return replace(self, stored=self.stored[index], named={name: v[index] for name, v in self.named.items()})
 
     def subset(self, limit: int | None, *counters: int | str) -> Split:
@@ -292,13 +306,16 @@ class Split:
         found = self.stored[index] if isinstance(index, slice) else self.stored.index_select(0, index)
         return found if self.render is None else self.render(found)
 
-    def batch(self, index: Tensor | slice, draws: torch.Generator | None = None) -> Batch:
+    def batch(self, index: Index, draws: torch.Generator | None = None) -> Batch:
         """Gathers examples by number, scales them to x, and binarises if the spec says so.
 
         Args:
-            index: Numbers of the examples, on this split's device, or a slice.
+            index: The number of an example, those of some, a mask of all, or a slice.
             draws: Generator of the dynamic binarisation, on this split's device.
+        Raises:
+            DataError: if there are no such examples.
         """
+        index = index if isinstance(index, slice) else rows_of(index, len(self), self.device)
         x = to_x(self.examples(index), self.spec, draws)
         return Batch(x, {name: values[index] for name, values in self.named.items()})
 

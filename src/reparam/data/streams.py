@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from reparam.data.choosing import Index, rows_of
 from reparam.data.grouping import side_by_side
 from reparam.data.records import Batch, DataSpec, Order, Split, drawn_once, known_groups, to_x
 from reparam.rng import generator, part_of_batch
@@ -217,6 +218,14 @@ class StreamedSplit:
         numbers = [self.rows.named(block) for block in range(len(self.rows.lengths))]
         return {role: torch.cat([own[role] for own in numbers]).to(self.device) for role in self.rows.roles}
 
+    def __getitem__(self, index: Index) -> Batch:
+        """One example, or some of them, as :meth:`batch` gives them."""
+        return self.batch(index)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Every example in order, each as a batch of one."""
+        return self.batches(1)
+
     @property
     def labels(self) -> Tensor | None:
         """Class numbers, (N,), or None."""
@@ -254,8 +263,9 @@ class StreamedSplit:
         """The same split with its batches on another device."""
         return replace(self, device=torch.device(device))
 
-    def take(self, index: Tensor) -> Split:
-        """The examples with these numbers, in memory."""
+    def take(self, index: Index) -> Split:
+        """The examples with these numbers, in memory; see :meth:`batch`."""
+        index = rows_of(index, len(self), CPU)
         blocks, within = self._found(index)
         x = torch.empty(len(index), *self.spec.shape, dtype=stored_type(self.spec))
         named = {role: torch.empty(len(index), dtype=torch.int64) for role in self.rows.roles}
@@ -273,15 +283,16 @@ class StreamedSplit:
             return self
         return self.take(PooledOrder(self._lengths, self.pool, ("subset", *counters))[:limit].sort().values)
 
-    def batch(self, index: Tensor | slice, draws: torch.Generator | None = None) -> Batch:
+    def batch(self, index: Index, draws: torch.Generator | None = None) -> Batch:
         """Gathers examples by number, scales them to x, and binarises if the spec says so.
 
         Args:
-            index: Numbers of the examples, or a slice.
+            index: The number of an example, those of some, a mask of all, or a slice.
             draws: Generator of the dynamic binarisation, on this split's device.
+        Raises:
+            DataError: if there are no such examples.
         """
-        if isinstance(index, slice):
-            index = torch.arange(*index.indices(len(self)))
+        index = rows_of(index, len(self), CPU)
         blocks, within = self._found(index)
         needed = blocks.unique().tolist()
         if len(needed) > self._shelf.capacity:
@@ -296,7 +307,6 @@ class StreamedSplit:
 
     def _found(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """The block that each row lies in, and its number within it."""
-        index = index.cpu()
         blocks = torch.searchsorted(self._starts, index, right=True) - 1
         return blocks, index - self._starts[blocks]
 
