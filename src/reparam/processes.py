@@ -143,8 +143,7 @@ def _meeting_place() -> torch.device:
 
 def take_own_gpu() -> None:
     """Makes "cuda" mean, in each of the processes that ``torchrun`` started on a machine, a GPU of its own."""
-    if launched():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def is_part(tensor: Tensor) -> bool:

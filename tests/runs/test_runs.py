@@ -540,10 +540,21 @@ class TestDevice:
         with pytest.raises(UnknownNameError, match=r"no device 'cuda0'. Did you mean 'cuda'"):
             choose_device("cuda0")
 
-    def test_not_here(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-        with pytest.raises(RunError, match=r"no cuda device that PyTorch can use. Use --device cpu or auto"):
-            choose_device("cuda")
+        for name in ("cuda:one", "cpu:", "auto:0"):
+            with pytest.raises(UnknownNameError, match=f"no device '{name}'"):
+                choose_device(name)
+
+    @pytest.mark.parametrize(("name", "count"), [("cuda", 0), ("cuda:0", 0), ("cuda:2", 2), ("cpu:1", 0)])
+    def test_not_here(self, name: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        with pytest.raises(RunError, match=f"no {name} device that PyTorch can use. Use --device cpu or auto"):
+            choose_device(name)
+
+    def test_one_of_several(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+        assert choose_device("cuda:1") == choose_device(torch.device("cuda", 1)) == torch.device("cuda:1")
+        assert choose_device("cuda") == torch.device("cuda")
+        assert choose_device(torch.device("cpu:0")) == torch.device("cpu")
 
 
 def test_source_in_the_configuration_is_that_of_the_data(tmp_path: Path) -> None:

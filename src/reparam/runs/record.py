@@ -259,7 +259,7 @@ def open_run(
 
     Args:
         path: A run folder, or a model folder.
-        device: auto, cpu, cuda or mps.
+        device: auto, cpu, cuda (or one of several, cuda:1) or mps.
         data: Where the run's data are now, where they were moved or given from Python: a name, a path or an object.
         trust_code: Whether classes that do not come with reparam may be imported, see :func:`reparam.load`.
     Raises:

@@ -23,6 +23,7 @@ from reparam.errors import (
     nearest,
 )
 from reparam.files import replacing
+from reparam.launch import launched
 from reparam.models import Autoencoder
 from reparam.objectives import AnyObjective
 from reparam.parts import FROM_CONTEXT
@@ -46,20 +47,21 @@ def choose_device(name: str | torch.device) -> torch.device:
     """``auto`` takes a GPU where there is one; of the processes that ``torchrun`` started, each takes its own.
 
     Raises:
-        UnknownNameError: if the name is none of auto, cpu, cuda, mps.
+        UnknownNameError: if the name is none of auto, cpu, cuda, mps, nor one of several GPUs, such as ``cuda:1``.
         RunError: if that device is not here.
     """
-    name = name.type if isinstance(name, torch.device) else name
-    if name not in DEVICES:
-        raise UnknownNameError(f"There is no device {name!r}. {nearest(name, DEVICES)}")
-    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        name = next(device for device in ("cuda", "mps", "cpu") if here[device])
-    if not here[name]:
+    kind, mark, number = str(name).partition(":")
+    if kind not in DEVICES or (mark and (kind == "auto" or not number.isdecimal())):
+        raise UnknownNameError(f"There is no device {str(name)!r}. {nearest(kind, DEVICES)}")
+    here = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if kind == "auto":
+        kind = next(device for device in ("cuda", "mps", "cpu") if here[device])
+    if int(number or 0) >= here[kind]:
         raise RunError(f"This machine has no {name} device that PyTorch can use. Use --device cpu or auto.")
-    if name == "cuda":
+    if kind == "cuda" and launched():
         take_own_gpu()
-    return torch.device(name)
+        return torch.device(kind)
+    return torch.device(kind, int(number)) if kind == "cuda" and number else torch.device(kind)
 
 
 def own_data(config: Config, spec: DataSpec | None, given: Any = None) -> Data:

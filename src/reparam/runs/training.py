@@ -66,7 +66,7 @@ def train(
         over: The user's settings by section, as in config.yaml: ``{"model": {"latent_dim": 8}}``.
         out: The run folder; None keeps the run in memory.
         data: Data, or anything :func:`~reparam.load_data` reads, instead of ``data.source``.
-        device: auto, cpu, cuda or mps.
+        device: auto, cpu, cuda (or one of several, cuda:1) or mps.
         progress: Called with each row of metrics and the total number of steps.
         loaded: Called with the data before the training begins.
         origin: Where the settings came from, for error messages.
@@ -125,7 +125,7 @@ def fit(
             that of the model's last training or of the recipe that built it, or else the ELBO.
         out: The run folder; None keeps the run in memory.
         seed: Every draw follows from it.
-        device: auto, cpu, cuda or mps.
+        device: auto, cpu, cuda (or one of several, cuda:1) or mps.
         progress: Called with each row of metrics and the total number of steps.
         trust_code: Whether an objective named by its import path may be imported.
         **settings: Fields of :class:`~reparam.training.TrainSettings`, such as ``epochs=20``; the others but the length
@@ -317,7 +317,7 @@ def resume(
             reads.
         objective: The run's objective, where it is none of reparam's own.
         model: The run's model, where it cannot be built from the folder; it is trained in place.
-        device: auto, cpu, cuda or mps.
+        device: auto, cpu, cuda (or one of several, cuda:1) or mps.
         progress: Called with each row of metrics and the total number of steps.
         origin: Where the settings came from, for error messages.
         trust_code: Whether classes that do not come with reparam may be imported, see :func:`reparam.load`.
