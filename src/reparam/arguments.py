@@ -72,7 +72,7 @@ KINDS: dict[str, Kind] = {
     "recipe": _RECIPE,
     "name": _RECIPE,
     "over": Kind(lambda value: isinstance(value, Mapping), "settings by section, such as {'train': {'epochs': 3}}"),
-    "progress": Kind(callable, "a function to call"),
+    "progress": Kind(lambda value: callable(value) or value is False, "a function to call, or False for silence"),
     "split": Kind(
         lambda value: isinstance(value, str) or hasattr(value, "batches"),
         "one split of the data, such as data.test (of a run train, validation or test)",

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import yaml
 
-from reparam.cli.progress import TrainingProgress, clock, terms
+from reparam.cli.progress import TrainingProgress
 from reparam.runs import open_run
+from reparam.showing import clock, terms
 from tests.cli.conftest import SMALL, Invoke
 
 

@@ -8,7 +8,7 @@ from tests.house.source import Module, modules, of_every_module
 ORDER = [
     ["errors", "launch"],
     ["trust"],
-    ["shapes", "rng", "threads", "memory", "files", "reading", "weighing", "processes"],
+    ["shapes", "rng", "threads", "memory", "files", "reading", "weighing", "processes", "showing"],
     ["arguments"],
     ["networks", "distributions", "data", "trace"],
     ["posteriors", "priors", "likelihoods", "objectives", "training", "evaluation", "latents"],

@@ -14,13 +14,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from reparam.showing import log_console
+
 COMMAND: ContextVar[str] = ContextVar("command", default="reparam")
 _PIPE_WIDTH = 120
-
-
-def log_console() -> Console:
-    """Standard error as it is now."""
-    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 def say(text: str) -> None:

@@ -8,117 +8,44 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Group
-from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
-from reparam.cli.console import COMMAND, log_console
+from reparam.cli.console import COMMAND
 from reparam.runs.record import LOG
+from reparam.showing import TrainingDisplay, clock, log_console
 
 _QUIET_S = 10.0
-OF_GAMES = (
-    "distortion",
-    "rate",
-    "information",
-    "style",
-    "pairs",
-    "critic_features",
-    "class_features",
-    "convincing",
-    "critic_accuracy",
-)
 
 
 class TrainingProgress:
-    """Shows a training: steps, speed, time left, and the ELBO with its terms, as trained and as last validated.
+    """Shows a training, and keeps what is said at each validation in log.txt.
 
     Args:
-        folder: The run folder, where log.txt keeps what is said at each validation.
+        folder: The run folder.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.console = log_console()
-        self.rows: dict[str, Mapping[str, Any]] = {}
-        self.bar = Progress(
-            BarColumn(), MofNCompleteColumn(), TextColumn("steps  {task.fields[pace]}"), console=self.console
-        )
-        self.task = self.bar.add_task("", total=None, pace="getting ready")
-        self.live = Live(console=self.console, get_renderable=self._shown, refresh_per_second=8)
-        self._first: Mapping[str, Any] | None = None
+        self.folder, self.display = folder, TrainingDisplay(folder)
         self._logging = False
 
     def __enter__(self) -> Self:
-        if self.console.is_terminal:
-            self.live.start()
+        self.display.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.live.stop()
+        self.display.__exit__(kind, error, at)
 
     def __call__(self, row: Mapping[str, Any], total: int) -> None:
         """Takes a row of metrics and the number of steps in all."""
-        if self._first is None:
-            self._first = row
-            self.console.print(f"training into {self.folder}", markup=False)
-        self.rows[row["split"]] = row
-        self.bar.update(self.task, completed=row["step"], total=total, pace=self._pace(row, total))
-        if row["split"] != "validation":
-            return
-        line = (
-            f"step {row['step']:,}/{total:,}  epoch {row['epoch']:.4g}  {self._terms('  ')}  {self._pace(row, total)}"
-        )
-        if not self.console.is_terminal:
-            self.console.print(line, markup=False)
-        self._log(line)
-
-    def _shown(self) -> Group:
-        return Group(self.bar, Text(self._terms("\n")))
-
-    def _terms(self, between: str) -> str:
-        there = [split for split in ("train", "validation") if split in self.rows]
-        return between.join(f"{split} {terms(self.rows[split])}" for split in there)
-
-    def _pace(self, row: Mapping[str, Any], total: int) -> str:
-        first = self._first or row
-        seconds, steps = row["wall_s"] - first["wall_s"], row["step"] - first["step"]
-        if first["step"] < 2 or not steps:  # too early to leave the first steps, which are slow, out
-            seconds, steps = row["wall_s"], row["step"]
-        if seconds <= 0:
-            return ""
-        speed = steps / seconds
-        return f"{speed:,.0f} steps/s  {clock((total - row['step']) / speed)} left"
-
-    def _log(self, line: str) -> None:
-        head = "" if self._logging else f"$ {COMMAND.get()}\n"
-        self._logging = True
-        log(self.folder, f"{head}{line}")
+        if line := self.display(row, total):
+            log(self.folder, line if self._logging else f"$ {COMMAND.get()}\n{line}")
+            self._logging = True
 
 
 def log(folder: Path, text: str) -> None:
     """Adds a line, or some, to log.txt."""
     with (folder / LOG).open("a", encoding="utf-8") as file:
         file.write(f"{text}\n")
-
-
-def terms(row: Mapping[str, Any]) -> str:
-    """The ELBO of a row and its two terms; of one without a rate, what there is to minimise; of a game, its terms."""
-    if "critic_accuracy" in row:
-        there = [f"{name.replace('_', ' ')} {row[name]:,.3g}" for name in OF_GAMES if name in row]
-        return f"loss {row['loss']:,.3g} ({', '.join(there)})"
-    if "distortion" not in row:
-        return "no step was finite"
-    if "elbo" not in row or not row.get("rate"):
-        return f"distortion {row['distortion']:,.2f}"
-    return f"ELBO {row['elbo']:,.2f} (distortion {row['distortion']:,.2f}, rate {row['rate']:,.2f}) nats"
-
-
-def clock(seconds: float) -> str:
-    """Seconds as ``1:02:03`` or ``2:03``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 class CountingProgress:
