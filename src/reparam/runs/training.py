@@ -3,27 +3,28 @@
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from reparam import processes, store
+from reparam import store
 from reparam.arguments import checked
-from reparam.composing import build_model, build_objective, describe, rebuild
+from reparam.composing import build_model, build_objective, rebuild
 from reparam.config import Config, merged, parse_config
-from reparam.data import Data, DataSpec, load_data
-from reparam.errors import ConfigError, PartError, RefusedError, RunError, nearest
+from reparam.data import Data, load_data
+from reparam.errors import ConfigError, RunError, nearest
 from reparam.files import locked
+from reparam.launch import speaks
 from reparam.models import Autoencoder
 from reparam.objectives import ELBO, AnyObjective
 from reparam.processes import Processes, joined
 from reparam.reading import shown
-from reparam.recipes import BY_HAND, Built, default_epochs, parts_of
+from reparam.recipes import BY_HAND, default_epochs, parts_of
 from reparam.rng import seeded
-from reparam.runs.film import Film
+from reparam.runs.keeping import Progressed, completed, learning, trainer_of
 from reparam.runs.record import Run
 from reparam.runs.settings import (
     changed,
@@ -36,13 +37,11 @@ from reparam.runs.settings import (
     require_more,
     write_text,
 )
-from reparam.training import Outcome, Trainer, TrainSettings, about, has_checkpoints
-from reparam.training.log import Row
+from reparam.showing import training_shown
+from reparam.training import TrainSettings, about, has_checkpoints
 from reparam.trust import trusting
 
 EXAMPLES = 2_000  # shown to parts that begin from data
-Progressed = Callable[[Row, int], None]
-Described = dict[str, Any] | None
 Given = tuple[Autoencoder | None, AnyObjective | None]
 
 
@@ -54,7 +53,7 @@ def train(
     out: Path | str | None = None,
     data: Any = None,
     device: str | torch.device = "auto",
-    progress: Progressed | None = None,
+    progress: Progressed | bool | None = None,
     loaded: Callable[[Data], None] | None = None,
     origin: str = "settings",
     trust_code: bool = False,
@@ -67,7 +66,9 @@ def train(
         out: The run folder; None keeps the run in memory.
         data: Data, or anything :func:`~reparam.load_data` reads, instead of ``data.source``.
         device: auto, cpu, cuda (or one of several, cuda:1) or mps.
-        progress: Called with each row of metrics and the total number of steps.
+        progress: Called with each row of metrics and the total number of steps; where it returns True, the training
+            stops, and gives the run of what there is. When None a terminal or a notebook shows how far the training has
+            come; False shows nothing.
         loaded: Called with the data before the training begins.
         origin: Where the settings came from, for error messages.
         trust_code: Whether parts that do not come with reparam may be imported, where a kind is their import path,
@@ -111,7 +112,7 @@ def fit(
     out: Path | str | None = None,
     seed: int = 0,
     device: str | torch.device = "auto",
-    progress: Progressed | None = None,
+    progress: Progressed | bool | None = None,
     trust_code: bool = False,
     **settings: Any,
 ) -> Run:
@@ -126,7 +127,9 @@ def fit(
         out: The run folder; None keeps the run in memory.
         seed: Every draw follows from it.
         device: auto, cpu, cuda (or one of several, cuda:1) or mps.
-        progress: Called with each row of metrics and the total number of steps.
+        progress: Called with each row of metrics and the total number of steps; where it returns True, the training
+            stops, and gives the run of what there is. When None a terminal or a notebook shows how far the training has
+            come; False shows nothing.
         trust_code: Whether an objective named by its import path may be imported.
         **settings: Fields of :class:`~reparam.training.TrainSettings`, such as ``epochs=20``; the others but the length
             are those of the model's last training or of the recipe that built it, or else the defaults there.
@@ -158,7 +161,10 @@ def fit(
         epochs = default_epochs(len(data.train), config.train.batch_size)
         config = config.model_copy(update={"train": replace(config.train, epochs=epochs)})
     _start(model.cpu(), data, seed)
-    return _train(model.to(chosen), data.to(chosen), own, config, out, progress)
+    run = _train(model.to(chosen), data.to(chosen), own, config, out, progress)
+    if run.ending and speaks():
+        warnings.warn(run.ending, stacklevel=3)
+    return run
 
 
 def _train(
@@ -167,14 +173,14 @@ def _train(
     objective: AnyObjective,
     config: Config,
     out: Path | str | None,
-    progress: Progressed | None,
+    progress: Progressed | bool | None,
 ) -> Run:
     folder = Path(out) if out is not None else None
-    with joined(data.train.device) as group, _alone_in(folder, group):
+    with learning(), joined(data.train.device) as group, _alone_in(folder, group):
         if folder is not None and group.writes:
             _start_folder(folder, config)
-        trainer = _trainer(model, data, objective, config, folder, progress)
-        return _finish(trainer, trainer.run(), data, config)
+        with training_shown(progress, folder) as told:
+            return completed(trainer_of(model, data, objective, config, folder, told), data, config)
 
 
 @contextmanager
@@ -200,94 +206,6 @@ def _start_folder(folder: Path, config: Config) -> None:
         raise RunError(f"The run folder {folder} cannot be written: {error.strerror}. Give another --out.") from None
 
 
-class _Keeper:
-    """Keeps the best model in memory and, where there is a run folder, on disk."""
-
-    def __init__(
-        self, model: Autoencoder, spec: DataSpec, folder: Path | None, film: Film | None, described: Described
-    ) -> None:
-        self.model, self.spec, self.folder, self.film, self.described = model, spec, folder, film, described
-        self.step: Callable[[], int] = int
-        self.best: dict[str, torch.Tensor] | None = None
-
-    def __call__(self) -> None:
-        self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
-        if self.folder is not None:
-            store.keep(self.model, self.folder / "model", self.spec, self.described)
-            (self.folder / "evaluation.json").unlink(missing_ok=True)  # it judged an earlier model
-        if self.film is not None:
-            self.film.keep(self.step())
-
-
-def _trainer(
-    model: Autoencoder,
-    data: Data,
-    objective: AnyObjective,
-    config: Config,
-    folder: Path | None,
-    progress: Progressed | None,
-) -> Trainer:
-    plays = getattr(objective, "judged_by", "elbo") is None
-    if not model.amortized and not plays:
-        raise RefusedError(
-            f"{type(objective).__name__} reads codes of examples, and a {type(model).__name__} has no encoder that "
-            "gives them. Take the objective 'gan' or, with classes, 'feature-matching'."
-        )
-    writes = processes.current().writes
-    own = folder if writes else None
-    film = Film(model, data, own) if own and plays else None
-    told = _description(model) if folder else None
-    if config.objective is not None:
-        model.built = Built.of(config, told or parts_of(model))
-    keeper = _Keeper(model, data.spec, own, film, told)
-    objective.to(data.train.device)
-    trainer = Trainer(
-        model,
-        data,
-        objective,
-        config.train,
-        seed=config.seed,
-        folder=folder,
-        keep=keeper,
-        progress=progress,
-        about={"model": told, "data": asdict(data.spec), "frozen": _frozen(model)} if folder else None,
-    )
-    keeper.step = lambda: trainer.state.step
-    return trainer
-
-
-def _frozen(model: Autoencoder) -> list[str]:
-    """Names of the weights that no training moves."""
-    return [name for name, weight in model.named_parameters() if not weight.requires_grad]
-
-
-def _description(model: Autoencoder) -> Described:
-    """What the folder of a run says of its model; None, with a warning, where nobody could build it again from that."""
-    try:
-        return describe(model, "model")
-    except PartError as error:
-        if processes.current().writes:
-            warnings.warn(
-                f"{error} The run folder keeps its weights alone: reparam.load(folder, into=model) reads them, and "
-                "reparam.resume(folder, model=model) goes on.",
-                stacklevel=5,
-            )
-        return None
-
-
-def _finish(trainer: Trainer, outcome: Outcome, data: Data, config: Config) -> Run:
-    keeper = trainer.keep
-    model = trainer.given[0]
-    if isinstance(keeper, _Keeper) and keeper.best is not None:
-        model.load_state_dict(keeper.best)
-    elif trainer.folder is not None:
-        store.load_weights(model, store.model_folder(trainer.folder))
-    model.eval()
-    folder = trainer.folder if trainer.processes.writes else None
-    trained = getattr(trainer.given[1], "trains_likelihood", True)
-    return Run(folder, model, data.spec, config, outcome.metrics, data, likelihood_trained=trained)
-
-
 @checked
 def resume(
     folder: Path | str,
@@ -299,7 +217,7 @@ def resume(
     objective: AnyObjective | None = None,
     model: Autoencoder | None = None,
     device: str | torch.device = "auto",
-    progress: Progressed | None = None,
+    progress: Progressed | bool | None = None,
     origin: str = "resume",
     trust_code: bool = False,
 ) -> Run:
@@ -318,7 +236,9 @@ def resume(
         objective: The run's objective, where it is none of reparam's own.
         model: The run's model, where it cannot be built from the folder; it is trained in place.
         device: auto, cpu, cuda (or one of several, cuda:1) or mps.
-        progress: Called with each row of metrics and the total number of steps.
+        progress: Called with each row of metrics and the total number of steps; where it returns True, the training
+            stops, and gives the run of what there is. When None a terminal or a notebook shows how far the training has
+            come; False shows nothing.
         origin: Where the settings came from, for error messages.
         trust_code: Whether classes that do not come with reparam may be imported, see :func:`reparam.load`.
     Raises:
@@ -341,12 +261,13 @@ def resume(
         model, found = _begun(folder, config, data, (model, objective))
     if epochs is not None:
         require_more(folder, epochs)
-    with joined(chosen) as group, _alone_in(folder, group):
-        trainer = _trainer(model.to(chosen), data.to(chosen), found, config, folder, progress)
-        if group.writes:
-            write_text(folder / "config.yaml", config.to_yaml())
-        outcome = trainer.run(resume=has_checkpoints(folder), replan=max_minutes is not None)
-        return _finish(trainer, outcome, data.to(chosen), config)
+    with learning(), joined(chosen) as group, _alone_in(folder, group):
+        data, begun = data.to(chosen), has_checkpoints(folder)
+        with training_shown(progress, folder) as told:
+            trainer = trainer_of(model.to(chosen), data, found, config, folder, told)
+            if group.writes:
+                write_text(folder / "config.yaml", config.to_yaml())
+            return completed(trainer, data, config, resume=begun, replan=max_minutes is not None)
 
 
 def _begun(folder: Path, config: Config, data: Data, given: Given) -> tuple[Autoencoder, AnyObjective]:

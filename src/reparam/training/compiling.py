@@ -15,15 +15,20 @@ WORTH_STEPS = 5_000
 NETWORKS = Encoder | Decoder | BottomUp | Hierarchy
 
 
-def worth_compiling(settings: TrainSettings, device: torch.device, steps: int, *owners: Any) -> bool:
+def worth_compiling(settings: TrainSettings, device: torch.device, steps: int, sharded: bool, *owners: Any) -> bool:
     """What ``compile`` means for this training of a model by an objective.
 
     ``auto`` compiles long trainings on a GPU only: on two CPU cores a first compilation took 54 to 94 seconds and
     gained 0 to 12 %, which few trainings there earn back.
 
     Raises:
-        RunError: if it is ``on``, and a part differentiates a gradient, which compiled graphs cannot.
+        RunError: if it is ``on``, and weights are shared out, or a part differentiates a gradient, which compiled
+            graphs cannot.
     """
+    if sharded:
+        if settings.compile == "on":
+            raise RunError("Compiled graphs need whole weights. Use --train.compile off, or --train.shard false.")
+        return False
     parts = [part for owner in owners for part in owner.modules()]
     twice = [type(part).__name__ for part in parts if getattr(part, "differentiates_twice", False)]
     if twice and settings.compile == "on":

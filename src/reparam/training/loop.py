@@ -51,7 +51,7 @@ class Trainer:
         seed: Every draw follows from it and the step.
         folder: Where metrics and checkpoints go; None keeps them in memory.
         keep: Called whenever validation finds the best ELBO so far, with the averaged weights in the model.
-        progress: Called with each new row and the total number of steps.
+        progress: Called with each new row and the total number of steps; True asks to stop.
         about: Kept in each checkpoint, for those who must build the model before they can go on.
     """
 
@@ -65,7 +65,7 @@ class Trainer:
         seed: int = 0,
         folder: Path | None = None,
         keep: Callable[[], None] | None = None,
-        progress: Callable[[Row, int], None] | None = None,
+        progress: Callable[[Row, int], object] | None = None,
         about: Mapping[str, Any] | None = None,
     ) -> None:
         if settings.epochs is None and settings.max_minutes is None:
@@ -92,7 +92,7 @@ class Trainer:
             channels_last(model)
         self.players: tuple[Player, ...] = self.objective.players(self.model)
         self.ema = EMA(self.model, settings.ema) if settings.ema else None
-        self.state = State()
+        self.state, self._asked = State(), False
         self._order: tuple[int, Order] = (-1, torch.empty(0))
         keep_freed_memory()
         self._begin()
@@ -124,19 +124,20 @@ class Trainer:
                 self._restore(replan)
             else:
                 self.state.planned_steps = self.state.total_steps = self._plan()
+            how = self.settings, self.device, self.state.planned_steps, self.sharded
             log = MetricsLog(self.folder if self.processes.writes else None, self.state.step, self.settings.tensorboard)
             try:
                 if not resume or replan:
                     self._save(log)  # the plan stands from the first moment on
                 with (
-                    compiled(self.model, self._worth_compiling()),
+                    compiled(self.model, worth_compiling(*how, self.model, self.objective)),
                     threads(self.state.threads or torch.get_num_threads()),
                     stop_request(self.folder is not None or self.processes.world > 1) as stop,
                 ):
                     self._steps(log, stop)
             finally:
                 log.close()
-        if self.state.step < self.state.total_steps and not self._stalled:
+        if self.state.step < self.state.total_steps and not (self._stalled or self._asked):
             raise KeyboardInterrupt  # whoever asked us to stop has a handler that returned
         if self.sharded:
             hand_back((self.model, self.objective), self.given)
@@ -189,18 +190,16 @@ class Trainer:
             if judged:
                 self._validate(log)
                 lap = clock()
-            stopping, due = self._agreed(bool(stop), now - saved >= settings.checkpoint_seconds)
+            stopping, due = self._agreed(bool(stop) or self._asked, now - saved >= settings.checkpoint_seconds)
+            if stopping:
+                (self._asked,) = self.processes.any(self._asked)
+                if self._asked and state.best == -math.inf:  # nothing was kept so far
+                    self._keep()
             if stopping or due or state.step == total or self._stalled:
                 self._save(log)
                 saved = lap = clock()
             if stopping:
                 return
-
-    def _worth_compiling(self) -> bool:
-        if self.sharded and self.settings.compile == "on":
-            raise RunError("Compiled graphs need whole weights. Use --train.compile off, or --train.shard false.")
-        steps = self.state.planned_steps
-        return not self.sharded and worth_compiling(self.settings, self.device, steps, self.model, self.objective)
 
     @property
     def _stalled(self) -> bool:
@@ -226,7 +225,7 @@ class Trainer:
         row |= values | {"wall_s": round(self.state.seconds, 3)}
         log.write(row)
         if self.processes.writes:
-            self.progress(row, self.state.total_steps)
+            self._asked |= self.progress(row, self.state.total_steps) is True
 
     def _step(self) -> float:
         """Lets each player play on the next batch, as often as it says; returns the learning rate."""
@@ -273,13 +272,17 @@ class Trainer:
         value = -math.inf if self.judged_by is None else values[self.judged_by]
         if self.judged_by is None or value > state.best:  # where nothing says which are best, the newest are kept
             state.best, state.stale = value, 0
-            with self._averaged():
-                hand_back((self.model, self.objective), self.given)
-                self.keep()
+            self._keep()
             return
         state.stale += 1
         if state.stale % self.settings.plateau_patience == 0:
             state.halvings += 1
+
+    def _keep(self) -> None:
+        """Hands the averaged weights to whoever keeps them."""
+        with self._averaged():
+            hand_back((self.model, self.objective), self.given)
+            self.keep()
 
     @torch.no_grad()
     def _judge(self, split: Split) -> dict[str, float]:
@@ -385,11 +388,10 @@ class Trainer:
 
     def _restore(self, replan: bool) -> None:
         """Goes back to the newest checkpoint, which every process reads for itself."""
-        folder = self.folder
         place = torch.device("cpu") if self.sharded else self.device
-        checkpoint = newest_checkpoint(folder, place) if folder else None
+        checkpoint = newest_checkpoint(self.folder, place) if self.folder else None
         if checkpoint is None:
-            raise RunError(f"There is no readable checkpoint in {folder}; start the training again.")
+            raise RunError(f"There is no readable checkpoint in {self.folder}; start the training again.")
         self._take_back(checkpoint)
         if replan or self.state.minutes != self.settings.max_minutes or self.settings.max_minutes is None:
             found, self.state.total_steps = self.state.total_steps, self._plan()
