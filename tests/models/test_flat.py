@@ -345,9 +345,8 @@ class Joined(Prior):
 def test_a_density_of_another_shape_is_refused() -> None:
     """Also where there are as many examples as dimensions, so that it would be broadcast without a word."""
     one = build("vae", tiny_data("real", (5,)), latent_dim=4, kl="sampled")
-    own = VAE(one.encoder, one.posterior, Joined(4), one.decoder, one.likelihood, kl="sampled")
     with pytest.raises(ShapeError, match=r"is \(1, 4, 4\), expected .* Give distributions their event"):
-        own.trace(torch.randn(4, 5)).log_p_z  # noqa: B018
+        one.trace(torch.randn(4, 5), p_z=Joined(4)()).log_p_z  # noqa: B018
 
 
 def test_calling_a_model_traces_it() -> None:

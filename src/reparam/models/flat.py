@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 from reparam.arguments import checked
 from reparam.distributions import CODES, Refined, Space, detached, kl_groups
 from reparam.distributions.kl import KLMethod
-from reparam.errors import PartError, RefusedError
+from reparam.errors import PartError, RefusedError, ShapeError
 from reparam.likelihoods import Likelihood
 from reparam.models.base import late
 from reparam.models.one_latent import OneLatent
@@ -216,13 +216,22 @@ class VAE(OneLatent):
         self.require_taken(named)
         batch, single = self._batch(x)
         h = self._encoded(batch, named)
-        return self.posterior(h[0] if single else h)
+        q: Distribution = self.posterior(h[0] if single else h)
+        self.require_event(self.posterior, q)
+        return q
 
     def _encoded(self, x: Tensor, named: Mapping[str, Any]) -> Tensor:
         """Features of a batch."""
         c = self.told_to(self.encoder, named)
         self.require_each(c, x.shape[:1])
         h: Tensor = self.encoder(x) if c is None else self.encoder(x, c.expand(len(x), -1))
+        wanted = self.posterior.in_dim
+        if not isinstance(h, Tensor) or h.ndim != 2 or h.shape[1] != wanted:
+            found = f"of shape {tuple(h.shape)}" if isinstance(h, Tensor) else f"a {type(h).__name__}"
+            raise ShapeError(
+                f"VAE: the encoder's features are {found}, expected a tensor ({len(x)}, {wanted}): {wanted} numbers "
+                f"for each example, of which {type(self.posterior).__name__} makes q(z|x)."
+            )
         return h
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from reparam.distributions import rows_of
-from reparam.errors import PartError
+from reparam.errors import PartError, ShapeError
 from reparam.models.told import Told
 
 
@@ -42,9 +42,22 @@ class OneLatent(Told):
 
     def p_z(self, **named: Any) -> Distribution:
         c = self.told_to(self.prior, named)
-        if self.prior is None or c is None:
-            return super().p_z()
-        return self.prior(infer=self.infer, c=c)
+        p_z = super().p_z() if self.prior is None or c is None else self.prior(infer=self.infer, c=c)
+        self.require_event(self.prior, p_z)
+        return p_z
+
+    def require_event(self, part: object, found: Distribution) -> None:
+        """Checks that a distribution is one of codes as a whole.
+
+        Raises:
+            ShapeError: if it is one of single numbers, or of codes of another length.
+        """
+        if found.event_shape != (self.latent_dim,):
+            raise ShapeError(
+                f"{type(self).__name__}: {type(part).__name__} gives a {type(found).__name__} with event_shape "
+                f"{tuple(found.event_shape)}, expected ({self.latent_dim},), all numbers of z as one event: "
+                "Independent(Normal(loc, scale), 1)."
+            )
 
     def decode(self, z: Float[Tensor, "*N L"], **named: Any) -> Distribution:
         self.require_taken(named)
