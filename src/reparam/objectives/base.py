@@ -3,9 +3,10 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from reparam.arguments import checked
+from reparam.data import Batch
 from reparam.errors import PartError
 from reparam.processes import Processes, current
 from reparam.trace import Bound, HasNamedValues, Model, Player, Progress, Trace
@@ -32,6 +33,18 @@ class Objective(nn.Module, ABC):
         if samples < 1:
             raise PartError(f"{type(self).__name__}: samples is {samples}, expected at least 1.")
         self.samples = samples
+
+    def __call__(self, model: Any, batch: HasNamedValues | Tensor, progress: Progress | None = None) -> Bound:
+        """The bound of a batch, for a training loop or one of your own.
+
+        Args:
+            model: Fills the Trace.
+            batch: Examples and what travels with them, or a tensor of examples alone.
+            progress: How far the training has come; None for its end, where nothing is warmed up any more.
+        """
+        given = Batch(batch) if isinstance(batch, Tensor) else batch
+        found: Bound = super().__call__(model, given, progress or Progress())
+        return found
 
     @abstractmethod
     def bound(self, trace: Trace, progress: Progress) -> Bound:
