@@ -452,3 +452,15 @@ def test_attributes_travel_with_the_examples() -> None:
 
 def find(row: np.ndarray, x: np.ndarray) -> int:
     return int(np.flatnonzero((x.reshape(len(x), -1) == row.ravel()).all(1))[0])
+
+
+def test_sparse_matrices_are_read_as_dense_ones() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    x = np.random.default_rng(0).poisson(0.3, (40, 5)).astype(np.float32)
+    for made in (sparse.csr_matrix, sparse.csc_array, sparse.coo_matrix):
+        data = load_data({"x_train": made(x), "x_test": x}, values="counts")
+        assert torch.equal(data.test.x, torch.from_numpy(x))
+        assert sorted(map(bytes, load_data((made(x), x[:, 0])).train.x.numpy()))[0] in set(map(bytes, x))
+    assert len(load_data(sparse.csr_matrix(x)).train) == 32
+    with pytest.raises(DataError, match=r"The csr_matrix would take .* in memory. Keep fewer columns, or fewer rows"):
+        load_data(sparse.csr_matrix((10**7, 10**7), dtype=np.float32))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from reparam.data.declared import found_names
-from reparam.data.limits import MEMORY_BYTES, readable_bytes, require_regular, text_array, truncated
+from reparam.data.limits import require_regular, require_room, text_array, truncated
 from reparam.data.raw import COUNTS, Array, Part, Raw, Wanted, require_numbers
 from reparam.data.tables import GROUP_COLUMNS, LABEL_COLUMNS, fractions
 from reparam.data.values import countable
@@ -87,17 +87,6 @@ def values(node: Any, name: str) -> Array:
         raise DataError(f"{name} is kept in another file, which is not read. {MEND}")
     require_room(node.shape, node.dtype, name)
     return np.asarray(node.asstr(errors="replace")[:] if node.dtype.kind == "O" else node[()])
-
-
-def require_room(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> None:
-    """Refuses what does not fit into half the memory.
-
-    Raises:
-        DataError: if it does not.
-    """
-    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if size > MEMORY_BYTES:
-        raise DataError(f"{name} would take {readable_bytes(size)} in memory. Keep fewer columns, or fewer rows.")
 
 
 def matrix(node: Any, name: str) -> Array:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from reparam.data.declared import found_names
 from reparam.data.images import to_array
-from reparam.data.limits import MEMORY_BYTES, readable_bytes
+from reparam.data.limits import MEMORY_BYTES, readable_bytes, require_room
 from reparam.data.ragged import SEQUENCES, TIME, longer, padded
 from reparam.data.raw import SPLITS, UNTOLD, Array, Part, Raw, Scale, Told, Wanted, require_numbers, whole
 from reparam.data.records import Axes, Data, Split
@@ -45,7 +45,7 @@ def from_object(source: Any, wanted: Wanted) -> Raw:
         return from_dict(source, wanted)
     if hasattr(source, "iloc") and hasattr(source, "columns"):
         return from_frame(source, wanted)
-    if isinstance(source, Tensor | np.ndarray | Image.Image):
+    if isinstance(source, Tensor | np.ndarray | Image.Image) or is_sparse(source):
         return whole(type(source).__name__.lower(), numeric(source, "The array", wanted))
     if isinstance(source, tuple) and len(source) == 2:
         return from_pair(source, wanted)
@@ -61,8 +61,20 @@ def from_object(source: Any, wanted: Wanted) -> Raw:
     )
 
 
+def is_sparse(value: Any) -> bool:
+    """True for a matrix of scipy that keeps no zeros."""
+    return hasattr(value, "toarray") and hasattr(value, "nnz")
+
+
 def values_of(value: Any, wanted: Wanted) -> Array:
-    """Numbers or names as an array, wherever they come from."""
+    """Numbers or names as an array, wherever they come from.
+
+    Raises:
+        DataError: if a sparse matrix would take too much memory.
+    """
+    if is_sparse(value):
+        require_room(value.shape, value.dtype, f"The {type(value).__name__}")
+        value = value.toarray()
     if isinstance(value, Image.Image):
         return to_array(value, wanted)
     if isinstance(value, Tensor):

@@ -227,3 +227,14 @@ class Capped(io.RawIOBase):
         if self.left < 0:
             raise DataError(f"{self.name} unpacks to far more than it stores: refused as a decompression bomb.")
         return piece
+
+
+def require_room(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> None:
+    """Refuses what does not fit into half the memory.
+
+    Raises:
+        DataError: if it does not.
+    """
+    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if size > MEMORY_BYTES:
+        raise DataError(f"{name} would take {readable_bytes(size)} in memory. Keep fewer columns, or fewer rows.")
