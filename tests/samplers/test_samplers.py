@@ -11,6 +11,7 @@ from torch import Tensor
 
 from reparam.data import load_data
 from reparam.errors import ConfigError, PartError, RefusedError, RunError, UnknownNameError
+from reparam.recipes import build
 from reparam.rng import reseed
 from reparam.runs import Run, open_run, train
 from reparam.samplers import (
@@ -284,6 +285,20 @@ def test_a_damaged_one_is_refused(runs: dict[str, Path], change: Any) -> None:
 def test_a_run_in_memory(source: Path) -> None:
     run = train("ae", {**OVER, **SMALL, "data": {"source": str(source)}}, device="cpu")
     assert draw(run, "gmm", 3).shape == (3, 4)
+
+
+def test_a_run_in_memory_keeps_its_samplers() -> None:
+    done = train("vae", {"train": {"epochs": 1, "tensorboard": False}}, data=tiny_data("real", (4,)), device="cpu")
+    first = fitted(done, "gmm")
+    assert fitted(done, "gmm") is first
+    with torch.no_grad():
+        next(done.model.parameters()).add_(1)
+    assert fitted(done, "gmm") is not first
+
+
+def test_a_model_is_no_run() -> None:
+    with pytest.raises(ConfigError, match="draw: run is a VAE, expected a run, from train, fit, resume or open_run"):
+        draw(build("vae", tiny_data("real", (4,))), "gmm")  # type: ignore[arg-type]
 
 
 def test_refuses_what_it_is_not_for(runs: dict[str, Path]) -> None:

@@ -46,6 +46,7 @@ class Run:
         data: The data it was trained on, where they are at hand.
         judged: Its numbers, where it is kept in memory.
         likelihood_trained: False where the objective did not train the noise of p(x|z).
+        samplers: Those fitted to its codes, with the model's fingerprint, where it is kept in memory.
     """
 
     folder: Path | None
@@ -56,6 +57,7 @@ class Run:
     data: Data | None = None
     judged: dict[str, Any] = field(default_factory=dict)
     likelihood_trained: bool = True
+    samplers: dict[str, tuple[str, Any]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         steps = self.metrics[-1]["step"] if self.metrics else 0

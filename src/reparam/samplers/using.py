@@ -12,6 +12,7 @@ from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from reparam.arguments import checked
 from reparam.data import Split
 from reparam.distributions import is_density
 from reparam.errors import ConfigError, RefusedError, RunError
@@ -29,6 +30,7 @@ FORMAT = 1
 BATCH = 250
 
 
+@checked
 def draw(
     run: Run,
     sampler: str = PRIOR,
@@ -112,6 +114,9 @@ def fitted(run: Run, name: str) -> Sampler:
         found = _read(folder, kind, print_of_model)
         if found is not None:
             return found.to(device)
+    of_model, kept = run.samplers.get(name, ("", None))
+    if isinstance(kept, Sampler) and of_model == print_of_model:
+        return kept.to(device)
     seed = run.config.seed
     with seeded(seed, "sampler", name):
         sampler = kind.maker(**_sizes(run.model, kind), **kind.settings).to(device)
@@ -119,6 +124,8 @@ def fitted(run: Run, name: str) -> Sampler:
     if folder is not None:
         content = {"format": FORMAT, "sampler": name, "model": print_of_model, "settings": _settings(sampler)}
         write_folder(folder, content, sampler.state_dict())
+    else:
+        run.samplers[name] = print_of_model, sampler
     return sampler
 
 
