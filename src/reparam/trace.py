@@ -50,6 +50,10 @@ class Trace:
         self._kl_dims = kl_dims
         self._late = {"kl": kl, "log_q": log_q, "log_p_z": log_p_z, "log_p_x": log_p_x}
 
+    def __repr__(self) -> str:
+        names = (f"{name}={type(getattr(self, name)).__name__}" for name in ("q", "p_z", "p_x"))
+        return f"Trace(z={list(self.z.shape)}, {', '.join(names)})"
+
     def _read(self, name: str) -> Tensor:
         """A quantity, which must have one value for each draw: others would be broadcast without a word.
 

@@ -7,6 +7,7 @@ import torch
 from reparam.data import Data, load_data
 from reparam.data.streams import StreamedSplit
 from reparam.errors import DataError
+from reparam.recipes import build
 from reparam.rng import generator
 
 
@@ -119,3 +120,13 @@ def test_a_split_gives_its_items_one_by_one(grey: Data) -> None:
     found = list(split)
     assert [len(one) for one in found] == [1] * len(split)
     assert torch.equal(torch.cat([one.x for one in found]), split.x)
+
+
+def test_records_are_short_where_somebody_looks_at_them(grey: Data) -> None:
+    wide = load_data(np.random.default_rng(0).normal(size=(40, 2000)))
+    assert len(repr(wide.spec)) < 500
+    assert repr(wide.spec).startswith("DataSpec(name='ndarray', shape=(2000,), kind='real', ")
+    assert ", ... 2,000 in all)" in repr(wide.spec)
+    assert repr(grey.train[:3]) == "Batch(x=float32[3, 1, 4, 4], named={labels: int64[3]})"
+    trace = build("vae", wide).trace(wide.train[:3].x, 2)
+    assert repr(trace) == "Trace(z=[2, 3, 16], q=Independent, p_z=Independent, p_x=Rescaled)"

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
+from reparam.data.brief import brief
 from reparam.data.choosing import Index, rows_of
 from reparam.data.grouping import side_by_side
 from reparam.errors import DataError
@@ -51,7 +52,7 @@ class Observation:
         return tuple(f"{self.name}_{name}" for name in given)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DataSpec:
     """What a model must know of its data, kept beside its weights.
 
@@ -96,6 +97,7 @@ class DataSpec:
     label_column: str = ""
     group_column: str = ""
     value_columns: tuple[str, ...] = ()
+    __repr__ = brief
 
     @property
     def places(self) -> dict[str, slice]:
@@ -143,12 +145,13 @@ class DataSpec:
         return "binary" if self.binarize != "none" else self.kind
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Batch:
     """Some examples x of shape (B, *data_shape), and what travels with them by name (``labels``, ...)."""
 
     x: Tensor
     named: Mapping[str, Tensor] = field(default_factory=dict)
+    __repr__ = brief
 
     def __len__(self) -> int:
         return self.x.shape[0]
