@@ -77,7 +77,9 @@ def build_model(config: AnyModel, spec: DataSpec) -> Autoencoder:
         "multimodal": multimodal,
         "hybrid": hybrid,
     }
-    return affordable(lambda: composers[config.kind](config, spec))
+    model: Autoencoder = affordable(lambda: composers[config.kind](config, spec))
+    model.class_names = spec.class_names
+    return model
 
 
 def _context(

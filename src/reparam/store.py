@@ -58,7 +58,9 @@ def keep(model: nn.Module, folder: Path, spec: DataSpec | None, described: Mappi
     """
     built = getattr(model, "built", None)
     training = built.written(described) if built else None
-    content = {"format": FORMAT, "model": described, "data": asdict(spec) if spec else None, "training": training}
+    names = list(getattr(model, "class_names", ()))
+    content = {"format": FORMAT, "model": described, "data": asdict(spec) if spec else None}
+    content |= {"training": training, "classes": names}
     return write_folder(folder, content, model.state_dict())
 
 
@@ -144,6 +146,8 @@ def load_with_spec(
         load_weights(model, folder)
         if (training := content.get("training")) is not None:
             model.built = Built.read(training, parts_of(model))
+        names = TypeAdapter(tuple[str, ...]).validate_python(content.get("classes", ()))
+        model.class_names = names or (spec.class_names if spec else model.class_names)
     except DAMAGE as error:
         if isinstance(error, RunError):
             raise

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from reparam.cli.items import class_number
+from reparam.cli.items import class_place
 from reparam.data import load_data, load_items
 from reparam.errors import DataError
 from reparam.recipes import build
@@ -96,9 +97,13 @@ def test_classify(invoke: Invoke, told: Path, vae: Path, tmp_path: Path) -> None
     assert "this model is not told the class. Train one that is, such as 'cvae', or one of several" in refused.err
 
 
-def test_a_class_by_its_name_or_number() -> None:
+def test_a_class_by_its_name_or_where_none_is_called_by_a_number_by_its_place() -> None:
     data = load_data((torch.randn(30, 3), ["cat", "dog", "owl"] * 10))
     run = fit(build("cvae", data), data, epochs=1, device="cpu")
-    assert [class_number(run, label) for label in ("dog", "2")] == [1, 2]
+    assert [class_place(run, label) for label in ("dog", "2")] == [1, 2]
     with pytest.raises(DataError, match="There is no class '3'"):
-        class_number(run, "3")
+        class_place(run, "3")
+    run.spec = replace(run.spec, classes=("1", "2", "3"))
+    assert class_place(run, "1") == 0
+    with pytest.raises(DataError, match="There is no class '0'"):
+        class_place(run, "0")

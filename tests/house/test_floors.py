@@ -9,7 +9,7 @@ ORDER = [
     ["errors", "launch"],
     ["trust"],
     ["shapes", "rng", "threads", "memory", "files", "reading", "weighing", "processes", "showing"],
-    ["arguments"],
+    ["arguments", "classes"],
     ["networks", "distributions", "data", "trace"],
     ["posteriors", "priors", "likelihoods", "objectives", "training", "evaluation", "latents"],
     ["models"],

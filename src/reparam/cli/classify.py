@@ -37,8 +37,7 @@ def classify(
         require_ending(out, (".csv", ".parquet", ".npz"))
     opened = open_run(run, common.device)
     items = read_split(opened, source, common.draws, split)
-    observed = opened.spec.class_observation
-    names = opened.spec.classes if observed is None else observed.classes
+    names = opened.spec.class_names
     with CountingProgress() as progress:
         total = len(items) * len(names)
         found = split_classes(

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reparam.classes import ambiguous
 from reparam.cli.console import say
 from reparam.cli.files import item_arrays
 from reparam.cli.sequences import lengths_of
@@ -127,7 +128,7 @@ def told(run: Run, label: str | None, item: Batch | None = None) -> Autoencoder:
     """
     model = run.model
     if label is not None:
-        return model.given(labels=class_number(run, label))
+        return model.given(labels=class_place(run, label))
     if not model.conditions:
         return model
     if item is None:
@@ -136,8 +137,8 @@ def told(run: Run, label: str | None, item: Batch | None = None) -> Autoencoder:
     return model.given(**item.pick(model.conditions))
 
 
-def class_number(run: Run, label: str) -> int:
-    """The number of a class, by its name or, where no class is called so, by the number itself.
+def class_place(run: Run, label: str) -> Tensor:
+    """The place of a class, by its name or, where no class is called by a number, as a number.
 
     Raises:
         ConfigError: if the model takes no class.
@@ -145,14 +146,15 @@ def class_number(run: Run, label: str) -> int:
     """
     if "labels" not in run.model.tellable:
         raise ConfigError(f"--label {label}: this model is not told classes. Train one that is, such as 'cvae'.")
-    if label.isdecimal() and label not in run.spec.classes and int(label) < len(run.spec.classes):
-        return int(label)
-    if label not in run.spec.classes:
-        raise DataError(f"There is no class {label!r}. {nearest(label, run.spec.classes)}")
-    return run.spec.classes.index(label)
+    names = run.spec.classes
+    if label.isdecimal() and not ambiguous(names) and int(label) < len(names):
+        return torch.tensor(int(label))
+    if label not in names:
+        raise DataError(f"There is no class {label!r}. {nearest(label, names)}")
+    return torch.tensor(names.index(label))
 
 
-def told_of(run: Run, n: int, seed: int, given: Mapping[str, int]) -> dict[str, Any]:
+def told_of(run: Run, n: int, seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     """What the model is told of n new items: what the user gives, each class in turn, and else of random test items."""
     names = tuple(name for name in run.model.conditions if name not in given)
     if not names:

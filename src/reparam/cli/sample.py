@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -45,7 +45,7 @@ def sample(
             run folder where nothing is given.
     """
     from reparam.cli.files import item_file
-    from reparam.cli.items import class_number, names_told, told_of
+    from reparam.cli.items import class_place, names_told, told_of
     from reparam.cli.pictures import write_items
     from reparam.cli.sequences import length_given, lengths_told
     from reparam.runs import open_run
@@ -57,7 +57,7 @@ def sample(
     if temperature != 0:
         require_positive("--temperature", temperature)
     exact = draw or path.suffix.lower() in (".csv", ".mid")
-    given = {} if label is None else {"labels": class_number(opened, label)}
+    given: dict[str, Any] = {} if label is None else {"labels": class_place(opened, label)}
     given |= {} if length is None else {"lengths": length_given(opened, length)}
     named = told_of(opened, n, common.draws, given)
     x = drawn(opened, sampler, n, temperature=temperature, draw_x=exact, seed=common.draws, **named)

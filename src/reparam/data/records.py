@@ -112,6 +112,11 @@ class DataSpec:
         return found[0] if len(found) == 1 else None
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes: of the labels, or of the one observation that is a class."""
+        return self.classes if self.class_observation is None else self.class_observation.classes
+
+    @property
     def drawn(self) -> bool:
         """True for sequences of their own lengths, of steps in the plane and a pen that is 0 or 1."""
         planar = self.kind == "real" and len(self.shape) == 2 and self.shape[0] == 3 and "lengths" in self.widths

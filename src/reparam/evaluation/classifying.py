@@ -82,6 +82,8 @@ def classify(
     the class itself answers with its q(C|x). One of several observations, of which one is the class, is asked for
     log p(x, C) with each class in its place, and has learned p(C) with it; what x says there is not looked at.
 
+    Column k of the answer is p(C|x) of the class ``model.class_names[k]``.
+
     Args:
         model: A model that is told the class, or observes it.
         x: Examples.
@@ -96,7 +98,9 @@ def classify(
         with evaluating(model):
             return bayes(model.class_logits(x), prior)
     place = _class_place(model)
-    pairs = [(model.given(labels=k), x) if place is None else (model, _of_class(x, place, k)) for k in classes]
+    pairs = [
+        (model.given(labels=torch.tensor(k)), x) if place is None else (model, _of_class(x, place, k)) for k in classes
+    ]
     found = [importance_weighted(one, own, samples, seed=seed).log_p_x for one, own in pairs]
     return bayes(torch.stack(found, 1), prior)
 
@@ -128,7 +132,9 @@ def split_classes(
     for k in classes:
         done = k * len(split)
         told = (lambda n, done=done: progress(done + n)) if progress else None
-        found.append(split_likelihoods(model.given(labels=k), split, samples, seed=seed, progress=told).log_p_x)
+        found.append(
+            split_likelihoods(model.given(labels=torch.tensor(k)), split, samples, seed=seed, progress=told).log_p_x
+        )
     return bayes(torch.stack(found, 1))
 
 

@@ -142,6 +142,8 @@ def importance_weighted(
     if getattr(model, "told_each", False):
         model, each = model.untold(len(x))  # type: ignore[attr-defined]
         named = each | named
+    if hasattr(model, "placed"):
+        named = model.placed(named)
     told = {name: _for_each(torch.as_tensor(value), len(x)) for name, value in named.items()}
 
     def pieces(size: int) -> Iterator[Batch]:

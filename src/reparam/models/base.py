@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from reparam.arguments import checked
+from reparam.classes import class_places
 from reparam.distributions import EUCLIDEAN, Space, tempered
 from reparam.distributions.kl import KLMethod
 from reparam.errors import PartError, RefusedError, ShapeError, nearest
 from reparam.likelihoods import Likelihood
 from reparam.networks import Corruption
+from reparam.reading import shown
 from reparam.rng import per_example
 from reparam.shapes import Shape
 from reparam.trace import Trace
@@ -42,6 +44,8 @@ class Autoencoder(nn.Module, ABC):
         amortized: False where the code of each example is searched for, which takes a while.
         judged_by: The metrics that say how good it is, when nobody asks for others.
         built: How :func:`reparam.build` made it, and how it was last trained; None where nobody did.
+        class_names: What the classes of its data are called, in the order of their places; empty where that is not
+            known.
     """
 
     amortized = True
@@ -49,6 +53,7 @@ class Autoencoder(nn.Module, ABC):
     steps = 0
     judged_by: tuple[str, ...] = ("elbo", "reconstruction", "nll")
     built: Any = None
+    class_names: tuple[str, ...] = ()
 
     conditions: tuple[str, ...] = ()
     observes: tuple[str, ...] = ()
@@ -160,27 +165,41 @@ class Autoencoder(nn.Module, ABC):
         """The same model, told something once for all that it is asked from then on; the weights are shared.
 
         Args:
-            **named: Some of :attr:`conditions`: one value for all examples, or one for each of a batch.
+            **named: Some of :attr:`conditions`: one value for all examples, or one for each of a batch. ``labels``
+                are names of classes, one of :attr:`class_names` or a list or an array of them; a tensor holds their
+                places there. So do plain numbers, unless the names are other whole numbers.
         Raises:
-            PartError: if the model takes no such thing, or is told a word.
+            PartError: if the model takes no such thing, there is no such class, or a number could be a name.
         """
         if not named:
             return self
-        for name, value in named.items():
+        for name in named:
             if name not in self.conditions:
                 raise PartError(
                     f"{type(self).__name__}: it takes no {name!r}. "
                     + (nearest(name, self.conditions) if self.conditions else "It takes nothing beside x.")
                 )
-            if isinstance(value, str):
-                raise PartError(
-                    f"{type(self).__name__}: {name} is {value!r}, expected a number or a tensor of them. Take "
-                    "data.spec.classes.index(...)."
-                )
         bound = copy.copy(self)
-        bound._told = {**self._told, **{name: torch.as_tensor(value) for name, value in named.items()}}
+        bound._told = {**self._told, **self.placed(named)}
         bound.conditions = tuple(name for name in self.conditions if name not in named)
         return bound
+
+    def placed(self, named: Mapping[str, Any]) -> dict[str, Tensor]:
+        """What is told, by name, as tensors: classes that are told by their names as their places.
+
+        Raises:
+            PartError: if there is no such class, a number could be a name, or something else is no number.
+        """
+        return {name: self._placed(name, value) for name, value in named.items()}
+
+    def _placed(self, name: str, value: Any) -> Tensor:
+        owner = type(self).__name__
+        if name == "labels":
+            return class_places(value, self.class_names, owner)
+        try:
+            return torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError):
+            raise PartError(f"{owner}: {name} is {shown(value)}, expected a number or a tensor of them.") from None
 
     def untold(self, count: int) -> tuple["Autoencoder", dict[str, Tensor]]:
         """The model before it was told one value for each of so many examples, and those values, by name."""
@@ -322,7 +341,8 @@ class Autoencoder(nn.Module, ABC):
                 mixture those from the component's mean, in a flow the noise that the flow transforms, in a hierarchy
                 that of each group; over codes and classes, log odds are divided by it.
             draw: Draw x from p(x|z) instead of taking its mean.
-            **named: What the model must be told, by name: one value for all, or n of them.
+            **named: What the model must be told, by name: one value for all, or n of them; classes by their names, as
+                :meth:`given` takes them.
         Raises:
             RefusedError: if there is no prior to draw from, or it has no noise that a temperature could change.
             ShapeError: if n is no number of examples, or there are neither one nor n values.

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -124,7 +125,7 @@ class GroupedVAE(WrappedVAE):
             ShapeError: if they are no whole numbers.
         """
         try:
-            numbers = torch.as_tensor(labels).reshape(-1)
+            numbers = torch.as_tensor(_numbered(labels)).reshape(-1)
         except (TypeError, ValueError):
             numbers = torch.zeros(0)
         if numbers.is_floating_point():
@@ -164,3 +165,9 @@ class GroupedVAE(WrappedVAE):
             log_p_x=lambda: found.log_p_x,
             penalty=found.penalty,
         )
+
+
+def _numbered(labels: Any) -> Any:
+    """A number for each name, where groups are told by their names; anything else as it is."""
+    named = not isinstance(labels, Tensor) and np.asarray(labels).dtype.kind == "U"
+    return np.unique(labels, return_inverse=True)[1] if named else labels

@@ -127,7 +127,8 @@ class SemiSupervisedVAE(WrappedVAE):
         if not isinstance(q, ByClass):
             raise PartError(f"SemiSupervisedVAE: q is a {type(q).__name__}, expected what infer(x) gave.")
         if self.training:
-            return self._summed(x, q, samples, named.get("labels"))
+            labels = self.placed(named).get("labels")
+            return self._summed(x, q, samples, None if labels is None else labels.to(x.device).expand(len(x)))
         p_z = self.p_z() if p_z is None else p_z
         if not isinstance(p_z, ByClass):
             raise PartError(f"SemiSupervisedVAE: p_z is a {type(p_z).__name__}, expected what p_z() gave.")

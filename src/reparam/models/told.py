@@ -45,7 +45,7 @@ class Told(Autoencoder):
             raise RefusedError(
                 f"This model must be told {name!r} of each example. Pass {name}=..., or take model.given({name}=...)."
             )
-        c: Tensor = self.condition(torch.as_tensor(value).to(next(self.parameters()).device))
+        c: Tensor = self.condition(self._placed(name, value).to(next(self.parameters()).device))
         return c[0] if c.ndim == 2 and len(c) == 1 else c
 
     def told_to(self, part: nn.Module | None, named: Mapping[str, Any]) -> Tensor | None:

@@ -28,6 +28,15 @@ class WrappedVAE(Autoencoder):
     vae: VAE
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the classes are called, which the VAE knows."""
+        return self.vae.class_names
+
+    @class_names.setter
+    def class_names(self, names: tuple[str, ...]) -> None:
+        self.vae.class_names = names
+
+    @property
     def likelihood(self) -> Likelihood:  # type: ignore[override]
         """p(x|z) of the VAE."""
         return self.vae.likelihood

@@ -109,7 +109,7 @@ def _classes(story: Story) -> list[Figure]:
     rows = []
     for number in range(len(names)):
         with seeded(subject.seed, "report classes"):
-            rows.append(subject.model.given(labels=number).sample(_WALK_STEPS))
+            rows.append(subject.model.given(labels=torch.tensor(number)).sample(_WALK_STEPS))
     caption = (
         "New items of each class: one row for each class the model is told, one draw of noise for each column. What a "
         "column has in common is what the code says apart from the class."

@@ -72,6 +72,8 @@ def trainer_of(
         RefusedError: if the objective asks for codes that the model has not.
         PartError: if there is no weight to move.
     """
+    if not getattr(model, "class_names", ()):
+        model.class_names = data.spec.class_names
     plays = getattr(objective, "judged_by", "elbo") is None
     if not model.amortized and not plays:
         raise RefusedError(

@@ -72,6 +72,11 @@ class Run:
         return first.removeprefix("$ ") if "train" in first.split()[:3] else None
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the classes of its data are called, in the order of their places, as its model knows them."""
+        return self.spec.class_names
+
+    @property
     def judged_by(self) -> tuple[str, ...]:
         """The metrics that say how good the model is, when nobody asks for others."""
         return names_of(self.model, None, self.likelihood_trained)
