@@ -70,6 +70,15 @@ def test_says_what_became_of_a_column_of_words(invoke: Invoke, tmp_path: Path) -
     assert "t: rows of 2 values (a, b), real numbers, 4 classes (east, north, south, ...): 32 train" in answer.err
 
 
+def test_says_how_many_labels_are_known(invoke: Invoke, tmp_path: Path) -> None:
+    rows = [f"{i},{i * i},{['north', '', 'east', ''][i % 4]}" for i in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,wind", *rows]))
+    answer = invoke(
+        "train", "m2", "--data", tmp_path / "t.csv", "--epochs", 1, "--out", tmp_path / "run", "--no-report", *SMALL
+    )
+    assert "t: rows of 2 values (a, b), real numbers, 2 classes (east, north), 20 of 40 labels known: 32" in answer.err
+
+
 def test_says_what_may_have_been_misread(invoke: Invoke, tmp_path: Path) -> None:
     """A column of numbers that is called as labels are, and items that serve in all splits."""
     (tmp_path / "t.csv").write_text("\n".join(["x,y", *(f"{i},{i * i % 97}" for i in range(60))]))

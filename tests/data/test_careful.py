@@ -28,7 +28,7 @@ def test_a_dict_of_splits_keeps_columns_and_levels() -> None:
 
 def test_data_that_are_prepared_again_keep_what_they_are() -> None:
     few = load_data("digits", labelled=100)
-    with pytest.raises(DataError, match="Some labels of digits are forgotten"):
+    with pytest.raises(DataError, match="Some labels of digits are not known"):
         load_data(few, size=16)
     binary = load_data("digits", binarize="dynamic")
     assert load_data(binary, size=16).spec.binarize == "dynamic"

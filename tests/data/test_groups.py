@@ -63,7 +63,8 @@ def test_groups_of_a_model() -> None:
     ("groups", "said"),
     [
         (HOMES[:3], r"40 examples but 3 groups \(all\)"),
-        (np.full(40, np.nan), "of type float64; expected whole numbers or names"),
+        (np.full(40, 0.5), "of type float64; expected whole numbers or names"),
+        (np.full(40, np.nan), "40 of 40 groups are empty"),
         (["north", ""] * 20, "20 of 40 groups are empty"),
     ],
 )
@@ -114,7 +115,10 @@ def test_streamed_data_have_groups(tmp_path: Path, kind: str) -> None:
 def test_streamed_groups_that_are_not_one_each_are_left_out(tmp_path: Path) -> None:
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"x": X[:, 0], "label": KINDS, "group": np.where(np.arange(40) % 5, HOMES, None)})
-    for group, said in ((frame.group, "1 of 6 groups are empty"), (np.where(X[:, 1] > 0, 1, np.nan), "float64")):
+    for group, said in (
+        (frame.group, "1 of 6 groups are empty"),
+        (np.where(X[:, 1] > 0, 1, np.nan), "1 of 2 groups are empty"),
+    ):
         frame.assign(group=group).to_parquet(tmp_path / "a.parquet", row_group_size=4)
         names = {"label_column": "label", "group_column": "group"}
         with pytest.warns(UserWarning, match=f"{said}.*the groups are left out"):

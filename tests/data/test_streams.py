@@ -441,7 +441,6 @@ def test_tables_must_be_of_numbers_without_gaps(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     for columns, said in (
         ({"a": [1.0, None] * 9}, "column 'a' has 1 empty cells"),
-        ({"a": [1.0, 2.0] * 9, "label": ["x", None] * 9}, "without a label"),
         ({"a": ["x", "y"] * 9, "b": ["x", "y"] * 9}, "the columns 'a', 'b' are no numbers"),
         ({"label": [1, 2] * 9}, "no column of numbers"),
         ({"image": [b"x", b"y"] * 9}, "not a whole picture"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from reparam.cli.console import say
 from reparam.data import Data, DataSpec, Observation, Split
 from reparam.data.catalogue import is_named
+from reparam.data.labels import unknown_labels
 from reparam.launch import speaks
 
 FIRST, LONGEST_NAME = 3, 20
@@ -28,7 +29,7 @@ def say_how_read(data: Data) -> None:
     if data.spec.observations:
         say(f"{data.spec.name}: {'; '.join(map(observation, data.spec.observations))}: {sizes}")
         return
-    say(f"{data.spec.name}: {examples(data.spec)}, {values(data.spec)}{classes(data.spec)}: {sizes}{mend}")
+    say(f"{data.spec.name}: {examples(data.spec)}, {values(data.spec)}{classes(data.spec)}{known(data)}: {sizes}{mend}")
     if isinstance(data.train, Split) and len(data.train) < FEWEST and data.train.stored.equal(data.test.stored):
         say("fewer than three examples serve in all splits: the test items are those that it trains on")
     many = len(data.spec.classes)
@@ -74,3 +75,11 @@ def classes(spec: DataSpec) -> str:
         return groups
     first = ", ".join(name[:LONGEST_NAME] for name in spec.classes[:FIRST])
     return f", {len(spec.classes):,} classes ({first}{', ...' if len(spec.classes) > FIRST else ''}){groups}"
+
+
+def known(data: Data) -> str:
+    """How many labels are known, where some are not; of streamed data nobody counts them."""
+    splits = [split for split in (data.train, data.validation, data.test) if isinstance(split, Split)]
+    total = sum(map(len, splits))
+    unknown = sum(len(split) if split.labels is None else unknown_labels(split) for split in splits)
+    return f", {total - unknown:,} of {total:,} labels known" if data.spec.classes and unknown else ""

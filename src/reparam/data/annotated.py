@@ -177,7 +177,7 @@ def notes(frame: Any, name: str, wanted: Wanted) -> dict[str, Any]:
     """The labels and the groups of the rows, as far as there are some.
 
     Raises:
-        DataError: if a column that is told is not there, or a label is missing.
+        DataError: if a column that is told is not there.
     """
     known = [one for one in fields(frame) if one != "__categories"]
     told = found_names(replace(wanted.told, values=()), known, name)
@@ -189,6 +189,4 @@ def notes(frame: Any, name: str, wanted: Wanted) -> dict[str, Any]:
     )
     found = {role: column(frame, own, name) for role, own in (("labels", label), ("groups", group)) if own}
     gaps = {role: bool((cells.astype(str) == "").any()) for role, cells in found.items()}
-    if gaps.get("labels"):
-        raise DataError(f"{name}: column {label!r} has rows without a label. Fill them in, or leave those rows out.")
     return {"labels": found["groups"]} if gaps == {"groups": False} else found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -16,49 +17,76 @@ from reparam.shapes import readable
 Role = Literal["labels", "groups"]
 
 ROLES: tuple[Role, ...] = ("groups", "labels")  # what is numbered
-UNKNOWN = -1
+UNKNOWN, FOREIGN = -1, -2  # a label that nobody knows, and one that is no class of the model
+NAN, WHOLE = "nan", re.compile(r"(-?[0-9]{1,18})\.0")
 TABLES = {
     "factors": ("biu", "whole numbers", np.int64),
     "attributes": ("biuf", "numbers", np.float32),
     "lengths": ("biu", "whole numbers", np.int64),
 }
+FEWEST_BESIDE_MARK = 2  # -1 and 1 are two classes
 ONE_COLUMN = ("attributes", "lengths")
 
 
 def class_numbers(raw: Raw, known: tuple[str, ...], role: Role = "labels") -> tuple[Array, tuple[str, ...]]:
-    """Labels of all examples as class numbers, -1 where there is none, and the names of the classes.
+    """Labels of all examples as class numbers, -1 where one is not known, and the names of the classes.
+
+    A label is not known where it is empty, NaN or None, and where it is -1 beside at least two other classes that are
+    whole numbers from 0 on.
 
     Args:
         raw: The source.
-        known: Classes of a model, if it has some; labels that are not among them count as none. Whole numbers are
-            places among them, where none of them is a name there. Groups that are not among them come behind them: of
-            a group it only matters who else is in it.
-        role: What numbers are given for: the labels, or the groups.
+        known: Classes of a model, if it has some; labels that are not among them get -2. Whole numbers are places among
+            them, where none of them is a name there. Groups that are not among them come behind them: of a group it
+            only matters who else is in it.
+        role: What numbers are given for: the labels, or the groups, all of which must be known.
 
     Raises:
-        DataError: if there are not as many labels as examples, some are empty, or they are neither whole numbers nor
-            names.
+        DataError: if there are not as many labels as examples, some groups are empty, or they are neither whole numbers
+            nor names.
     """
     names = {split: label_names(raw, split, role) for split in raw.parts}
+    if role == "labels":
+        names = unmarked(names, known)
     given = raw.classes if role == "labels" else ()
     found = [name for values in names.values() if values is not None for name in values]
-    if not known and (empty := found.count("")):
+    if role == "groups" and not known and (empty := found.count("")):
         raise DataError(
             f"{raw.name}: {empty:,} of {len(found):,} {role} are empty. Fill them in, or leave those rows out."
         )
+    found = [name for name in found if name]
     own = given if set(found) <= set(given) else tuple(sorted(set(found), key=natural))
     classes = known or own
     if known and role == "groups":
-        classes = (*known, *sorted({*found} - {*known, ""}, key=natural))
-    number = {name: i for i, name in enumerate(classes)}
-    places = {str(i): i for i in range(len(known))}
-    if role == "labels" and not given and number.keys().isdisjoint(found) and places.keys() >= set(found):
-        number = places
+        classes = (*known, *sorted({*found} - {*known}, key=natural))
+    number = places_by_name(found, classes, declared=role == "groups" or not known or bool(given)) | {"": UNKNOWN}
     numbers = []
     for split, part in raw.parts.items():
         values = names[split]
-        numbers += [UNKNOWN] * len(part.x) if values is None else [number.get(name, UNKNOWN) for name in values]
+        numbers += [UNKNOWN] * len(part.x) if values is None else [number.get(name, FOREIGN) for name in values]
     return np.array(numbers, dtype=np.int64), classes if found else known
+
+
+def places_by_name(found: Iterable[str], classes: tuple[str, ...], declared: bool = False) -> dict[str, int]:
+    """The place of each class by what labels call it: its name, or its place where no label is a name.
+
+    Args:
+        found: What the labels are called.
+        classes: The names of the classes.
+        declared: True where the labels are names for sure.
+    """
+    number = {name: i for i, name in enumerate(classes)}
+    places = {str(i): i for i in range(len(classes))}
+    return places if not declared and number.keys().isdisjoint(found) and places.keys() >= set(found) else number
+
+
+def unmarked(names: Mapping[str, list[str] | None], known: tuple[str, ...]) -> dict[str, list[str] | None]:
+    """The labels by name, empty where they are -1 and this says that one is not known."""
+    mark = str(UNKNOWN)
+    others = {*known, *(name for values in names.values() for name in values or ())} - {"", mark}
+    if mark in known or len(others) < FEWEST_BESIDE_MARK or not all(name.isdecimal() for name in others):
+        return dict(names)
+    return {split: values and ["" if name == mark else name for name in values] for split, values in names.items()}
 
 
 def group_numbers(raw: Raw, known: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
@@ -77,7 +105,7 @@ def natural(name: str) -> tuple[bool, int, str]:
 
 
 def label_names(raw: Raw, split: str, role: Role) -> list[str] | None:
-    """The labels or groups of one part as names, or None if it has none."""
+    """The labels or groups of one part as names, empty where one is not known, or None if it has none."""
     part = raw.parts[split]
     found = getattr(part, role)
     if found is None:
@@ -85,22 +113,48 @@ def label_names(raw: Raw, split: str, role: Role) -> list[str] | None:
     classes, values = raw.classes if role == "labels" else (), found.ravel()
     if len(values) != len(part.x):
         raise DataError(f"{raw.name} has {len(part.x)} examples but {len(values)} {role} ({split}). Give one each.")
-    if values.dtype.kind == "f" and (np.abs(values) < 2**63).all() and (values == np.floor(values)).all():
-        values = values.astype(np.int64)
+    if values.dtype.kind in "Of":
+        values = whole_or_names(values)
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")
     if values.dtype.kind not in "biuU":
         raise DataError(
             f"The {role} of {raw.name} ({split}) are of type {values.dtype}; expected whole numbers or names."
         )
-    if values.dtype.kind == "U" or not classes:
+    if values.dtype.kind == "U":
+        return known_names(values.tolist())
+    if not classes:
         return [str(value) for value in values.tolist()]
-    if values.min() < 0 or values.max() >= len(classes):
+    if values.min() < UNKNOWN or values.max() >= len(classes):
         raise DataError(
             f"{raw.name} has labels from {values.min()} to {values.max()} for {len(classes)} classes; expected "
-            f"0 to {len(classes) - 1}."
+            f"0 to {len(classes) - 1}, or -1 where one is not known."
         )
-    return [classes[value] for value in values.tolist()]
+    return ["" if value == UNKNOWN else classes[value] for value in values.tolist()]
+
+
+def whole_or_names(values: Array) -> Array:
+    """Labels that are whole, or names, or None or NaN where one is not known, as numbers or texts; others as they are.
+
+    Texts where some are not known, which are empty.
+    """
+    cells = ["" if one is None or one != one else one for one in values.tolist()]
+    texts = [one for one in cells if isinstance(one, str)]
+    numbers = [one for one in cells if isinstance(one, int | float)]
+    if len(texts) + len(numbers) < len(cells) or not all(abs(one) < 2**63 and one == int(one) for one in numbers):
+        return values
+    if not texts:
+        return np.array([int(one) for one in numbers], dtype=np.int64)
+    return np.array([one if isinstance(one, str) else str(int(one)) for one in cells])
+
+
+def known_names(cells: list[str]) -> list[str]:
+    """Names, empty where one is none or NaN; whole numbers that stand beside such gaps as 1.0 are 1, as elsewhere."""
+    names = ["" if name.lower() == NAN else name for name in cells]
+    whole = [WHOLE.fullmatch(name) for name in names if name]
+    if "" not in names or None in whole:
+        return names
+    return [name.removesuffix(".0") for name in names]
 
 
 def tables(raw: Raw) -> dict[str, Array]:

@@ -63,13 +63,7 @@ class Columns:
         return Part(np.stack([numbers(table.column(own), name, own) for own in self.names], axis=1), **named)
 
     def named(self, table: Any, name: str) -> dict[str, Array]:
-        """The labels and the groups of a table.
-
-        Raises:
-            DataError: if a label is missing.
-        """
-        if "labels" in self.beside and table.column(self.beside["labels"]).null_count:
-            raise DataError(f"{name} has rows without a label. Fill in the labels, or leave their column out.")
+        """The labels and the groups of a table."""
         return {role: name_array(table.column(own), name) for role, own in self.beside.items()}
 
 

@@ -114,8 +114,8 @@ def from_splits(splits: Mapping[str, Split | StreamedSplit]) -> Raw:
         )
     if any((split.named["labels"] < 0).any() for split in loaded.values() if "labels" in split.named):
         raise DataError(
-            f"Some labels of {spec.name} are forgotten, so the data cannot be prepared again. Name their source "
-            "instead, with labelled."
+            f"Some labels of {spec.name} are not known, so the data cannot be prepared again. Name their source "
+            "instead, with labelled where that forgot them."
         )
     parts = {}
     for name, split in loaded.items():
@@ -208,7 +208,8 @@ def from_batches(loader: Iterable[Any], wanted: Wanted) -> Raw:
         x, beside = parted(batch, wanted.told)
         xs.append(numeric(x, "A batch of the DataLoader", wanted))
         for role, values in beside.items():
-            told[role].append(values_of(values, wanted))
+            if values is not None:
+                told[role].append(values_of(values, wanted))
     if not xs:
         raise DataError("The DataLoader gave no batches.")
     if len({x.shape[1:] for x in xs}) > 1:
@@ -238,7 +239,11 @@ def from_items(name: str, items: Iterator[Any], wanted: Wanted) -> Raw:
             raise DataError(f"The items take more than {readable_bytes(MEMORY_BYTES)}. Give fewer or smaller ones.")
     if not xs:
         raise DataError(f"The {name} has no items.")
-    known: dict[str, Any] = {role: np.array(values) for role, values in told.items() if len(values) == len(xs)}
+    known: dict[str, Any] = {
+        role: np.array(values)
+        for role, values in told.items()
+        if len(values) == len(xs) and (role == "groups" or any(value is not None for value in values))
+    }
     x, lengths = padded(xs, wanted.axes) if len({x.shape for x in xs}) > 1 else (np.stack(xs), None)
     return Raw(name, {"all": Part(x, lengths=lengths, **known)}, told=told_of(item, wanted))
 
@@ -284,12 +289,11 @@ def parted(item: Any, told: Told) -> tuple[Any, dict[str, Any]]:
         named = grouped(named)
         if ("all", "x") not in named:
             raise DataError(f"An item has the keys {', '.join(map(repr, item))}; expected one called 'x' or 'image'.")
-        beside = {role: named.get(("all", role)) for role in TOLD}
-        return named["all", "x"], {role: value for role, value in beside.items() if value is not None}
+        return named["all", "x"], {role: named["all", role] for role in TOLD if ("all", role) in named}
     if isinstance(item, tuple) or (isinstance(item, list) and item and isinstance(item[0], Tensor)):
         if not item:
             raise DataError("An item is an empty tuple; expected x or (x, label).")
-        return item[0], {"labels": item[1]} if len(item) > 1 and item[1] is not None else {}
+        return item[0], {"labels": item[1]} if len(item) > 1 else {}
     return item, {}
 
 
@@ -304,4 +308,4 @@ def single_label(label: Any, role: str, i: int, wanted: Wanted) -> Any:
         return None
     if found.size != 1:
         raise DataError(f"The {role[:-1]} of item {i} has shape {found.shape}; expected one number or name.")
-    return found.ravel()[0].item()
+    return found.ravel().tolist()[0]

@@ -75,6 +75,9 @@ def load_data(
     allow it, else signals (channels, time). Pictures come as (C, H, W) with channels first or last. Where that is not
     what they are, ``axes`` and ``values`` say it.
 
+    A label that is empty, NaN or None is not known, and gets the number -1; so does one of -1 where the labels are
+    whole numbers from -1 on with at least two other classes.
+
     Args:
         source: A name, a path (folder of pictures, .npz, .npy, .csv, .parquet, .mat, .h5ad, IDX, .amat, an archive of
             pictures, one picture), ``hf:owner/name[:config][@revision]``, an array or tensor, an (x, y) pair, a dict, a

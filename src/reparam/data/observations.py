@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from reparam.data.beside import UNKNOWN, class_numbers
+from reparam.data.beside import NAN, UNKNOWN, class_numbers, whole_or_names
 from reparam.data.limits import some
 from reparam.data.prepare import moments
 from reparam.data.raw import REAL, Array, Raw, Scale, require_numbers
@@ -130,7 +130,8 @@ def gathered(raw: Raw, name: str) -> Array:
 
 def labels_there(labels: Array) -> Array:
     """Which labels are there: -1, NaN and an empty name say that one is not."""
-    return labels != "" if labels.dtype.kind == "U" else ~(np.isnan(labels) | (labels == UNKNOWN))
+    labels = whole_or_names(labels) if labels.dtype.kind == "O" else labels
+    return ~np.isin(labels, ("", NAN)) if labels.dtype.kind == "U" else ~(np.isnan(labels) | (labels == UNKNOWN))
 
 
 def labels_missing(raw: Raw) -> bool:
@@ -158,7 +159,7 @@ def one_class(raw: Raw, name: str, known: Observation | None) -> tuple[Observati
     }
     numbers, classes = class_numbers(replace(raw, parts=filled), known.classes if known else ())
     rows = np.eye(len(classes), dtype=np.float32)[numbers]
-    rows[(numbers == UNKNOWN) | ~np.concatenate(there)] = np.nan
+    rows[(numbers < 0) | ~np.concatenate(there)] = np.nan
     return Observation(name, (len(classes),), "classes", classes), rows
 
 

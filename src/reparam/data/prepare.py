@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from reparam.data import images
-from reparam.data.beside import ROLES, UNKNOWN, class_numbers, group_numbers, tables
+from reparam.data.beside import FOREIGN, ROLES, UNKNOWN, class_numbers, group_numbers, tables
 from reparam.data.ragged import ended, lengthened, single
 from reparam.data.raw import BYTES, REAL, SPLITS, Array, Raw, Scale, require_numbers
 from reparam.data.records import Data, DataSpec, Split, SplitBy
@@ -360,11 +360,16 @@ def with_beside(raw: Raw, known: DataSpec | None, spec: DataSpec) -> tuple[DataS
 
 
 def split_of(x: Array, beside: Mapping[str, Array], index: Array, spec: DataSpec) -> Split:
-    """The examples with these numbers; labels, and groups, only where every one of them has one."""
+    """The examples with these numbers; groups only where every one of them has one, labels where one is known."""
     chosen = {name: values[index] for name, values in beside.items()}
     named = {
         name: torch.from_numpy(values)
         for name, values in chosen.items()
-        if name not in ROLES or not (values == UNKNOWN).any()
+        if name not in ROLES or (some_known(values) if name == "labels" else not (values == UNKNOWN).any())
     }
     return Split(torch.from_numpy(np.ascontiguousarray(x[index])), spec, named)
+
+
+def some_known(numbers: Array) -> bool:
+    """True where one label at least is known, and none is of a class that the model does not know."""
+    return bool((numbers >= 0).any() and not (numbers == FOREIGN).any())

@@ -14,7 +14,7 @@ from torch import Tensor
 from reparam.data import images
 from reparam.data.beside import UNKNOWN, class_numbers, group_numbers
 from reparam.data.blocks import Chain, Stream
-from reparam.data.prepare import described, held_out, prepared, shares
+from reparam.data.prepare import described, held_out, prepared, shares, some_known
 from reparam.data.raw import BYTES, COUNTS, REAL, SPLITS, Array, Part, Raw, Scale, require_numbers
 from reparam.data.records import Data, DataSpec, Split
 from reparam.data.shards import together
@@ -194,7 +194,9 @@ def streamed(
         owners = np.unique(chain.owner[index[name]])
         there = [chain.links[owner].named(0) for owner in owners]
         roles = [
-            role for role, (_, own) in numbered.items() if UNKNOWN not in own and all(role in one for one in there)
+            role
+            for role, (_, own) in numbered.items()
+            if (some_known(own) if role == "labels" else UNKNOWN not in own) and all(role in one for one in there)
         ]
         rows = Settled(chain, index[name], reading, roles)
         # The floors above ask a split for what it answers, not for where its rows are.

@@ -249,12 +249,13 @@ def label_array(cells: Any, path: str) -> Array:
 
 
 def fractions(cells: Any) -> bool:
-    """True for a column of numbers that are not all whole."""
+    """True for a column of numbers of which not all that are there are whole."""
     try:
         values = np.asarray(cells, dtype=np.float64)
     except (ValueError, TypeError):
         return False
-    return bool((values != np.floor(values)).any())
+    there = values[~np.isnan(values)]
+    return bool((there != np.floor(there)).any())
 
 
 def counts_rows(names: tuple[str, ...], i: int, column: Array) -> bool:
@@ -311,8 +312,10 @@ def from_frame(frame: Any, wanted: Wanted, name: str = "frame", path: str = "The
 
 
 def cells_of(column: Any) -> Any:
-    """A column of a data frame as numbers, lists or texts; NaN where a number or a truth is missing."""
+    """A column of a data frame as numbers, lists or texts; NaN where a number or a truth is missing, "" for a text."""
     if column.dtype.kind in "biuf":
         return column.astype(float).to_numpy(na_value=np.nan) if column.hasnans else column.to_numpy()
     cells = list(column)
-    return cells if holds_lists(cells) else [str(cell) for cell in cells]
+    if holds_lists(cells):
+        return cells
+    return ["" if missing else str(cell) for cell, missing in zip(cells, column.isna(), strict=True)]

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from reparam.data import Batch, Split
+from reparam.data.labels import relabelled, unknown_labels
 from reparam.distributions import is_discrete
 from reparam.errors import PartError, RefusedError
-from reparam.evaluation.features import feature_network
+from reparam.evaluation.features import feature_network, known
 from reparam.evaluation.likelihood import evaluating
 from reparam.rng import seeded
 
@@ -31,8 +32,31 @@ def labels_of(split: Split) -> Int[Tensor, " N"]:
     if labels is None:
         raise RefusedError("It needs labels or ground-truth factors; these data have none.")
     if (labels < 0).any():
-        raise RefusedError("It needs the label of every example, and some are forgotten here (data.labelled).")
+        raise RefusedError("It needs the label of every example, and some are not known here.")
     return labels.cpu()
+
+
+def told_by_name(model: Any, split: Split) -> Split:
+    """The split with the model's own numbers of the classes, where it must be told them, or may be.
+
+    Raises:
+        DataError: if one of its classes is none of the model's.
+    """
+    return relabelled(split, model.class_names) if "labels" in getattr(model, "tellable", ()) else split
+
+
+def require_labels(model: Any, split: Split) -> None:
+    """Checks that all labels are known, where the model must be told them.
+
+    Raises:
+        RefusedError: if some are not.
+    """
+    unknown = unknown_labels(split) if "labels" in model.conditions else 0
+    if unknown:
+        raise RefusedError(
+            f"{unknown:,} of {len(split):,} labels of {split.spec.name} are not known, and this model "
+            "must be told each of them. Leave those examples out, or take the recipe m2, which infers them."
+        )
 
 
 class Judged:
@@ -64,6 +88,23 @@ class Judged:
         self.make = sampler or model.sample
         self.model, self.split, self.train, self.given = model, split, train, features
         self.samples, self.seed, self.progress = samples, seed, progress
+
+    @cached_property
+    def labelled(self) -> "Judged":
+        """The same of the judged examples whose labels are known."""
+        those = known(self.split)
+        if those is self.split:
+            return self
+        return Judged(
+            self.model,
+            those,
+            train=self.train,
+            features=self.given,
+            samples=self.samples,
+            sampler=self.make,
+            seed=self.seed,
+            progress=self.progress,
+        )
 
     @property
     def steps(self) -> float:

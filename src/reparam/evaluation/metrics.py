@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from reparam.arguments import checked
 from reparam.data import Split, StreamedSplit
+from reparam.data.labels import unknown_labels
 from reparam.errors import DataError, MissingExtraError, RefusedError, UnknownNameError, nearest
 from reparam.evaluation import (
     aggregate,
@@ -27,10 +28,10 @@ from reparam.evaluation import (
     sharpness,
 )
 from reparam.evaluation.features import AUTO, RANDOM, named_network
-from reparam.evaluation.judged import Judged, Progressed
+from reparam.evaluation.judged import Judged, Progressed, require_labels, told_by_name
 from reparam.evaluation.likelihood import evaluating
 
-FEATURES, SAMPLES, WHOLE = "features", "samples", "whole"
+FEATURES, SAMPLES, WHOLE, LABELS = "features", "samples", "whole", "labels"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Metric:
         measure: Gives its numbers.
         needs: The package that this needs.
         keys: What the names of its numbers begin with, beside its own name.
-        looks_at: ``features`` of a network; new examples, ``samples``; ``whole`` examples, of which nothing is missing.
+        looks_at: ``features`` of a network; new examples, ``samples``; ``whole`` examples, of which nothing is missing;
+            those examples alone whose ``labels`` are known.
     """
 
     meaning: str
@@ -145,39 +147,54 @@ METRICS = {
     "class-accuracy": Metric(
         "share of examples whose class p(C|x) tells, by Bayes' rule; of models that are told the class",
         classifying.class_accuracy,
+        looks_at={LABELS},
     ),
     "probe": Metric(
         "accuracy of a linear probe and of nearest neighbours, training codes -> labels",
         probing.probe,
         "sklearn",
         keys=("knn",),
+        looks_at={LABELS},
     ),
-    "nmi": Metric("agreement of clusters of the codes with the labels", probing.nmi, "sklearn"),
-    "mig": Metric("mutual information gap: is each factor told by one dimension", information.mig),
-    "sampled-mig": Metric("the same of draws from q(z|x), as its paper has it", information.sampled_mig),
+    "nmi": Metric("agreement of clusters of the codes with the labels", probing.nmi, "sklearn", looks_at={LABELS}),
+    "mig": Metric("mutual information gap: is each factor told by one dimension", information.mig, looks_at={LABELS}),
+    "sampled-mig": Metric(
+        "the same of draws from q(z|x), as its paper has it", information.sampled_mig, looks_at={LABELS}
+    ),
     "dci": Metric(
         "disentanglement, completeness, informativeness, by random forests from codes to factors",
         predicting.dci,
         "sklearn",
+        looks_at={LABELS},
     ),
     "sap": Metric(
-        "separated attribute predictability: gap of the two best dimensions for each factor", predicting.sap, "sklearn"
+        "separated attribute predictability: gap of the two best dimensions for each factor",
+        predicting.sap,
+        "sklearn",
+        looks_at={LABELS},
     ),
-    "factor-vae": Metric("FactorVAE score: the dimension that varies least tells the fixed factor", fixing.factor_vae),
+    "factor-vae": Metric(
+        "FactorVAE score: the dimension that varies least tells the fixed factor", fixing.factor_vae, looks_at={LABELS}
+    ),
     "beta-vae": Metric(
-        "beta-VAE score: differences of pairs of codes tell the fixed factor", fixing.beta_vae, "sklearn"
+        "beta-VAE score: differences of pairs of codes tell the fixed factor",
+        fixing.beta_vae,
+        "sklearn",
+        looks_at={LABELS},
     ),
-    "modularity": Metric("does each dimension tell of one factor only", information.modularity),
+    "modularity": Metric("does each dimension tell of one factor only", information.modularity, looks_at={LABELS}),
     "explicitness": Metric(
         "mean area under the ROC curve of linear classifiers from codes to values of factors",
         predicting.explicitness,
         "sklearn",
+        looks_at={LABELS},
     ),
 }
 
 
 OF_FEATURES = frozenset(name for name, metric in METRICS.items() if FEATURES in metric.looks_at)
 OF_SAMPLES = frozenset(name for name, metric in METRICS.items() if SAMPLES in metric.looks_at)
+OF_LABELS = frozenset(name for name, metric in METRICS.items() if LABELS in metric.looks_at)
 OF_LIKELIHOOD = ("elbo", "nll")
 IN_ITS_PLACE = ("fid", "precision-recall")
 UNTRAINED = (
@@ -225,7 +242,8 @@ def evaluate(
 
     Args:
         model: Any model that fills a Trace.
-        split: What to judge on; dynamic binarisation is drawn once, from ``seed``.
+        split: What to judge on; dynamic binarisation is drawn once, from ``seed``. A model that is told classes finds
+            them by name. Metrics of labels look at those examples alone whose labels are known.
         metrics: Names from :data:`METRICS`, or one of them; when None, those that the model is judged by: ELBO,
             reconstruction and nll of one with a density, fid and precision-recall of one without; where its likelihood
             was not trained, fid, precision-recall and reconstruction. Of these a missing package leaves one out.
@@ -244,9 +262,10 @@ def evaluate(
         likelihood_trained: False where the objective did not train the noise of p(x|z); see ``trains_likelihood`` of
             :class:`~reparam.objectives.Objective`.
     Raises:
-        DataError: if there is nothing to judge on.
+        DataError: if there is nothing to judge on, or a class of the data is none of a model's that is told classes.
         UnknownNameError: if a metric is unknown.
-        RefusedError: if only one metric is asked for, and it has no answer; if there is a sampler, and none is of
+        RefusedError: if the model must be told each label, and some are not known; if only one metric is asked for, and
+            it has no answer; if there is a sampler, and none is of
             new examples; if there is a feature network, and none looks at features.
         PartError: if the feature network cannot look at these data.
         MissingExtraError: if a metric that is asked for needs a package that is not installed.
@@ -280,10 +299,15 @@ def evaluate(
         )
     if isinstance(features, str):
         features = _named(features, split, train, seed)
+    split, train = told_by_name(model, split), None if train is None else told_by_name(model, train)
+    require_labels(model, split)
     chosen = split.fixed(seed, "evaluation").subset(limit, seed)
     result: dict[str, Any] = {"n": len(chosen), "seed": seed}
     if split.spec.binarize != "none":
         result["binarize"] = split.spec.binarize
+    unknown = unknown_labels(chosen) if OF_LABELS & {*wanted} else 0
+    if unknown:
+        result["labelled"] = len(chosen) - unknown  # metrics of labels look at these alone
     if model.conditions:
         result["told"] = list(model.conditions)  # likelihoods are those of x given these
     judged = Judged(
@@ -299,7 +323,7 @@ def evaluate(
                         f"{name} compares whole examples, and of several observations some may be missing. Take "
                         "imputation."
                     )
-                result |= METRICS[name].measure(judged)
+                result |= METRICS[name].measure(judged.labelled if name in OF_LABELS else judged)
                 if name in OF_LIKELIHOOD and not likelihood_trained:
                     result[f"{name}_note"] = UNTRAINED
             except RefusedError as refusal:

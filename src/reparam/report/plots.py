@@ -341,7 +341,7 @@ def _scatter_classes(
     from matplotlib import colormaps
     from matplotlib.patheffects import withStroke
 
-    numbers, counts = np.unique(classes, return_counts=True)
+    numbers, counts = np.unique(classes[classes >= 0], return_counts=True)  # -1: not known
     shown = np.sort(numbers[np.argsort(-counts, kind="stable")][:_MOST_CLASSES])
     others = ~np.isin(classes, shown)
     if others.any():

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from reparam.arguments import checked
 from reparam.config import Config
 from reparam.data import Data, DataSpec, Split, load_data, load_items
 from reparam.data.catalogue import is_named
+from reparam.data.labels import whole_labels
+from reparam.data.raw import SPLITS
 from reparam.errors import DataError, RunError
 from reparam.evaluation import evaluate
 from reparam.evaluation.metrics import OF_FEATURES, OF_SAMPLES, is_of, names_of
@@ -105,13 +107,18 @@ class Run:
         device = next(self.model.parameters()).device
         if source is not None:  # divided by the run's seed: the same file, named again or moved, keeps its test items
             data = load_data(source, spec=self.spec, size=chosen.size, split_by=chosen.split_by, seed=chosen.seed)
-            return data.to(device)
+            train, validation, test = (self._told_whole(data.split(name)) for name in SPLITS)
+            return replace(data, train=train, validation=validation, test=test).to(device)
         return own_data(self.config, self.spec).to(device)
 
     def load_items(self, source: Any) -> Split:
         """All items of a source in their own order, prepared as the run's data, on the model's device."""
         items = load_items(source, spec=self.spec, size=self.config.data.size)
-        return items.to(next(self.model.parameters()).device)
+        return self._told_whole(items).to(next(self.model.parameters()).device)
+
+    def _told_whole(self, split: Split) -> Split:
+        """The items without labels, where the model must be told each of them and some are not known."""
+        return whole_labels(split) if "labels" in self.model.conditions else split
 
     @checked
     def evaluate(

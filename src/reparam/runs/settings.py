@@ -1,6 +1,7 @@
 """The settings of a run: read from its folder, resolved for its data, or written down for a model made by hand."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from math import isclose
 from pathlib import Path
@@ -11,6 +12,8 @@ import torch
 from reparam.composing import describe
 from reparam.config import Config, merged, parse_config, read_yaml
 from reparam.data import Data, DataSpec, load_data
+from reparam.data.labels import relabelled
+from reparam.data.raw import SPLITS
 from reparam.data.tables import GROUP_COLUMNS
 from reparam.errors import (
     ConfigError,
@@ -22,6 +25,7 @@ from reparam.errors import (
     UnknownNameError,
     nearest,
 )
+from reparam.evaluation.judged import require_labels, told_by_name
 from reparam.files import replacing
 from reparam.launch import launched
 from reparam.models import Autoencoder
@@ -96,8 +100,18 @@ def own_data(config: Config, spec: DataSpec | None, given: Any = None) -> Data:
     else:
         data = load_data(**settings | {"source": given})
     if spec is not None:
+        data = _renumbered(data, spec)
         _require_same(data.spec, spec)
     return data
+
+
+def _renumbered(data: Data, spec: DataSpec) -> Data:
+    """The data with the run's numbers of the classes, as far as all of them are the run's."""
+    try:
+        train, validation, test = (relabelled(data.split(name), spec.classes) for name in SPLITS)
+    except DataError:  # other data, of which the check says what is different
+        return data
+    return replace(data, train=train, validation=validation, test=test)
 
 
 def _require_same(found: DataSpec, known: DataSpec) -> None:
@@ -115,6 +129,19 @@ def _require_same(found: DataSpec, known: DataSpec) -> None:
                 f"These are not the run's data: their {what} is {str(here)[:80]}, the run's {str(there)[:80]}. Give "
                 "those it was trained on; 'evaluate', 'score' and 'encode' take others."
             )
+
+
+def told_by_names(model: Autoencoder, data: Data) -> Data:
+    """The data with a model's own numbers of the classes; see :func:`~reparam.evaluation.judged.told_by_name`.
+
+    Raises:
+        DataError: if one of the classes is none of the model's.
+        RefusedError: if the model must be told each, and some are not known.
+    """
+    train, validation, test = (told_by_name(model, data.split(name)) for name in SPLITS)
+    for split in (train, validation, test):
+        require_labels(model, split)
+    return replace(data, train=train, validation=validation, test=test)
 
 
 def read_config(folder: Path) -> Config:

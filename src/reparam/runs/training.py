@@ -35,6 +35,7 @@ from reparam.runs.settings import (
     prepare,
     read_config,
     require_more,
+    told_by_names,
     write_text,
 )
 from reparam.showing import training_shown
@@ -90,7 +91,7 @@ def _built(config: Config, data: Data) -> tuple[Autoencoder, AnyObjective]:
     assert config.model is not None
     with seeded(config.seed, "build"):
         model = build_model(config.model, data.spec)
-    _start(model, data, config.seed)
+    _start(model, told_by_names(model, data), config.seed)
     assert config.objective is not None
     return model, build_objective(config.objective, model, config.seed)
 
@@ -121,7 +122,7 @@ def fit(
     Args:
         model: Any model that fills a Trace; trained in place.
         data: Data, or anything :func:`~reparam.load_data` reads; grey values are binarised afresh in each epoch where
-            the model needs it.
+            the model needs it. A model that is told classes finds them by name.
         objective: An objective; or its name, or ``{"kind": name, ...}`` with its settings, as in config.yaml. When None
             that of the model's last training or of the recipe that built it, or else the ELBO.
         out: The run folder; None keeps the run in memory.
@@ -135,7 +136,8 @@ def fit(
             are those of the model's last training or of the recipe that built it, or else the defaults there.
     Raises:
         ConfigError: if a setting is unknown or has a wrong value.
-        DataError: if the data cannot be read.
+        DataError: if the data cannot be read, or a class of theirs is none of the model's.
+        RefusedError: if the model must be told each label, and some are not known.
     """
     chosen, data = choose_device(device), load_data(data)
     known = {field.name for field in fields(TrainSettings)}
@@ -160,6 +162,7 @@ def fit(
     if config.train.epochs is None and config.train.max_minutes is None:
         epochs = default_epochs(len(data.train), config.train.batch_size)
         config = config.model_copy(update={"train": replace(config.train, epochs=epochs)})
+    data = told_by_names(model, data)
     _start(model.cpu(), data, seed)
     run = _train(model.to(chosen), data.to(chosen), own, config, out, progress)
     if run.ending and speaks():
