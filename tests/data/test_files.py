@@ -97,7 +97,7 @@ def test_mat(tmp_path: Path, compress: bool) -> None:
         ("a;b;label\n1;2;cat\n3;4;dog\n", ("a", "b"), ("cat", "dog"), 2),
         ("1,2,cat\n3,4,dog\n", (), ("cat", "dog"), 2),
         ("a,Class,b\n1,7,2\n3,8,4\n", ("a", "b"), ("7", "8"), 2),
-        ("a\ty\n1\t0.5\n3\t0.25\n", ("a", "y"), (), 2),
+        ("a\tgroup\n1\t0.5\n3\t0.25\n", ("a", "group"), (), 2),
         (",a,b\n0,1,2\n1,3,4\n", ("a", "b"), (), 2),
         ("0,1,2,3,4,5,0\n.1,.2,.3,.4,.5,.6,7\n", ("0", "1", "2", "3", "4", "5", "0"), (), 1),
         ('"a ""q""",b\r\n1,2\r\n\r\n3,4\r\n', ('a "q"', "b"), (), 2),
@@ -112,6 +112,32 @@ def test_csv(tmp_path: Path, content: str, columns: tuple[str, ...], classes: tu
         items = load_items(tmp_path / name)
         assert (items.spec.columns, items.spec.classes, len(items)) == (columns, classes, rows)
         assert (items.labels is not None) == bool(classes)
+
+
+def test_fractions_that_are_called_as_labels_are_part_of_x_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,target\n1,0.5\n3,0.25\n5,0.75\n")
+    with pytest.warns(UserWarning, match=r"'target' is called as labels are.*it is taken as a part of x.*columns="):
+        spec = load_data(tmp_path / "a.csv").spec
+    assert spec.columns == ("a", "target")
+    assert load_data(tmp_path / "a.csv", columns=["a"]).spec.columns == ("a",)
+    assert load_data(tmp_path / "a.csv", columns=["a", "target"]).spec.columns == ("a", "target")
+    assert load_items(tmp_path / "a.csv", spec=spec).spec.columns == ("a", "target")  # a model knows it
+
+
+@pytest.mark.parametrize("kind", ["csv", "frame", "parquet"])
+def test_dates_are_no_labels(tmp_path: Path, kind: str) -> None:
+    pd = pytest.importorskip("pandas")
+    days = pd.date_range("2020-01-30", periods=6)
+    frame = pd.DataFrame({"a": np.arange(6) / 2, "when": days.where(days.day != 31)})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+        frame.to_parquet(tmp_path / "a.parquet")
+    source = frame if kind == "frame" else tmp_path / f"a.{kind}"
+    with pytest.raises(DataError, match=r"the column 'when' holds dates; expected numbers\. Leave it out.*columns="):
+        load_data(source)
+    assert load_data(source, columns=["a"]).spec.classes == ()
+    assert len(load_data(source, label_column="when").spec.classes) == 5
 
 
 @pytest.mark.parametrize(

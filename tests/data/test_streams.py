@@ -433,7 +433,8 @@ def test_labels_may_be_of_any_type(tmp_path: Path) -> None:
         assert (streamed.train.labels is None) == (loaded.train.labels is None)
     fraction = pa.table({"a": TABLE[:, 0], "label": TABLE[:, 1]})
     pq.write_table(fraction, tmp_path / "x.parquet", row_group_size=9)
-    assert load_data(tmp_path / "x.parquet", stream=True).shape == (2,)
+    with pytest.warns(UserWarning, match="'label' is called as labels are"):
+        assert load_data(tmp_path / "x.parquet", stream=True).shape == (2,)
 
 
 def test_tables_must_be_of_numbers_without_gaps(tmp_path: Path) -> None:

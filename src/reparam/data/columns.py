@@ -18,7 +18,7 @@ from reparam.data.images import decode, stack
 from reparam.data.limits import check_expansion, reason, require_regular, some, text_array, truncated
 from reparam.data.raw import SPLITS, UNTOLD, Array, Part, Told, Wanted
 from reparam.data.roles import SPLIT_WORDS
-from reparam.data.tables import GROUP_COLUMNS, LABEL_COLUMNS, MEND_TEXTS, fractions
+from reparam.data.tables import GROUP_COLUMNS, LABEL_COLUMNS, MEND_TEXTS, fractions, warn_of_fractions
 from reparam.errors import DataError, MissingExtraError
 
 HUB = "hf:"
@@ -227,6 +227,8 @@ class ParquetBlocks:
         """The columns, of which those called like labels or groups that hold fractions are values, unless told."""
         found, told = self.columns, self.wanted.told.names.values()
         broken = [role for role, cells in self.named(0).items() if found.beside[role] not in told and fractions(cells)]
+        if not self.wanted.told.label:
+            warn_of_fractions(self.name, [found.beside[role] for role in broken], self.wanted.columns)
         left = {role: own for role, own in found.beside.items() if role not in broken}
         beside = roles_of(left.get("labels"), left.get("groups"))
         return replace(found, names=(*found.names, *(found.beside[role] for role in broken)), beside=beside)

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ LONGEST_NAME = 1000
 MEND_TEXTS = (
     "Say which one holds labels (--data.label_column NAME, label_column= in Python) or groups (group_column), encode "
     "the others as numbers, or name the columns to take (--data.columns A,B, columns= in Python)."
+)
+
+MEND_DATES = (
+    "Leave it out by naming the columns to take (--data.columns A,B, columns= in Python), or write it as numbers, such "
+    "as days."
 )
 
 
@@ -143,8 +149,9 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
 
     A column named as groups becomes the groups, or the labels where there are no others. Columns of True and False are
     numeric, as in data frames. A column named as labels or groups that holds numbers which are not whole is an ordinary
-    one. The user may tell the columns of values, labels and groups. Columns of lists become x instead, as
-    :func:`~reparam.data.nested.unnested` has them, and one named as lengths says how long each is.
+    one, of labels with a warning. Dates are refused. The user may tell the columns of values, labels and groups.
+    Columns of lists become x instead, as :func:`~reparam.data.nested.unnested` has them, and one named as lengths says
+    how long each is.
 
     Raises:
         DataError: if another column is not numeric, or none is, or one that is told is not there.
@@ -165,6 +172,8 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
     taken = {label, group, *lists}
     values = {i: as_values(columns[i], f"{path}: column {some([shown[i]])}", gaps) for i in order if i not in taken}
     texts = [i for i, column in values.items() if column is None]
+    if dated := [shown[i] for i in texts if holds_dates(columns[i])]:
+        raise DataError(f"{path}: the column {some(dated)} holds dates; expected numbers. {MEND_DATES}")
     if label is None and len(texts) == 1 and not told.values:
         label = texts.pop()
     if label is None:
@@ -192,6 +201,9 @@ def table(name: str, path: str, names: tuple[str, ...], columns: Sequence[Any], 
             "are columns of lists.",
             stacklevel=3,
         )
+    if not (gaps or told.label):
+        broken = [shown[i] for i, column in kept.items() if fractions(column)]
+        warn_of_fractions(path, broken, (*wanted.columns, *told.values))
     x = np.stack([np.asarray(column) for column in kept.values()], axis=1)
     part = Part(x, labels, groups=groups)
     found = tuple(shown[i] for i in kept) if names or told.values else ()
@@ -256,6 +268,38 @@ def fractions(cells: Any) -> bool:
         return False
     there = values[~np.isnan(values)]
     return bool((there != np.floor(there)).any())
+
+
+def holds_dates(cells: Any) -> bool:
+    """True for a column of texts that are dates, as ISO 8601 writes them, where there are some."""
+    there = [cell for cell in cells if not is_missing(cell)]
+    return bool(there) and all(map(is_date, there))
+
+
+def is_date(cell: str) -> bool:
+    """True for a date, perhaps with a time."""
+    try:
+        datetime.fromisoformat(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def warn_of_fractions(path: str, broken: Sequence[str], said: Sequence[str]) -> None:
+    """Says that columns which are called as labels are, and hold fractions, are taken as a part of x.
+
+    Args:
+        path: What messages call the table.
+        broken: Columns of x that hold fractions.
+        said: Those that the user, or a model, says are a part of x.
+    """
+    if called := [name for name in broken if name.lower() in LABEL_COLUMNS and name not in said]:
+        warnings.warn(
+            f"{path}: the column {some(called)} is called as labels are, and holds numbers that are not whole: it is "
+            "taken as a part of x. Leave it out by naming the columns to take (--data.columns A,B, columns= in "
+            "Python).",
+            stacklevel=4,
+        )
 
 
 def counts_rows(names: tuple[str, ...], i: int, column: Array) -> bool:
