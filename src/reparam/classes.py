@@ -50,7 +50,7 @@ def class_places(told: Any, names: tuple[str, ...], owner: str) -> Tensor:
             f"number could be a name or a place. Give the name as a text, labels={names[0]!r}, or a torch tensor of "
             "places."
         )
-    return torch.as_tensor(values if hasattr(told, "__array__") else told)
+    return torch.tensor(values if hasattr(told, "__array__") else told)
 
 
 def _place(name: str, names: tuple[str, ...], owner: str) -> int:

@@ -93,8 +93,11 @@ def test_a_number_that_is_no_other_name_is_a_place(names: tuple[str, ...]) -> No
     reseed(0)
     vae = build("cvae", own(names), latent_dim=2)
     assert not ambiguous(names)
+    fixed = np.array([2])
+    fixed.flags.writeable = False  # as a column of a data frame is
     for told in (2, np.int64(2), names[2]):
         assert same(vae.given(labels=told), vae.given(labels=torch.tensor(2)))
+    assert class_places(fixed, names, "VAE").tolist() == [2]
     assert torch.equal(class_places([0.25, 0.25, 0.5], names, "VAE"), torch.tensor([0.25, 0.25, 0.5]))  # shares
 
 

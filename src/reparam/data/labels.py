@@ -33,7 +33,9 @@ def few_labels(split: Split, count: int, seed: int) -> Split:
     if labels is None or not classes:
         raise DataError(f"labelled={count}, but {split.spec.name} has no labels. Leave labelled unset.")
     if (labels == UNKNOWN).any():
-        raise DataError(f"labelled={count}, but some labels of {split.spec.name} are not known already.")
+        raise DataError(
+            f"labelled={count}, but some labels of {split.spec.name} are not known already. Leave it unset."
+        )
     each, left = divmod(count, classes)
     found = [(labels == k).nonzero().flatten().cpu() for k in range(classes)]
     if left or each < 1 or each > min(map(len, found)):

@@ -229,9 +229,9 @@ class Split:
     Attributes:
         stored: (N, *data_shape), uint8 or float32; where there is a ``render``, what that makes such examples of.
         spec: What the data are.
-        named: Values of length N by name; ``labels`` and ``groups`` are class and group numbers (int64), ``factors``
-            (N, F) those of several ground-truth factors, ``attributes`` (N, A) numbers that describe an example
-            (float32).
+        named: Values of length N by name; ``labels`` and ``groups`` are class and group numbers (int64), -1 where the
+            class is not known, ``factors`` (N, F) those of several ground-truth factors, ``attributes`` (N, A) numbers
+            that describe an example (float32).
         render: Makes examples of some entries of ``stored``, on their device, each time they are asked for.
     """
 
