@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
-from reparam.data.records import Axes, SplitBy, Values
+from reparam.data.spec import Axes, SplitBy, Values
 from reparam.errors import ConfigError, nearest
 from reparam.model_config import (
     CONDITIONED,

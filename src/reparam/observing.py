@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reparam.data import DataSpec
-from reparam.data.records import Observation
+from reparam.data.spec import Observation
 from reparam.errors import PartError
 from reparam.likelihoods import Likelihood, NormalLikelihood, ObservationsLikelihood, OneHotLikelihood
 from reparam.likelihoods import StandardizedLikelihood as Standardized

@@ -59,9 +59,8 @@ def keep(model: nn.Module, folder: Path, spec: DataSpec | None, described: Mappi
     built = getattr(model, "built", None)
     training = built.written(described) if built else None
     names = list(getattr(model, "class_names", ()))
-    content = {"format": FORMAT, "model": described, "data": asdict(spec) if spec else None}
-    content |= {"training": training, "classes": names}
-    return write_folder(folder, content, model.state_dict())
+    content = {"format": FORMAT, "model": described, "data": asdict(spec) if spec else None, "training": training}
+    return write_folder(folder, content | {"classes": names}, model.state_dict())
 
 
 def write_folder(folder: Path, content: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Path:

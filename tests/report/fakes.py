@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal, kl_divergence
 
-from reparam.data.records import Data, DataSpec, Split
+from reparam.data.records import Data, Split
+from reparam.data.spec import DataSpec
 from reparam.errors import RefusedError
 from reparam.priors import NormalPrior
 from reparam.shapes import Shape

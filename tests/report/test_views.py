@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from reparam.data.records import DataSpec
+from reparam.data.spec import DataSpec
 from reparam.report import views
 from reparam.report.plots import Panel
 from reparam.report.views import ended, view_of

@@ -3,7 +3,8 @@
 from reparam.data.catalogue import describe_sources
 from reparam.data.load import load_data, load_items
 from reparam.data.observations import hide
-from reparam.data.records import Batch, Binarize, Data, DataSpec, Kind, Observation, Order, Split
+from reparam.data.records import Batch, Data, Order, Split
+from reparam.data.spec import Binarize, DataSpec, Kind, Observation
 from reparam.data.streams import StreamedSplit
 
 __all__ = [

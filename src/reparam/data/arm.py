@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from reparam.data.records import DataSpec, Observation, Split
+from reparam.data.records import Split
+from reparam.data.spec import DataSpec, Observation
 
 COUNT = 25_000
 SIZES = (32, 64)

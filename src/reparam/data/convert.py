@@ -17,8 +17,9 @@ from reparam.data.images import to_array
 from reparam.data.limits import MEMORY_BYTES, readable_bytes, require_room
 from reparam.data.ragged import SEQUENCES, TIME, longer, padded
 from reparam.data.raw import SPLITS, UNTOLD, Array, Part, Raw, Scale, Told, Wanted, require_numbers, whole
-from reparam.data.records import Axes, Data, Split
+from reparam.data.records import Data, Split
 from reparam.data.roles import by_role, grouped, needed, role_of, roles
+from reparam.data.spec import Axes
 from reparam.data.streams import StreamedSplit
 from reparam.data.tables import from_frame
 from reparam.errors import DataError

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from reparam.data.limits import some
 from reparam.data.raw import COUNTS, FOUND_OUT, REAL, Declared, Raw, Told, Wanted
-from reparam.data.records import Axes, DataSpec, Values
+from reparam.data.spec import Axes, DataSpec, Values
 from reparam.errors import DataError
 
 Size = int | tuple[int, int]

@@ -11,7 +11,8 @@ import torch
 from reparam.data import arm, sprites
 from reparam.data.prepare import shares
 from reparam.data.raw import SPLITS, Part, Raw
-from reparam.data.records import Data, DataSpec, Split
+from reparam.data.records import Data, Split
+from reparam.data.spec import DataSpec
 from reparam.errors import DataError
 from reparam.shapes import readable
 

@@ -30,8 +30,9 @@ from reparam.data.observations import forget, hide, side_by_side, with_units
 from reparam.data.pieces import cut
 from reparam.data.prepare import divided, undivided
 from reparam.data.raw import FOUND_OUT, UNTOLD, Raw, Told, Wanted
-from reparam.data.records import Axes, Binarize, Data, DataSpec, Split, SplitBy, Values
+from reparam.data.records import Data, Split
 from reparam.data.shards import gathered, is_streamable, only_in_blocks, opened_stream, weight
+from reparam.data.spec import Axes, Binarize, DataSpec, SplitBy, Values
 from reparam.data.streaming import streamed
 from reparam.errors import DataError, DataNotFoundError, nearest
 from reparam.shapes import readable

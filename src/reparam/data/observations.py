@@ -13,7 +13,8 @@ from reparam.data.beside import NAN, UNKNOWN, class_numbers, whole_or_names
 from reparam.data.limits import some
 from reparam.data.prepare import moments
 from reparam.data.raw import REAL, Array, Raw, Scale, require_numbers
-from reparam.data.records import Data, Kind, Observation, Split
+from reparam.data.records import Data, Split
+from reparam.data.spec import Kind, Observation
 from reparam.data.values import arrange, measure, shaped
 from reparam.errors import DataError, nearest
 from reparam.rng import generator

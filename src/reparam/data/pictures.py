@@ -18,7 +18,7 @@ from reparam.data.limits import opened, read_exactly
 from reparam.data.matlab import mat_arrays
 from reparam.data.numpy_files import npz_arrays
 from reparam.data.raw import BINARY, BYTES, SPLITS, Array, Part, Raw, Scale, Wanted, whole
-from reparam.data.records import Binarize
+from reparam.data.spec import Binarize
 from reparam.rng import generator
 
 Files = Mapping[str, Path]

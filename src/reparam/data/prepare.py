@@ -13,7 +13,8 @@ from reparam.data import images
 from reparam.data.beside import FOREIGN, ROLES, UNKNOWN, class_numbers, group_numbers, tables
 from reparam.data.ragged import ended, lengthened, single
 from reparam.data.raw import BYTES, REAL, SPLITS, Array, Raw, Scale, require_numbers
-from reparam.data.records import Data, DataSpec, Split, SplitBy
+from reparam.data.records import Data, Split
+from reparam.data.spec import DataSpec, SplitBy
 from reparam.data.values import arrange, as_stored, conform, hinted, in_order, measure, require_finite, shaped
 from reparam.errors import DataError, ShapeError
 from reparam.rng import generator

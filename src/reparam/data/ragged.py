@@ -9,7 +9,7 @@ import numpy as np
 
 from reparam.data.limits import MEMORY_BYTES, readable_bytes
 from reparam.data.raw import Array, Part, Raw
-from reparam.data.records import Axes, DataSpec
+from reparam.data.spec import Axes, DataSpec
 from reparam.errors import DataError
 from reparam.shapes import readable
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from reparam.data.records import Axes, Binarize, Kind, Observation, Values
+from reparam.data.spec import Axes, Binarize, Kind, Observation, Values
 from reparam.errors import DataError
 
 Array: TypeAlias = NDArray[Any]

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from reparam.data.records import DataSpec, Split
+from reparam.data.records import Split
+from reparam.data.spec import DataSpec
 
 SHAPES = ("square", "ellipse", "heart")
 FACTORS = (3, 6, 40, 32, 32)  # shape, scale, orientation, x, y: the row number counts the last one fastest

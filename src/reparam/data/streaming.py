@@ -16,8 +16,9 @@ from reparam.data.beside import UNKNOWN, class_numbers, group_numbers
 from reparam.data.blocks import Chain, Stream
 from reparam.data.prepare import described, held_out, prepared, shares, some_known
 from reparam.data.raw import BYTES, COUNTS, REAL, SPLITS, Array, Part, Raw, Scale, require_numbers
-from reparam.data.records import Data, DataSpec, Split
+from reparam.data.records import Data, Split
 from reparam.data.shards import together
+from reparam.data.spec import DataSpec
 from reparam.data.streams import Stored, StreamedSplit
 from reparam.data.values import SLACK, arrange, conform, hinted, in_order, measure, require_finite, shaped
 from reparam.errors import DataError

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from reparam.data.choosing import Index, rows_of
 from reparam.data.grouping import side_by_side
-from reparam.data.records import Batch, DataSpec, Order, Split, drawn_once, known_groups, to_x
+from reparam.data.records import Batch, Order, Split, drawn_once, known_groups, to_x
+from reparam.data.spec import DataSpec
 from reparam.rng import generator, part_of_batch
 from reparam.shapes import numel
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from reparam.data.raw import BINARY, BYTES, COUNTS, FOUND_OUT, REAL, UNIT, Array, Declared, Raw, Scale
-from reparam.data.records import Axes, DataSpec, Values
+from reparam.data.spec import Axes, DataSpec, Values
 from reparam.errors import DataError, ShapeError
 from reparam.shapes import Shape, numel, readable
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reparam.data.records import Observation
+from reparam.data.spec import Observation
 from reparam.errors import RefusedError
 from reparam.evaluation.judged import Judged
 from reparam.rng import seeded

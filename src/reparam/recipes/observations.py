@@ -1,7 +1,7 @@
 """VAEs of several observations of one thing, any of which may be missing."""
 
 from reparam.data import DataSpec
-from reparam.data.records import Observation
+from reparam.data.spec import Observation
 from reparam.recipes.building import DECAY, Recipe, Values
 from reparam.shapes import numel, suits_convolutions
 

@@ -11,7 +11,7 @@ from reparam.arguments import checked
 from reparam.composing import build_model, describe
 from reparam.config import Config, merged, parse_config, with_networks
 from reparam.data import Data, load_data
-from reparam.data.records import Binarize
+from reparam.data.spec import Binarize
 from reparam.errors import DataError, PartError
 from reparam.model_config import AnyModel
 from reparam.models import Autoencoder

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from reparam.data.records import DataSpec, Kind, Observation
+from reparam.data.spec import DataSpec, Kind, Observation
 from reparam.latents import complete
 from reparam.report.sketches import SketchView
 from reparam.report.story import Figure, Story, figures_of

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reparam.data.records import Data, DataSpec, Split
+from reparam.data.records import Data, Split
+from reparam.data.spec import DataSpec
 from reparam.distributions import EUCLIDEAN, Space, is_density
 from reparam.errors import DataError
 from reparam.evaluation import ACTIVE

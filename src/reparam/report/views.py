@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reparam.data.records import DataSpec
 from reparam.data.sequences import KEYS
+from reparam.data.spec import DataSpec
 from reparam.report.images import Labels, image_grid
 from reparam.report.midi import midi
 from reparam.report.plots import Line, Panel, agreement, histograms, line_panels

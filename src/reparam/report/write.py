@@ -13,7 +13,8 @@ import yaml
 from torch import Tensor
 
 from reparam.arguments import checked
-from reparam.data.records import Data, DataSpec
+from reparam.data.records import Data
+from reparam.data.spec import DataSpec
 from reparam.errors import MissingExtraError, RunError
 from reparam.evaluation import evaluating
 from reparam.files import replacing
