@@ -32,6 +32,12 @@ def labels(source: Any, **how: Any) -> tuple[tuple[str, ...], list[int] | None]:
     return data.spec.classes, found[order.argsort()].tolist()
 
 
+def test_three_signs_are_said_to_be_two_classes() -> None:
+    with pytest.warns(UserWarning, match="Labels of -1 beside 0 and 1 are taken for not known"):
+        found = labels((X, np.array([-1, 0, 1] * 10)))
+    assert found == (("0", "1"), UNKNOWN)
+
+
 @pytest.mark.parametrize(
     ("y", "names"),
     [

@@ -25,6 +25,7 @@ TABLES = {
     "lengths": ("biu", "whole numbers", np.int64),
 }
 FEWEST_BESIDE_MARK = 2  # -1 and 1 are two classes
+SIGNS = {"0", "1"}  # beside which -1 may be the third sign
 ONE_COLUMN = ("attributes", "lengths")
 
 
@@ -86,6 +87,12 @@ def unmarked(names: Mapping[str, list[str] | None], known: tuple[str, ...]) -> d
     others = {*known, *(name for values in names.values() for name in values or ())} - {"", mark}
     if mark in known or len(others) < FEWEST_BESIDE_MARK or not all(name.isdecimal() for name in others):
         return dict(names)
+    if others == SIGNS and any(mark in (values or ()) for values in names.values()):
+        warnings.warn(
+            "Labels of -1 beside 0 and 1 are taken for not known. If -1 is a class, give the classes names, such as "
+            "'negative'.",
+            stacklevel=5,
+        )
     return {split: values and ["" if name == mark else name for name in values] for split, values in names.items()}
 
 
