@@ -154,15 +154,15 @@ class TestComparedWithThePrior:
                 objective.bound(drawn(q, q.rsample(torch.Size([1]))), Progress())
 
     @pytest.mark.parametrize(
-        ("q", "said"),
+        "q",
         [
-            (OneHot(torch.zeros(4, 2, 3)), "codes are classes"),
-            (VonMisesFisher(torch.nn.functional.normalize(torch.ones(4, 6), dim=-1), torch.ones(4, 1)), "curved space"),
-            (Flow(normal(torch.zeros(4, 6)), ExponentialMap(1.0)), "curved space"),
+            OneHot(torch.zeros(4, 2, 3)),
+            VonMisesFisher(torch.nn.functional.normalize(torch.ones(4, 6), dim=-1), torch.ones(4, 1)),
+            Flow(normal(torch.zeros(4, 6)), ExponentialMap(1.0)),
         ],
     )
-    def test_dimensions_that_cannot_be_exchanged_have_no_total_correlation(self, q: Distribution, said: str) -> None:
-        with pytest.raises(RefusedError, match=said):
+    def test_dimensions_that_cannot_be_exchanged_have_no_total_correlation(self, q: Distribution) -> None:
+        with pytest.raises(RefusedError, match="make a code only together"):
             FactorBound(6).bound(drawn(q, q.rsample(torch.Size([1]))), Progress())
 
 

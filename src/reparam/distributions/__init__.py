@@ -10,7 +10,7 @@ from reparam.distributions.energy import Energy
 from reparam.distributions.flow import Flow
 from reparam.distributions.grouped import Evidence, Grouped, Members
 from reparam.distributions.imputed import ImputedCodes
-from reparam.distributions.independent import factors, is_curved, is_density, is_discrete, joint
+from reparam.distributions.independent import factors, is_density, is_discrete, is_entangled, joint
 from reparam.distributions.kl import has_closed_form, kl_groups
 from reparam.distributions.levels import CategoricalLevels, DiscretizedLogistic
 from reparam.distributions.normal_mixture import NormalMixture, SharedMixture, squared_distances
@@ -86,9 +86,9 @@ __all__ = [
     "detached",
     "factors",
     "has_closed_form",
-    "is_curved",
     "is_density",
     "is_discrete",
+    "is_entangled",
     "joint",
     "kl_groups",
     "log_mass",

@@ -73,6 +73,7 @@ class ByClass(Distribution):
 
     arg_constraints = {}
     support = constraints.real
+    entangled = True
 
     def __init__(self, logits: Tensor, styles: Distribution) -> None:
         self.log_probs, self.styles, self.classes = logits.log_softmax(-1), styles, logits.shape[-1]

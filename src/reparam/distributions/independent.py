@@ -22,9 +22,9 @@ def is_density(distribution: Distribution) -> bool:
     return getattr(base, "normalized", True)
 
 
-def is_curved(distribution: Distribution) -> bool:
-    """True where draws lie on a sphere or in a hyperbolic ball."""
-    found: bool = getattr(getattr(distribution, "bijection", distribution), "curved", False)
+def is_entangled(distribution: Distribution) -> bool:
+    """True where dimensions make a draw only together: of classes, on a sphere, in a hyperbolic ball."""
+    found: bool = getattr(getattr(distribution, "bijection", distribution), "entangled", False)
     return found
 
 

@@ -33,6 +33,7 @@ class OneHot(Distribution):
     has_rsample = True
     arg_constraints = {}
     support = constraints.one_hot
+    entangled = True
 
     def __init__(self, logits: Tensor, relaxation: float = 0.0) -> None:
         self.log_probs, self.relaxation = logits.log_softmax(-1), relaxation

@@ -4,7 +4,7 @@ from torch import Size, Tensor
 from torch.distributions import Distribution
 from torch.types import _size
 
-from reparam.distributions.independent import is_density
+from reparam.distributions.independent import is_density, is_entangled
 from reparam.errors import RefusedError
 
 
@@ -23,7 +23,7 @@ class Refined(Distribution):
     marginal = False  # log_prob(z) is not at hand
 
     def __init__(self, base: Distribution) -> None:
-        self.base, self.normalized = base, is_density(base)
+        self.base, self.normalized, self.entangled = base, is_density(base), is_entangled(base)
         super().__init__(base.batch_shape, base.event_shape, validate_args=False)
 
     @property

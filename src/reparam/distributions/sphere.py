@@ -35,7 +35,7 @@ class UniformSphere(Distribution):
     has_rsample = True
     arg_constraints = {}
     support = constraints.real_vector
-    curved = True
+    entangled = True
 
     def __init__(self, like: Tensor) -> None:
         self.like = like
@@ -96,7 +96,7 @@ class VonMisesFisher(Distribution):
     exact_moments = False
     arg_constraints = {}
     support = constraints.real_vector
-    curved = True
+    entangled = True
 
     def __init__(self, loc: Tensor, concentration: Tensor) -> None:
         dim = loc.shape[-1]

@@ -72,7 +72,7 @@ class ExponentialMap(Bijection):
         al., 2019), arXiv:1902.02992, eq. 10.
     """
 
-    curved = True
+    entangled = True
 
     def __init__(self, curvature: float) -> None:
         super().__init__("ExponentialMap", 1)

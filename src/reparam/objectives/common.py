@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
-from reparam.distributions import OptimalScale, PointMass, factors, is_curved, is_density, is_discrete
+from reparam.distributions import OptimalScale, PointMass, factors, is_density, is_discrete, is_entangled
 from reparam.errors import PartError, RefusedError
 from reparam.processes import Processes
 from reparam.rng import per_example
@@ -188,11 +188,10 @@ def require_exchangeable(owner: str, trace: Trace) -> None:
     Raises:
         RefusedError: if they are classes, or lie on a sphere or in a ball.
     """
-    if is_discrete(trace.q) or is_curved(trace.q):
-        what = "are classes" if is_discrete(trace.q) else "lie in a curved space"
+    if is_entangled(trace.q):
         raise RefusedError(
-            f"{owner}: codes {what}, and with dimensions from different examples they are none. Take a posterior "
-            "over all of R^L, such as 'normal'."
+            f"{owner}: dimensions of classes, and of points on a sphere or in a ball, make a code only together, so "
+            "those of different examples do not. Take a posterior over all of R^L, such as 'normal'."
         )
 
 
