@@ -86,6 +86,8 @@ class Halves:
         (torch.tensor(4, dtype=torch.int32), [4]),
         (torch.arange(32) > 29, [30, 31]),
         (slice(2, 8, 3), [2, 5]),
+        (slice(3, None, -1), [3, 2, 1, 0]),
+        (slice(5, 2), []),
     ],
 )
 def test_items_by_their_numbers(index: Any, rows: list[int], grey: Data) -> None:
@@ -106,6 +108,7 @@ def test_items_by_their_numbers(index: Any, rows: list[int], grey: Data) -> None
         ([True, False], r"holds bool values of shape \(2,\), expected .* a mask has a value for each of the 32 items"),
         (torch.tensor([0.5]), r"holds float32 values of shape \(1,\), expected a whole number"),
         ([[0, 1]], r"holds int64 values of shape \(1, 2\)"),
+        (slice(0.5, 2), r"The index is slice\(0\.5, 2, None\): slice indices must be integers"),
         ("seven", r"The index is 'seven', expected a whole number, some of them, a mask or a slice"),
     ],
 )

@@ -80,6 +80,12 @@ def test_minus_one_of_classes_that_have_names_is_no_class() -> None:
     assert labels({"x": X, "y": np.array(UNKNOWN), "classes": ["n", "m"]}) == (("n", "m"), UNKNOWN)
 
 
+def test_numbers_for_classes_of_a_model_that_have_names() -> None:
+    named = load_data((X, ["n", "m", "o"] * 10)).spec
+    assert labels((X, np.array([-1, 0, 2] * 10)), spec=named) == (named.classes, [-1, 0, 2] * 10)
+    assert labels((X, np.array([np.int64(1), np.int64(2), None] * 10, dtype=object)))[1] == [0, 1, -1] * 10
+
+
 def test_no_label_at_all_is_no_labels() -> None:
     for y in ([None] * 30, [np.nan] * 30, [""] * 30):
         assert labels((X, y)) == ((), None)

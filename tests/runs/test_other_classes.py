@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from reparam.errors import DataError
 from reparam.evaluation import evaluate
 from reparam.recipes import build
 from reparam.runs import fit, resume
+from reparam.runs.settings import own_data
 
 NAMES = ("ant", "bee", "cat", "dog")
 X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
@@ -61,6 +63,31 @@ def test_a_class_that_is_none_of_the_models_is_refused() -> None:
     for ask in (lambda: fit(vae, data, epochs=1), lambda: evaluate(vae, data.train, "elbo")):
         with pytest.raises(DataError, match=r"has the class 'cats', which is none of the model's\. Did you mean 'cat'"):
             ask()
+
+
+def test_numbers_that_could_be_names_are_no_places() -> None:
+    vae = build("cvae", labelled(5, 6, 7, 8), latent_dim=2)
+    for data in (labelled(0, 1, 2, 3), labelled(0, 5)):
+        with pytest.raises(DataError, match="has the class '0', which is none of the model's"):
+            fit(vae, data, epochs=1, device="cpu")
+    one = labelled(0, 1)
+    with pytest.raises(DataError, match="has the class '0'"):
+        evaluate(vae, one.train.take(slice(0, 5)), "elbo")
+
+
+@pytest.mark.parametrize("name", ["-1", "nan"])
+def test_a_run_of_which_labels_that_are_not_known_were_a_class_goes_on(tmp_path: Path, name: str) -> None:
+    """As it began: with that class."""
+    path = table(tmp_path / "data.csv", "7", "2", "3", "1")
+    run = fit(build("cvae", path, latent_dim=2), path, epochs=1, out=tmp_path / "run", device="cpu")
+    classes = tuple(name if one == "7" else one for one in run.spec.classes)
+    table(path, name if name == "-1" else "", "2", "3", "1")
+    found = own_data(run.config, replace(run.spec, classes=classes))
+    assert found.spec.classes == classes
+    assert found.train.labels is not None
+    assert run.data is not None
+    assert run.data.train.labels is not None
+    assert torch.equal(found.train.labels, run.data.train.labels)
 
 
 def test_models_that_are_told_no_class_take_any() -> None:

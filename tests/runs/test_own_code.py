@@ -18,6 +18,7 @@ from reparam.networks import MLPDecoder, MLPEncoder
 from reparam.objectives import ELBO
 from reparam.posteriors import NormalPosterior
 from reparam.priors import NormalPrior
+from reparam.recipes import build
 from reparam.rng import reseed
 from reparam.runs import fit, open_run, resume, train
 from reparam.store import load, save
@@ -75,6 +76,11 @@ class TestTrusted:
         again = load(tmp_path / "m", trust_code=True)
         assert torch.equal(again.encode(x), mine.encode(x))
         assert again.encoder.width == 7
+
+    def test_a_trusted_objective_is_trusted_in_the_next_training(self, module: Any) -> None:
+        data = tiny_data("real", (4,))
+        model = fit(build("vae", data), data, "mynets:Doubled", trust_code=True, epochs=1, **TRAIN).model
+        assert fit(model, data, epochs=1, **TRAIN).config.objective.kind == "mynets:Doubled"
 
     def test_trust_ends_with_the_call(self, module: Any, tmp_path: Path) -> None:
         save(model(module.Small((4,))), tmp_path / "m")

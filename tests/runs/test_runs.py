@@ -326,6 +326,24 @@ class TestFit:
         done = fit(build("beta-vae", data), data, "elbo", device="cpu", **TRAIN)  # type: ignore[arg-type]
         assert done.config.objective.settings == {}  # type: ignore[union-attr]
 
+    def test_nothing_is_kept_of_an_objective_of_ones_own(self, tmp_path: Path) -> None:
+        class Mine(ELBO):
+            pass
+
+        data = tiny_data("real", (4,))
+        done = fit(build("iwae", data), data, Mine(), out=tmp_path / "run", device="cpu", **TRAIN)  # type: ignore[arg-type]
+        assert done.config.objective is None
+        assert load(tmp_path / "run").built is None
+
+    def test_names_of_classes_are_those_of_the_last_data(self) -> None:
+        """Of a model that is told none; one that is told them keeps its own."""
+        x = torch.rand(40, 4).numpy()
+        first, second = (load_data((x, list(names) * 20)) for names in ("ab", "bc"))
+        model = build("vae", first)
+        for data in (first, second):
+            done = fit(model, data, device="cpu", **TRAIN)  # type: ignore[arg-type]
+            assert done.class_names == model.class_names == data.spec.classes
+
     def test_a_model_goes_on_as_it_was_last_trained(self, tmp_path: Path) -> None:
         """Also one that was loaded from a run folder or a model folder; only the length is told anew."""
         data = tiny_data("real", (4,))

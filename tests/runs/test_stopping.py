@@ -5,6 +5,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -14,6 +15,7 @@ from reparam.errors import PartError, RefusedError
 from reparam.recipes import build
 from reparam.rng import reseed
 from reparam.runs import Run, fit, resume
+from reparam.store import load
 from tests.contracts.members import tiny_data
 from tests.training.trained import equal, timeless, weights
 
@@ -48,6 +50,8 @@ def test_a_run_that_was_asked_to_stop_goes_on_exactly(step: int, tmp_path: Path)
 
 
 def test_only_true_stops() -> None:
+    assert begun(progress=at(1, lambda: np.float64(1) > 0)).metrics[-1]["step"] == 1
+    assert begun(progress=at(1, lambda: torch.tensor(1.0) > 0)).metrics[-1]["step"] == 1
     assert begun(progress=lambda row, total: "logged").metrics[-1]["step"] == begun().metrics[-1]["step"]
 
 
@@ -59,6 +63,15 @@ def test_an_interrupted_model_has_its_best_weights() -> None:
         fit(model, DATA, **TRAIN | {"progress": at(8, interrupt)})
     assert not model.training
     assert equal(weights(model), weights(begun(progress=at(8, lambda: True)).model))
+
+
+def test_an_interrupted_resume_leaves_the_best_weights(tmp_path: Path) -> None:
+    begun(out=tmp_path, progress=at(8, lambda: True))
+    best, model = load(tmp_path), build("vae", DATA)
+    with pytest.raises(KeyboardInterrupt):
+        resume(tmp_path, data=DATA, model=model, device="cpu", progress=at(9, interrupt))
+    assert not model.training
+    assert equal(weights(model), weights(best))
 
 
 def test_a_frozen_model_is_not_trained() -> None:

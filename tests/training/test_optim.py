@@ -74,6 +74,13 @@ class TestWrapped:
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
     @pytest.mark.parametrize("name", OTHERS)
+    def test_a_player_without_weights_has_nothing_to_do(self, name: str) -> None:
+        idle = make_optimizer([], settings(optimizer=name))
+        idle.step([], 0.1)
+        idle.load(idle.state())
+        assert idle.state() == {}
+
+    @pytest.mark.parametrize("name", OTHERS)
     def test_gradients_are_divided_and_steps_left_out(self, name: str) -> None:
         (one,), (other,) = ([nn.Parameter(torch.arange(4.0))] for _ in range(2))
         plain, scaled = (make_optimizer([parameter], settings(optimizer=name)) for parameter in (one, other))

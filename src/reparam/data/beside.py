@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from reparam.classes import ambiguous
 from reparam.data.raw import Array, Raw
 from reparam.data.values import require_finite
 from reparam.errors import DataError
@@ -74,17 +75,19 @@ def places_by_name(found: Iterable[str], classes: tuple[str, ...], declared: boo
     Args:
         found: What the labels are called.
         classes: The names of the classes.
-        declared: True where the labels are names for sure.
+        declared: True where the labels are names for sure, as they are where a number could be either.
     """
     number = {name: i for i, name in enumerate(classes)}
     places = {str(i): i for i in range(len(classes))}
+    declared = declared or ambiguous(classes)
     return places if not declared and number.keys().isdisjoint(found) and places.keys() >= set(found) else number
 
 
 def unmarked(names: Mapping[str, list[str] | None], known: tuple[str, ...]) -> dict[str, list[str] | None]:
     """The labels by name, empty where they are -1 and this says that one is not known."""
     mark = str(UNKNOWN)
-    others = {*known, *(name for values in names.values() for name in values or ())} - {"", mark}
+    others = {name for values in names.values() for name in values or ()} - {"", mark}
+    others |= set() if others.isdisjoint(known) else {*known}
     if mark in known or len(others) < FEWEST_BESIDE_MARK or not all(name.isdecimal() for name in others):
         return dict(names)
     if others == SIGNS and any(mark in (values or ()) for values in names.values()):
@@ -145,7 +148,8 @@ def whole_or_names(values: Array) -> Array:
 
     Texts where some are not known, which are empty.
     """
-    cells = ["" if one is None or one != one else one for one in values.tolist()]
+    plain = [one.item() if isinstance(one, np.generic) else one for one in values.tolist()]
+    cells = ["" if one is None or one != one else one for one in plain]
     texts = [one for one in cells if isinstance(one, str)]
     numbers = [one for one in cells if isinstance(one, int | float)]
     if len(texts) + len(numbers) < len(cells) or not all(abs(one) < 2**63 and one == int(one) for one in numbers):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -14,6 +14,15 @@ from reparam.errors import DataError
 
 Index = int | slice | Sequence[int] | Sequence[bool] | NDArray[Any] | Tensor
 _HOW = "expected a whole number, some of them, a mask or a slice, such as 0, [0, 5] or slice(0, 16)"
+
+
+def are_neighbours(index: Index) -> TypeGuard[slice]:
+    """True of a slice of examples side by side, for which nothing is copied."""
+    return (
+        isinstance(index, slice)
+        and index.step is None
+        and all(end is None or isinstance(end, int) for end in (index.start, index.stop))
+    )
 
 
 def rows_of(index: Index, count: int, device: torch.device) -> Tensor:
@@ -29,7 +38,10 @@ def rows_of(index: Index, count: int, device: torch.device) -> Tensor:
         DataError: if it is none of these, or there are no such examples.
     """
     if isinstance(index, slice):
-        return torch.arange(*index.indices(count), device=device)
+        try:
+            return torch.tensor(range(*index.indices(count)), dtype=torch.int64, device=device)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"The index is {index}: {error}.") from None
     rows = index if isinstance(index, Tensor) else _tensor(index)
     if rows.dtype == torch.bool and tuple(rows.shape) == (count,):
         return rows.nonzero().flatten().to(device)

@@ -62,17 +62,33 @@ def unknown_labels(split: Split) -> int:
 
 
 def whole_labels(split: Split) -> Split:
-    """The examples without their labels, where some of these are not known."""
+    """The examples without their labels, where some of these are not known.
+
+    Raises:
+        DataError: if the split is streamed.
+    """
     if not unknown_labels(split):
         return split
+    if not isinstance(split, Split):
+        raise DataError(
+            f"{split.spec.name} is streamed, and some of its labels, which the model must be told, are not known. "
+            "Leave those rows out, or set stream to off."
+        )
     return replace(split, named={name: values for name, values in split.named.items() if name != "labels"})
+
+
+def unknown_as(split: Split, place: int) -> Split:
+    """The same examples, with the class at a place in place of labels that are not known."""
+    if not unknown_labels(split) or split.labels is None:
+        return split
+    return replace(split, named={**split.named, "labels": split.labels.masked_fill(split.labels < 0, place)})
 
 
 def relabelled(split: Split, classes: tuple[str, ...]) -> Split:
     """The same examples, with the numbers that a model gives their classes.
 
-    Classes are found by name, or by their numbers where none of these is a name, as in a source that is read for the
-    model.
+    Classes are found by name, or by their numbers where none of the data's or the model's classes is called by a number
+    that could be another one's place, as in a source that is read for the model.
 
     Args:
         split: Examples, with labels or without.
@@ -91,7 +107,7 @@ def relabelled(split: Split, classes: tuple[str, ...]) -> Split:
         )
     labels = torch.empty(0, dtype=torch.int64) if split.labels is None else split.labels
     there = [own[k] for k in labels.unique().tolist() if k >= 0]
-    number = places_by_name(there, classes)
+    number = places_by_name(own, classes)
     if foreign := [name for name in there if name not in number]:
         raise DataError(
             f"{split.spec.name} has the class {foreign[0]!r}, which is none of the model's. "

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from reparam.data.brief import brief
-from reparam.data.choosing import Index, rows_of
+from reparam.data.choosing import Index, are_neighbours, rows_of
 from reparam.data.grouping import side_by_side
 from reparam.data.spec import Binarize, DataSpec, Kind
 from reparam.errors import DataError
@@ -191,9 +191,9 @@ class Split:
         Raises:
             DataError: if there are no such examples.
         """
-        index = index if isinstance(index, slice) else rows_of(index, len(self), self.device)
-        x = to_x(self.examples(index), self.spec, draws)
-        return Batch(x, {name: values[index] for name, values in self.named.items()})
+        rows = index if are_neighbours(index) else rows_of(index, len(self), self.device)
+        x = to_x(self.examples(rows), self.spec, draws)
+        return Batch(x, {name: values[rows] for name, values in self.named.items()})
 
     def batches(self, size: int) -> Iterator[Batch]:
         """All examples in order. A dynamic split should be made :meth:`fixed` first."""

@@ -72,7 +72,7 @@ def trainer_of(
         RefusedError: if the objective asks for codes that the model has not.
         PartError: if there is no weight to move.
     """
-    if not getattr(model, "class_names", ()):
+    if not getattr(model, "class_names", ()) or "labels" not in getattr(model, "tellable", ()):
         model.class_names = data.spec.class_names
     plays = getattr(objective, "judged_by", "elbo") is None
     if not model.amortized and not plays:
@@ -84,6 +84,7 @@ def trainer_of(
     own = folder if writes else None
     film = Film(model, data, own) if own and plays else None
     told = _description(model) if folder else None
+    model.built = None  # of an objective of one's own nothing is kept
     if config.objective is not None:
         model.built = Built.of(config, told or parts_of(model))
     keeper = Keeper(model, data.spec, own, film, told)
@@ -136,23 +137,22 @@ def completed(trainer: Trainer, data: Data, config: Config, **how: bool) -> Run:
         config: The run's.
         **how: As :meth:`~reparam.training.Trainer.run` takes them.
     """
-    model = trainer.given[0]
     try:
         outcome = trainer.run(**how)
     except KeyboardInterrupt:
         _put_back(trainer)
         raise
-    if not _put_back(trainer) and trainer.folder is not None:
-        store.load_weights(model, store.model_folder(trainer.folder))
+    _put_back(trainer)
     folder = trainer.folder if trainer.processes.writes else None
     trained = getattr(trainer.given[1], "trains_likelihood", True)
-    return Run(folder, model, data.spec, config, outcome.metrics, data, likelihood_trained=trained)
+    return Run(folder, trainer.given[0], data.spec, config, outcome.metrics, data, likelihood_trained=trained)
 
 
-def _put_back(trainer: Trainer) -> bool:
-    """Gives the model the best weights of this training, if it found some, and evaluation mode."""
+def _put_back(trainer: Trainer) -> None:
+    """Gives the model the best weights, of this training or of before it, as far as there are some, and eval mode."""
     model, best = trainer.given[0], getattr(trainer.keep, "best", None)
     if best is not None:
         model.load_state_dict(best)
+    elif trainer.folder is not None and (trainer.folder / "model").is_dir():
+        store.load_weights(model, store.model_folder(trainer.folder))
     model.eval()
-    return best is not None

@@ -12,7 +12,7 @@ import torch
 from reparam.composing import describe
 from reparam.config import Config, merged, parse_config, read_yaml
 from reparam.data import Data, DataSpec, load_data
-from reparam.data.labels import relabelled
+from reparam.data.labels import relabelled, unknown_as
 from reparam.data.raw import SPLITS
 from reparam.data.tables import GROUP_COLUMNS
 from reparam.errors import (
@@ -38,6 +38,7 @@ from reparam.training.settings import CHANGEABLE
 from reparam.trust import is_path, trusting
 
 FROM_PYTHON = ""
+ONCE_NAMES = ("-1", "nan")  # labels that are not known were once classes of these names
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -100,17 +101,27 @@ def own_data(config: Config, spec: DataSpec | None, given: Any = None) -> Data:
     else:
         data = load_data(**settings | {"source": given})
     if spec is not None:
-        data = _renumbered(data, spec)
+        data = _renumbered(data, spec, forgotten=config.data.labelled is not None)
         _require_same(data.spec, spec)
     return data
 
 
-def _renumbered(data: Data, spec: DataSpec) -> Data:
-    """The data with the run's numbers of the classes, as far as all of them are the run's."""
+def _renumbered(data: Data, spec: DataSpec, forgotten: bool) -> Data:
+    """The data with the run's numbers of the classes, as far as all of them are the run's.
+
+    Args:
+        data: As they are read now.
+        spec: The run's.
+        forgotten: Whether some labels were forgotten on purpose; the others that are not known were once a class.
+    """
     try:
-        train, validation, test = (relabelled(data.split(name), spec.classes) for name in SPLITS)
+        parts = [relabelled(data.split(name), spec.classes) for name in SPLITS]
     except DataError:  # other data, of which the check says what is different
         return data
+    once = [place for place, name in enumerate(spec.classes) if name in ONCE_NAMES]
+    if once and not forgotten:
+        parts = [unknown_as(part, once[0]) for part in parts]
+    train, validation, test = parts
     return replace(data, train=train, validation=validation, test=test)
 
 

@@ -124,7 +124,8 @@ def fit(
         data: Data, or anything :func:`~reparam.load_data` reads; grey values are binarised afresh in each epoch where
             the model needs it. A model that is told classes finds them by name.
         objective: An objective; or its name, or ``{"kind": name, ...}`` with its settings, as in config.yaml. When None
-            that of the model's last training or of the recipe that built it, or else the ELBO.
+            that of the model's last training (if its objective was not one of your own) or of the recipe that built
+            it, or else the ELBO.
         out: The run folder; None keeps the run in memory.
         seed: Every draw follows from it.
         device: auto, cpu, cuda (or one of several, cuda:1) or mps.
@@ -146,7 +147,9 @@ def fit(
             raise ConfigError(f"fit: there is no setting {name!r}. {nearest(name, known)}")
     if model.binary and data.spec.effective_kind in ("levels", "unit"):
         data = data.binarized("dynamic")
-    if objective is None and getattr(model, "built", None) is None:
+    built = getattr(model, "built", None)
+    trust_code = trust_code or (built is not None and built.trust_code)
+    if objective is None and built is None:
         objective = ELBO()
     if isinstance(objective, nn.Module) and hasattr(objective, "players"):
         own, told = objective, described(objective)
@@ -164,7 +167,8 @@ def fit(
         config = config.model_copy(update={"train": replace(config.train, epochs=epochs)})
     data = told_by_names(model, data)
     _start(model.cpu(), data, seed)
-    run = _train(model.to(chosen), data.to(chosen), own, config, out, progress)
+    with trusting(trust_code):
+        run = _train(model.to(chosen), data.to(chosen), own, config, out, progress)
     if run.ending and speaks():
         warnings.warn(run.ending, stacklevel=3)
     return run

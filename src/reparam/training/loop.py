@@ -28,7 +28,7 @@ from reparam.training.optim import Update, autocast, rate_factor
 from reparam.training.settings import TrainSettings
 from reparam.training.sharding import hand_back, load_whole, shared_out, whole_state
 from reparam.training.state import Outcome, State
-from reparam.training.stopping import StopRequest, stop_request
+from reparam.training.stopping import StopRequest, asks_to_stop, stop_request
 from reparam.training.sums import Sums
 
 LOGS_PER_TRAINING = 200
@@ -225,7 +225,7 @@ class Trainer:
         row |= values | {"wall_s": round(self.state.seconds, 3)}
         log.write(row)
         if self.processes.writes:
-            self._asked |= self.progress(row, self.state.total_steps) is True
+            self._asked |= asks_to_stop(self.progress(row, self.state.total_steps))
 
     def _step(self) -> float:
         """Lets each player play on the next batch, as often as it says; returns the learning rate."""

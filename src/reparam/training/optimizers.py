@@ -133,7 +133,7 @@ class Wrapped(Optimizer):
 
     def __init__(self, parameters: Sequence[Tensor], make: Callable[[list[Tensor]], TorchOptimizer]) -> None:
         super().__init__(parameters)
-        self.inner = make(self.parameters)
+        self.inner = make(self.parameters) if self.parameters else None
 
     def step(
         self,
@@ -142,7 +142,7 @@ class Wrapped(Optimizer):
         scale: Tensor | None = None,
         skip: Tensor | None = None,
     ) -> None:
-        if skip is not None and skip.item():
+        if self.inner is None or (skip is not None and skip.item()):
             return
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient if gradient is None or scale is None else gradient / scale
@@ -151,7 +151,9 @@ class Wrapped(Optimizer):
         self.inner.zero_grad()
 
     def state(self) -> dict[str, Tensor]:
-        found = {}
+        found: dict[str, Tensor] = {}
+        if self.inner is None:
+            return found
         for number, (part, whole) in enumerate(zip(self.parameters, self.whole, strict=True)):
             for name, value in self.inner.state[part].items():
                 if isinstance(value, Tensor):
@@ -160,6 +162,8 @@ class Wrapped(Optimizer):
 
     @torch.no_grad()
     def load(self, state: dict[str, Tensor]) -> None:
+        if self.inner is None:
+            return
         self.inner.state.clear()
         for key, value in state.items():
             number, name = key.split(".")
