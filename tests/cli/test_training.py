@@ -290,6 +290,7 @@ def test_rows_without_a_finite_step() -> None:
     assert terms({"step": 3, "split": "train", "skipped": 1, "rate": 2.0, "distortion": 3.0}) == "distortion 3.00"
 
 
+@pytest.mark.slow
 def test_says_that_older_weights_are_kept(invoke: Invoke, tmp_path: Path) -> None:
     """Where a run goes on and is no better; where it is worse, in log.txt and in the report as well."""
     pytest.importorskip("matplotlib")

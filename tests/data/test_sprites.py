@@ -168,6 +168,7 @@ def test_it_is_listed() -> None:
     assert "737,280" in row["about"]
 
 
+@pytest.mark.slow
 def test_a_run_on_sprites_resumes_and_is_judged(tmp_path: Path) -> None:
     settings = {
         "data": {"source": "sprites", "size": 32, "limit": 60},

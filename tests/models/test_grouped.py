@@ -187,7 +187,9 @@ def test_swapped_items_keep_what_they_are_told_to() -> None:
 
 
 @pytest.mark.usefixtures("sketched")
-@pytest.mark.parametrize("shape", [(1, 5, 4), (2, 5), (4,)])
+@pytest.mark.parametrize(
+    "shape", [(1, 5, 4), *(pytest.param(shape, marks=pytest.mark.slow) for shape in ((2, 5), (4,)))]
+)
 def test_the_report_shows_swaps(shape: tuple[int, ...]) -> None:
     data = tiny_data("unit", shape)
     grouped = build("ml-vae", data, latent_dim=4, content_dim=2).eval()

@@ -419,7 +419,7 @@ def test_stopped_it_goes_on_bit_for_bit(recipe: str, tmp_path: Path, monkeypatch
     assert timeless(again.metrics)[-1] == timeless(rows)[-1]
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "bfloat16"])
 def test_training_lowers_the_loss(precision: str) -> None:
     reseed(0)
     data = tiny_data("binary", (1, 16, 16), (64, 16, 16))

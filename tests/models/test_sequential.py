@@ -213,6 +213,7 @@ def test_sequences_of_one_length_need_not_be_told() -> None:
     assert log_likelihood(found, x, samples=3).shape == (8,)
 
 
+@pytest.mark.slow
 def test_a_longer_training_explains_more() -> None:
     """A loop of four values: after some epochs the next one is known."""
     reseed(6)
